@@ -1,0 +1,126 @@
+// Package config turns the config file and what it includes into a validated
+// Config or into diagnostics. It only reads; nothing is bound, opened or made.
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/porticod/portico/pkg/service"
+	"github.com/porticod/portico/pkg/settings"
+)
+
+// Config is a whole configuration, validated: every reference resolves, every
+// address parses, no two listeners share one. It has no behaviour.
+type Config struct {
+	File     string   // absolute path of the main file
+	Files    []string // every file that was read, the main file first
+	DataDir  string   // absolute
+	Drain    time.Duration
+	Log      Log
+	Admin    Admin
+	Accounts Accounts
+	Limits   GlobalLimits
+
+	Services  []service.Spec // in the order of the files
+	Listeners []Listener     // in the order of the files
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  string // trace, debug, info, warn, error
+	Format string // auto, console, json
+	Access Access
+}
+
+// Access says where the access log goes.
+type Access struct {
+	File   string // absolute; empty: to the log
+	Format string // json, combined
+	Off    bool
+}
+
+// Admin is where the daemon is steered.
+type Admin struct {
+	Socket  string // absolute path of the unix socket, mode 0600
+	Address string // host:port for metrics over HTTP; empty: none
+	Public  bool   // Address may lie beyond loopback
+}
+
+// Accounts are the rules for the accounts that services share.
+type Accounts struct {
+	Registration string // open, invite, closed
+}
+
+// GlobalLimits hold for the daemon as a whole; zero means no limit.
+type GlobalLimits struct {
+	Connections int // over all listeners; default 80 % of the file limit
+}
+
+// Listener is one listener block.
+type Listener struct {
+	Name           string
+	Addresses      []Address
+	Service        *service.Ref // for everything that no route takes; nil: nothing
+	Routes         []Route
+	TLS            *TLS
+	Detect         Detect
+	ProxyFrom      []netip.Prefix // peers that send a PROXY header, v1 or v2
+	Allow, Deny    []netip.Prefix // deny wins; an empty Allow allows all
+	TrustedProxies []netip.Prefix
+	Limits         Limits
+	Timeouts       Timeouts
+	Range          hcl.Range // of the block's header, for messages
+}
+
+// Address is a parsed listen address. It is comparable.
+type Address struct {
+	Network string // tcp or unix
+	Host    string // IP address or empty for all; for unix the absolute path
+	Port    int    // 0: the kernel picks one
+}
+
+// Route is a rule of a listener: what matches all of its conditions goes to
+// Service. Within a condition one of the values must match.
+type Route struct {
+	Protocols []string // ssh http http1 http2 tls postgres mqtt socks5 any
+	Hosts     []string // lower case; "*.example.org" matches one more label; implies HTTP
+	Paths     []string // "/api/*" matches /api and all below; "/x" only itself; implies HTTP
+	SNI       []string // like Hosts; implies TLS
+	ALPN      []string // implies TLS
+	From      []netip.Prefix
+	Service   service.Ref
+	Range     hcl.Range
+}
+
+// TLS says how a listener terminates TLS.
+type TLS struct {
+	Certificates []Certificate
+	SelfSigned   bool
+	Redirect     bool // plain HTTP is sent to https instead of getting 400
+}
+
+// Certificate is a chain and its key, both PEM.
+type Certificate struct{ File, Key string }
+
+// Detect says how connections are classified on a listener that must look.
+type Detect struct {
+	Timeout time.Duration // for the first bytes to arrive; default 3s
+	Silent  string        // default: a silent client goes to the default service; close
+}
+
+// Limits of a listener; zero means none.
+type Limits struct {
+	Connections int     // at a time
+	PerIP       int     // at a time from one address (IPv6: /64); loopback and unix are exempt
+	Rate        float64 // new connections a second from one address
+	Body        settings.Size
+	Header      settings.Size // default 64KiB
+}
+
+// Timeouts of a listener. Read and Write mean no progress for that long.
+type Timeouts struct {
+	Header, Idle, Read, Write time.Duration
+}
