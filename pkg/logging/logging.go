@@ -1,0 +1,91 @@
+// Package logging makes the daemon's root logger and the log files that can be
+// reopened after they were rotated. It holds no global logger, and it does not
+// decide what is worth a line.
+package logging
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// The formats of a log.
+const (
+	Auto    = "auto"    // console on a terminal, JSON elsewhere
+	Console = "console" // for people
+	JSON    = "json"    // one object a line
+)
+
+// A Root is the daemon's log. Its level and format can change while loggers
+// that were made from it are in use; they follow. It is safe for concurrent use.
+type Root struct {
+	out      io.Writer
+	terminal bool
+	level    atomic.Int32 // a zerolog.Level
+	console  atomic.Bool
+	pretty   zerolog.ConsoleWriter
+}
+
+// New returns a log that writes to out, at level info and format auto. out gets
+// a whole line with each call, possibly from several goroutines at once.
+func New(out io.Writer) *Root {
+	r := &Root{out: out, terminal: IsTerminal(out)}
+	r.pretty = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: !r.terminal || os.Getenv("NO_COLOR") != ""}
+	r.level.Store(int32(zerolog.InfoLevel))
+	r.console.Store(r.terminal)
+	return r
+}
+
+// Set changes the level (trace, debug, info, warn, error) and the format. On an
+// error nothing changed.
+func (r *Root) Set(level, format string) error {
+	l, err := zerolog.ParseLevel(level)
+	if err != nil || l < zerolog.TraceLevel || l > zerolog.ErrorLevel {
+		return fmt.Errorf("log level %q: not one of trace, debug, info, warn, error", level)
+	}
+	var console bool
+	switch format {
+	case Auto, "":
+		console = r.terminal
+	case Console:
+		console = true
+	case JSON:
+	default:
+		return fmt.Errorf("log format %q: not one of auto, console, json", format)
+	}
+	r.level.Store(int32(l))
+	r.console.Store(console)
+	return nil
+}
+
+// Logger is the root logger. Whoever passes it on tags it first.
+func (r *Root) Logger() zerolog.Logger {
+	// The level is a sampler and not Logger.Level, because children copy the
+	// latter when they are made and would not follow a reload.
+	return zerolog.New(format{r}).Sample(level{r}).With().Timestamp().Logger()
+}
+
+// level lets events pass that are at or above the level of now.
+type level struct{ r *Root }
+
+func (s level) Sample(l zerolog.Level) bool { return l >= zerolog.Level(s.r.level.Load()) }
+
+// format writes an event in the format of now.
+type format struct{ r *Root }
+
+func (f format) Write(p []byte) (int, error) {
+	if f.r.console.Load() {
+		return f.r.pretty.Write(p)
+	}
+	return f.r.out.Write(p)
+}
+
+// IsTerminal reports whether w is a file that is a terminal.
+func IsTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isTerminal(f)
+}
