@@ -1,0 +1,149 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// readers is a pool of connections that cannot write. They are opened when
+// needed, and closed when nobody needed them for a while.
+type readers struct {
+	db    *sql.DB
+	slots chan struct{} // one for each connection in use
+	done  chan struct{} // closed by close
+	idle  time.Duration
+
+	mu     sync.Mutex
+	free   []free      // guarded by mu; the most recently used last
+	timer  *time.Timer // guarded by mu; nil while free is empty
+	closed bool        // guarded by mu
+}
+
+type free struct {
+	c     *conn
+	since time.Time
+}
+
+// get waits for a connection until ctx ends.
+func (p *readers) get(ctx context.Context) (*conn, error) {
+	select {
+	case p.slots <- struct{}{}:
+	case <-p.done:
+		return nil, ErrClosed
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	p.mu.Lock()
+	closed := p.closed
+	if n := len(p.free); n > 0 && !closed {
+		c := p.free[n-1].c
+		p.free = p.free[:n-1]
+		p.mu.Unlock()
+		return c, nil
+	}
+	p.mu.Unlock()
+	if closed {
+		<-p.slots
+		return nil, ErrClosed
+	}
+	// Opening is not cut short by the caller's ctx: it takes a millisecond.
+	c, err := newConn(context.WithoutCancel(ctx), p.db)
+	if err != nil {
+		<-p.slots
+		return nil, err
+	}
+	return c, nil
+}
+
+// put gives a connection back; a broken one is closed.
+func (p *readers) put(c *conn, broken bool) {
+	defer func() { <-p.slots }()
+	p.mu.Lock()
+	if broken || p.closed {
+		p.mu.Unlock()
+		_ = c.close()
+		return
+	}
+	p.free = append(p.free, free{c, time.Now()})
+	if p.timer == nil {
+		p.timer = time.AfterFunc(p.idle, p.reap)
+	}
+	p.mu.Unlock()
+}
+
+// reap closes the connections that were idle for long, and comes again while
+// there are others.
+func (p *readers) reap() {
+	p.mu.Lock()
+	n := 0
+	for n < len(p.free) && time.Since(p.free[n].since) >= p.idle {
+		n++
+	}
+	old := p.free[:n:n]
+	p.free = append([]free(nil), p.free[n:]...)
+	p.timer = nil
+	if len(p.free) > 0 {
+		p.timer = time.AfterFunc(p.idle, p.reap)
+	}
+	p.mu.Unlock()
+	for _, f := range old {
+		_ = f.c.close()
+	}
+}
+
+// close waits for the connections in use, then closes all.
+func (p *readers) close() error {
+	p.mu.Lock()
+	p.closed = true
+	close(p.done)
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	p.mu.Unlock()
+	for range cap(p.slots) {
+		p.slots <- struct{}{} // never given back: get finds none
+	}
+	var errs []error
+	for _, f := range p.free {
+		errs = append(errs, f.c.close())
+	}
+	p.free = nil
+	return errors.Join(append(errs, p.db.Close())...)
+}
+
+// Read runs fn on a connection that cannot write. All that fn reads is one
+// state of the database: that of its first query, with every commit that was
+// acknowledged before. It holds up neither the writer nor other readers, but
+// while it runs the log on disk cannot shrink, so fn should be short.
+//
+// Where no connection becomes free in time (Options.Wait) it returns ErrBusy;
+// when ctx ends, also amid a query, the error of ctx. fn must not call Write or
+// Read.
+func (db *DB) Read(ctx context.Context, fn func(q Queryer) error) error {
+	wait, cancel := context.WithTimeoutCause(ctx, db.wait, ErrBusy)
+	defer cancel()
+	c, err := db.readers.get(wait)
+	if err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	broken := true
+	defer func() { db.readers.put(c, broken) }()
+	if _, err := c.exec(context.Background(), "BEGIN"); err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	db.stats.reads.Add(1)
+	err = protect(func() error { return fn(&snapshot{ctx, c}) })
+	c.closeRows()
+	db.logPanic(err)
+	if _, rerr := c.exec(context.Background(), "ROLLBACK"); rerr == nil || noTransaction(rerr) {
+		broken = false
+	}
+	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return fmt.Errorf("read: %w", ctx.Err()) // an interrupted query
+	}
+	return err
+}

@@ -1,0 +1,119 @@
+package sqlite_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/fstest"
+
+	"github.com/rs/zerolog"
+
+	"github.com/porticod/portico/pkg/sqlite"
+)
+
+// schema makes migrations of texts, numbered from 1.
+func schema(texts ...string) fs.FS {
+	m := fstest.MapFS{"README.md": {Data: []byte("ignored")}}
+	for i, text := range texts {
+		m[fmt.Sprintf("%04d_step.sql", i+1)] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return m
+}
+
+const rowTable = `CREATE TABLE row (id INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;`
+
+func open(t *testing.T, path string, migrations fs.FS) *sqlite.DB {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), path, sqlite.Options{Migrations: migrations, Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return db
+}
+
+func insert(id int, body string) func(*sqlite.Tx) error {
+	return func(tx *sqlite.Tx) error {
+		_, err := tx.Exec("INSERT INTO row (id, body) VALUES (?, ?)", id, body)
+		return err
+	}
+}
+
+func count(t *testing.T, db *sqlite.DB) (n int) {
+	t.Helper()
+	err := db.Read(context.Background(), func(q sqlite.Queryer) error {
+		return q.QueryRow("SELECT count(*) FROM row").Scan(&n)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestWriteThenRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a b?#%", "x.db")
+	db := open(t, path, schema(rowTable))
+	if err := db.Write(t.Context(), insert(1, "one")); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(t, db); n != 1 {
+		t.Fatalf("%d rows, want 1", n)
+	}
+	if err := db.Write(t.Context(), insert(1, "again")); !errors.Is(err, sqlite.ErrUnique) {
+		t.Fatalf("the same key: %v, want ErrUnique", err)
+	}
+}
+
+func TestGroupCommit(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "x.db"), schema(rowTable))
+	const n = 400
+	gate := make(chan struct{})
+	var wg sync.WaitGroup
+	// The first request holds the writer until the others are queued.
+	wg.Go(func() {
+		_ = db.Write(t.Context(), func(*sqlite.Tx) error { <-gate; return nil })
+	})
+	bad := errors.New("bad")
+	for i := range n {
+		wg.Go(func() {
+			err := db.Write(t.Context(), func(tx *sqlite.Tx) error {
+				if err := insert(i, "x")(tx); err != nil {
+					return err
+				}
+				switch i % 10 {
+				case 3:
+					return bad
+				case 7:
+					panic("oops")
+				}
+				return nil
+			})
+			var p *sqlite.PanicError
+			switch {
+			case i%10 == 3 && !errors.Is(err, bad), i%10 == 7 && !errors.As(err, &p), i%10 != 3 && i%10 != 7 && err != nil:
+				t.Errorf("request %d: %v", i, err)
+			}
+		})
+	}
+	for db.Stats().Queued < n {
+		if t.Context().Err() != nil {
+			t.Fatal("not queued")
+		}
+	}
+	close(gate)
+	wg.Wait()
+	if got := count(t, db); got != n*8/10 {
+		t.Errorf("%d rows, want %d", got, n*8/10)
+	}
+	if s := db.Stats(); s.Commits > 20 || s.Writes != n*8/10+1 {
+		t.Errorf("%d commits for %d writes, want at most 20 for %d", s.Commits, s.Writes, n*8/10+1)
+	}
+}
