@@ -1,16 +1,9 @@
 // Package settings decodes an HCL body into a Go struct over its defaults, with
 // the value types that portico's config has: durations, sizes, paths, secrets,
-// address prefixes.
+// address prefixes. It knows no option by name and opens no file.
 package settings
 
-import (
-	"fmt"
-
-	"github.com/hashicorp/hcl/v2"
-)
-
-// Size is a number of bytes, written "20MiB", "64KiB", "1.5GB" or as a plain number.
-type Size int64
+import "fmt"
 
 // Path is a file or folder. Decoding resolves a relative one against the folder
 // of the file that names it; afterwards it is absolute. The zero Path is unset.
@@ -52,5 +45,3 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return e.Summary + ": " + e.Detail }
-
-var _ = hcl.Diagnostics{}

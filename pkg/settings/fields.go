@@ -1,0 +1,75 @@
+package settings
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// A field is a struct field that takes part in decoding.
+type field struct {
+	index int
+	name  string
+	role  string // attr, optional, block, label, remain, def_range
+	typ   reflect.Type
+}
+
+// fieldsOf reads the hcl tags of struct type t. It panics on a tag that it does
+// not know: that is a mistake in the program, found by the first test.
+func fieldsOf(t reflect.Type) []field {
+	if t.Kind() != reflect.Struct {
+		panic(fmt.Sprintf("settings: %s is not a struct", t))
+	}
+	var fields []field
+	for i := range t.NumField() {
+		sf := t.Field(i)
+		tag, ok := sf.Tag.Lookup("hcl")
+		if !ok {
+			continue
+		}
+		name, role, _ := strings.Cut(tag, ",")
+		switch role {
+		case "", "attr":
+			role = "attr"
+		case "optional", "block", "label", "remain", "def_range":
+		default:
+			panic(fmt.Sprintf("settings: %s.%s: unknown tag %q", t, sf.Name, tag))
+		}
+		fields = append(fields, field{index: i, name: name, role: role, typ: sf.Type})
+	}
+	return fields
+}
+
+// schemaOf is what a body of the given fields may hold. Nothing in it is
+// required, because HCL's own message about that says less than ours.
+func schemaOf(fields []field) *hcl.BodySchema {
+	s := &hcl.BodySchema{}
+	for _, f := range fields {
+		switch f.role {
+		case "attr", "optional":
+			s.Attributes = append(s.Attributes, hcl.AttributeSchema{Name: f.name})
+		case "block":
+			s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: f.name, LabelNames: labelsOf(f.typ)})
+		}
+	}
+	return s
+}
+
+func labelsOf(t reflect.Type) (labels []string) {
+	for _, f := range fieldsOf(structType(t)) {
+		if f.role == "label" {
+			labels = append(labels, f.name)
+		}
+	}
+	return labels
+}
+
+// structType strips slice and pointer from the type of a block field.
+func structType(t reflect.Type) reflect.Type {
+	for t.Kind() == reflect.Slice || t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t
+}
