@@ -1,0 +1,75 @@
+package picture_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/porticod/portico/pkg/picture"
+)
+
+// TestQualityAgainstReference compares with a float Lanczos over all pixels: the
+// filter alone, by way of PNG, in every channel, and what JPEG leaves of it in
+// brightness.
+func TestQualityAgainstReference(t *testing.T) {
+	src := asJPEG(t, scene(1501, 1127), 95)
+	m := decoded(t, src)
+	pool := picture.NewPool(picture.Options{})
+	const luma = 3
+	for _, c := range []struct {
+		spec     picture.Spec
+		channels []int
+	}{
+		{picture.Spec{Width: 1080, Format: picture.PNG}, []int{0, 1, 2}},
+		{picture.Spec{Width: 640, Format: picture.PNG}, []int{0, 1, 2}},
+		{picture.Spec{Width: 160, Format: picture.PNG}, []int{0, 1, 2}},
+		{picture.Spec{Width: 1080, Quality: 95}, []int{luma}},
+		{picture.Spec{Width: 640}, []int{luma}},
+		{picture.Spec{Width: 320}, []int{luma}},
+	} {
+		res, err := pool.Make(context.Background(), bytes.NewReader(src), picture.Job{Specs: []picture.Spec{c.spec}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := res.Variants[0]
+		got := decoded(t, v.Data)
+		for _, ch := range c.channels {
+			in, w, h := channel(m, ch)
+			want := reference(in, w, h, v.Width, v.Height)
+			have, gw, gh := channel(got, ch)
+			if gw != v.Width || gh != v.Height {
+				t.Fatalf("%+v: the file has %dx%d, the variant says %dx%d", c.spec, gw, gh, v.Width, v.Height)
+			}
+			s := ssim(want, have, gw, gh)
+			t.Logf("%+v channel %d: SSIM %.4f, %d bytes", c.spec, ch, s, len(v.Data))
+			if s < 0.98 {
+				t.Errorf("%+v channel %d: SSIM %.4f against full-size Lanczos, want 0.98", c.spec, ch, s)
+			}
+		}
+	}
+}
+
+func BenchmarkMake(b *testing.B) {
+	src := asJPEG(b, scene(4032, 3024), 88)
+	pool := picture.NewPool(picture.Options{})
+	warm := func(specs ...picture.Spec) {
+		if _, err := pool.Make(context.Background(), bytes.NewReader(src), picture.Job{Specs: specs, Blurhash: true}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	warm(picture.Spec{Width: 160})
+	b.Logf("source of %d bytes", len(src))
+	for _, w := range []int{160, 320, 640, 1080, 2048} {
+		b.Run(fmt.Sprint(w), func(b *testing.B) {
+			for b.Loop() {
+				warm(picture.Spec{Width: w})
+			}
+		})
+	}
+	b.Run("ladder", func(b *testing.B) {
+		for b.Loop() {
+			warm(picture.Spec{Width: 320}, picture.Spec{Width: 640}, picture.Spec{Width: 1080}, picture.Spec{Width: 2048})
+		}
+	})
+}

@@ -1,0 +1,283 @@
+package picture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/porticod/portico/pkg/picture/jpegenc"
+)
+
+// RetryAfter is how long a caller that got ErrBusy should wait before it tries
+// again.
+const RetryAfter = 2 * time.Second
+
+// Options of a Pool. The zero value has the defaults.
+type Options struct {
+	Memory  int64         // bytes that all pictures in work may take together; default 768 MiB
+	Workers int           // pictures in work at a time; default one per CPU
+	Queue   int           // callers that may wait; default 256
+	Wait    time.Duration // longest wait for a turn; default 10 s
+	Time    time.Duration // longest work on one picture; default 20 s
+	Limits  Limits
+	Codec   Codec // default jpegenc
+}
+
+// A Pool makes pictures within a budget that all its callers share. All methods
+// may be called from many goroutines. A Pool needs no closing; an idle one costs
+// nothing.
+type Pool struct {
+	o       Options
+	memory  *semaphore.Weighted
+	workers *semaphore.Weighted
+	inUse   atomic.Int64
+	running atomic.Int64
+	waiting atomic.Int64
+	made    atomic.Uint64
+	refused atomic.Uint64
+}
+
+// NewPool fills the gaps in o with the defaults.
+func NewPool(o Options) *Pool {
+	o.Memory = or(o.Memory, 768<<20)
+	o.Workers = or(o.Workers, runtime.GOMAXPROCS(0))
+	o.Queue = or(o.Queue, 256)
+	if o.Wait <= 0 {
+		o.Wait = 10 * time.Second
+	}
+	if o.Time <= 0 {
+		o.Time = 20 * time.Second
+	}
+	if o.Codec == nil {
+		o.Codec = new(jpegenc.Codec)
+	}
+	return &Pool{o: o, memory: semaphore.NewWeighted(o.Memory), workers: semaphore.NewWeighted(int64(o.Workers))}
+}
+
+// A Variant is a picture that was made.
+type Variant struct {
+	Spec          Spec // what was asked for
+	Format        Format
+	Width, Height int
+	Data          []byte // the caller's
+}
+
+// A Job is what to make of one picture.
+type Job struct {
+	Specs    []Spec
+	Blurhash bool
+	// Each, if set, gets every variant as soon as it is made, in the order of
+	// Specs and in Make's goroutine, and Result.Variants stays empty. Its error
+	// ends the work and is returned as it is.
+	Each func(Variant) error
+	// Limits replaces those of the pool where it says something.
+	Limits Limits
+}
+
+// A Result is what became of a Job.
+type Result struct {
+	Info     Info
+	Variants []Variant // in the order of Job.Specs
+	Blurhash string    // empty unless asked for
+}
+
+// Make decodes src once and makes all of job of it. It waits for its share of
+// the budget, at most as long as ctx lives and the pool allows (ErrBusy).
+// The other errors are ErrFormat, ErrBroken, ErrTooLarge, ErrSlow, ctx's own, and
+// those of the source.
+func (p *Pool) Make(ctx context.Context, src Source, job Job) (Result, error) {
+	info, err := p.Inspect(src, job.Limits)
+	if err != nil {
+		return Result{}, err
+	}
+	for _, s := range job.Specs {
+		if err := s.check(); err != nil {
+			return Result{}, err
+		}
+	}
+	need := cost(info, job.Specs)
+	if need > p.o.Memory {
+		return Result{}, fmt.Errorf("%w: it takes about %d MiB to decode, %d are there for all", ErrTooLarge, need>>20, p.o.Memory>>20)
+	}
+	release, err := p.admit(ctx, need)
+	if err != nil {
+		return Result{}, err
+	}
+	defer release()
+	work, cancel := context.WithTimeout(ctx, p.o.Time)
+	defer cancel()
+	res := Result{Info: info}
+	if err := p.run(work, src, job, &res); err != nil {
+		if work.Err() != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("%w: more than %v", ErrSlow, p.o.Time)
+		}
+		return Result{}, err
+	}
+	return res, nil
+}
+
+// Ladder makes the picture in every width that is not more than its own, and in
+// its own where a wider one is asked for, with a blurhash.
+func (p *Pool) Ladder(ctx context.Context, src Source, widths ...int) (Result, error) {
+	info, err := p.Inspect(src, Limits{})
+	if err != nil {
+		return Result{}, err
+	}
+	return p.Make(ctx, src, Job{Specs: LadderSpecs(info, widths...), Blurhash: true})
+}
+
+// LadderSpecs returns the specs that Ladder uses, smallest first.
+func LadderSpecs(info Info, widths ...int) []Spec {
+	var out []Spec
+	for _, w := range slices.Sorted(slices.Values(widths)) {
+		w = min(w, info.Width)
+		if n := len(out); n == 0 || out[n-1].Width != w {
+			out = append(out, Spec{Width: w})
+		}
+	}
+	return out
+}
+
+// Inspect is the package's Inspect, and refuses what l, or the pool's limits
+// where l says nothing, does not allow.
+func (p *Pool) Inspect(src Source, l Limits) (Info, error) {
+	l = Limits{
+		Pixels: or(l.Pixels, p.o.Limits.Pixels),
+		Bytes:  or(l.Bytes, p.o.Limits.Bytes),
+		Frames: or(l.Frames, p.o.Limits.Frames),
+		Scans:  or(l.Scans, p.o.Limits.Scans),
+	}
+	if size := src.Size(); size > l.bytes() {
+		return Info{}, l.Check(Info{}, size) // before reading anything
+	}
+	info, err := Inspect(src)
+	if err != nil {
+		return Info{}, err
+	}
+	if err := l.Check(info, src.Size()); err != nil {
+		return Info{}, err
+	}
+	if info.Format == JPEG && info.Progressive {
+		if err := checkScans(src, l.scans()); err != nil {
+			return Info{}, err
+		}
+	}
+	return info, nil
+}
+
+// admit waits for memory and then for a worker. Both queues are first come,
+// first served, so a large picture is not starved by small ones.
+func (p *Pool) admit(ctx context.Context, need int64) (release func(), err error) {
+	if p.waiting.Add(1) > int64(p.o.Queue)+int64(p.o.Workers) {
+		p.waiting.Add(-1)
+		p.refused.Add(1)
+		return nil, fmt.Errorf("%w: %d are waiting", ErrBusy, p.o.Queue)
+	}
+	defer p.waiting.Add(-1)
+	wait, cancel := context.WithTimeout(ctx, p.o.Wait)
+	defer cancel()
+	if err := p.memory.Acquire(wait, need); err != nil {
+		return nil, p.busy(ctx)
+	}
+	if err := p.workers.Acquire(wait, 1); err != nil {
+		p.memory.Release(need)
+		return nil, p.busy(ctx)
+	}
+	p.inUse.Add(need)
+	p.running.Add(1)
+	return func() {
+		p.running.Add(-1)
+		p.inUse.Add(-need)
+		p.workers.Release(1)
+		p.memory.Release(need)
+	}, nil
+}
+
+func (p *Pool) busy(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	p.refused.Add(1)
+	return fmt.Errorf("%w: waited %v", ErrBusy, p.o.Wait)
+}
+
+func (p *Pool) run(ctx context.Context, src Source, job Job, res *Result) error {
+	f, err := decode(ctx, src, res.Info)
+	if err != nil {
+		return err
+	}
+	icc := profile(src, res.Info)
+	for _, s := range job.Specs {
+		v, err := p.one(ctx, f, res.Info, s, icc)
+		if err != nil {
+			return err
+		}
+		p.made.Add(1)
+		if job.Each == nil {
+			res.Variants = append(res.Variants, v)
+		} else if err := job.Each(v); err != nil {
+			return err
+		}
+	}
+	if job.Blurhash {
+		s := Spec{Width: blurSide, Height: blurSide}
+		small, err := shape(ctx, f, res.Info, s, false)
+		if err != nil {
+			return err
+		}
+		if res.Blurhash, err = small.hash(); err != nil {
+			return fmt.Errorf("make blurhash: %w", err)
+		}
+	}
+	return nil
+}
+
+// one makes one variant of f.
+func (p *Pool) one(ctx context.Context, f *frame, info Info, s Spec, icc []byte) (Variant, error) {
+	half := s.Format != PNG && s.quality() < fullChroma
+	g, err := shape(ctx, f, info, s, half)
+	if err != nil {
+		return Variant{}, err
+	}
+	w, h := g.size()
+	data, format, err := encode(p.o.Codec, g, s, icc)
+	if err != nil {
+		return Variant{}, fmt.Errorf("write %d x %d picture: %w", w, h, err)
+	}
+	return Variant{Spec: s, Format: format, Width: w, Height: h, Data: data}, nil
+}
+
+// shape returns f in the size of s, the right way up.
+func shape(ctx context.Context, f *frame, info Info, s Spec, half bool) (*frame, error) {
+	w, h, win := s.plan(info.Width, info.Height)
+	if info.Orientation >= 5 {
+		w, h = h, w
+	}
+	g, err := f.resize(ctx, win.turned(info.Orientation), w, h, half)
+	if err != nil {
+		return nil, err
+	}
+	return g.orient(info.Orientation), nil
+}
+
+// Stats is a snapshot of a Pool.
+type Stats struct {
+	Memory, Budget   int64  // bytes in use, bytes there are
+	Running, Waiting int    // pictures in work, callers that wait
+	Made, Refused    uint64 // variants made, callers sent away busy, ever
+}
+
+// Stats returns how the pool is doing.
+func (p *Pool) Stats() Stats {
+	return Stats{
+		Memory: p.inUse.Load(), Budget: p.o.Memory,
+		Running: int(p.running.Load()), Waiting: int(p.waiting.Load()),
+		Made: p.made.Load(), Refused: p.refused.Load(),
+	}
+}
