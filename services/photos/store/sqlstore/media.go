@@ -1,0 +1,226 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/services/photos/store"
+)
+
+// AddMedia keeps an unattached picture.
+func (d *DB) AddMedia(ctx context.Context, m store.Media, quota int64) (store.Media, error) {
+	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+		m.ID, m.Status, m.Visibility = d.nextID(), 0, store.Unattached
+		var used int64
+		if err := tx.QueryRow(`SELECT coalesce((SELECT bytes FROM profiles WHERE user_id = ?), 0)`, m.Owner).Scan(&used); err != nil {
+			return err
+		}
+		if quota > 0 && used+m.Bytes() > quota {
+			return store.ErrQuota
+		}
+		_, err := tx.Exec(`INSERT INTO media (id, owner_id, loose_since, description, focus_x, focus_y, blurhash, hash, type, bytes, width, height, complete)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			m.ID, m.Owner, d.now().UnixMilli(), m.Description, m.FocusX, m.FocusY, m.Blurhash,
+			m.Original.Hash, m.Original.Type, m.Original.Bytes, m.Original.Width, m.Original.Height, m.Complete)
+		if err != nil {
+			return err
+		}
+		for _, f := range m.Sizes {
+			if _, err := addSize(tx, m.ID, f); err != nil {
+				return err
+			}
+		}
+		return charge(tx, m.Owner, m.Bytes())
+	})
+	return m, wrap("keep picture", err)
+}
+
+// charge adds to the bytes that user's pictures take.
+func charge(tx *sqlite.Tx, user, bytes int64) error {
+	_, err := tx.Exec(`INSERT INTO profiles (user_id, bytes) VALUES (?, ?)
+		ON CONFLICT (user_id) DO UPDATE SET bytes = bytes + excluded.bytes`, user, bytes)
+	return err
+}
+
+func addSize(tx *sqlite.Tx, media int64, f store.File) (added bool, err error) {
+	res, err := tx.Exec(`INSERT INTO sizes (media_id, width, height, hash, type, bytes) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		media, f.Width, f.Height, f.Hash, f.Type, f.Bytes)
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
+}
+
+// AddSizes adds steps of a picture's ladder.
+func (d *DB) AddSizes(ctx context.Context, id int64, sizes []store.File, complete bool) error {
+	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+		var owner, bytes int64
+		if err := tx.QueryRow(`SELECT owner_id FROM media WHERE id = ?`, id).Scan(&owner); err != nil {
+			return err
+		}
+		for _, f := range sizes {
+			added, err := addSize(tx, id, f)
+			if err != nil {
+				return err
+			}
+			if added {
+				bytes += f.Bytes
+			}
+		}
+		if complete {
+			if _, err := tx.Exec(`UPDATE media SET complete = 1 WHERE id = ?`, id); err != nil {
+				return err
+			}
+		}
+		return charge(tx, owner, bytes)
+	})
+	return wrap("keep sizes", err)
+}
+
+// mediaQuery selects what scanMedia scans.
+const mediaQuery = `SELECT m.id, m.owner_id, coalesce(m.status_id, 0), coalesce(s.visibility, 0), m.description, m.focus_x, m.focus_y,
+	m.blurhash, m.hash, m.type, m.bytes, m.width, m.height, m.complete
+	FROM media m LEFT JOIN statuses s ON s.id = m.status_id `
+
+func scanMedia(r *sqlite.Rows) (m store.Media, err error) {
+	err = r.Scan(&m.ID, &m.Owner, &m.Status, &m.Visibility, &m.Description, &m.FocusX, &m.FocusY,
+		&m.Blurhash, &m.Original.Hash, &m.Original.Type, &m.Original.Bytes, &m.Original.Width, &m.Original.Height, &m.Complete)
+	return m, err
+}
+
+func scanSize(r *sqlite.Rows) (f store.File, err error) {
+	err = r.Scan(&f.Hash, &f.Type, &f.Bytes, &f.Width, &f.Height)
+	return f, err
+}
+
+// readMedia runs mediaQuery with where and adds the sizes.
+func readMedia(q sqlite.Queryer, where string, args ...any) ([]store.Media, error) {
+	list, err := collect(q, scanMedia, mediaQuery+where, args...)
+	if err != nil {
+		return nil, err
+	}
+	for i := range list {
+		list[i].Sizes, err = collect(q, scanSize,
+			`SELECT hash, type, bytes, width, height FROM sizes WHERE media_id = ? ORDER BY width`, list[i].ID)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func oneMedia(q sqlite.Queryer, id int64) (store.Media, error) {
+	list, err := readMedia(q, `WHERE m.id = ?`, id)
+	if err != nil {
+		return store.Media{}, err
+	}
+	if len(list) == 0 {
+		return store.Media{}, store.ErrNotFound
+	}
+	return list[0], nil
+}
+
+// Media returns a picture.
+func (d *DB) Media(ctx context.Context, id int64) (m store.Media, err error) {
+	err = d.db.Read(ctx, func(q sqlite.Queryer) (err error) {
+		m, err = oneMedia(q, id)
+		return err
+	})
+	return m, wrap("read picture", err)
+}
+
+// EditMedia changes a picture of owner.
+func (d *DB) EditMedia(ctx context.Context, id, owner int64, e store.Edit) (m store.Media, err error) {
+	err = d.db.Write(ctx, func(tx *sqlite.Tx) (err error) {
+		_, err = tx.Exec(`UPDATE media SET description = coalesce(?, description), focus_x = coalesce(?, focus_x), focus_y = coalesce(?, focus_y)
+			WHERE id = ? AND owner_id = ?`, e.Description, e.FocusX, e.FocusY, id, owner)
+		if err != nil {
+			return err
+		}
+		if m, err = oneMedia(tx, id); err == nil && m.Owner != owner {
+			err = store.ErrNotFound
+		}
+		return err
+	})
+	return m, wrap("change picture", err)
+}
+
+// IncompleteMedia lists what the background has still to do.
+func (d *DB) IncompleteMedia(ctx context.Context, after int64, limit int) (list []store.Media, err error) {
+	err = d.db.Read(ctx, func(q sqlite.Queryer) (err error) {
+		list, err = readMedia(q, `WHERE m.complete = 0 AND m.id > ? ORDER BY m.id LIMIT ?`, after, limit)
+		return err
+	})
+	return list, wrap("list incomplete pictures", err)
+}
+
+// removeMedia deletes a picture's rows and leaves its blobs to the garbage.
+func removeMedia(tx *sqlite.Tx, m store.Media) error {
+	for _, f := range append([]store.File{m.Original}, m.Sizes...) {
+		if _, err := tx.Exec(`INSERT INTO garbage (hash) VALUES (?) ON CONFLICT DO NOTHING`, f.Hash); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.Exec(`DELETE FROM media WHERE id = ?`, m.ID); err != nil {
+		return err
+	}
+	return charge(tx, m.Owner, -m.Bytes())
+}
+
+// sweepLen bounds a transaction of Sweep.
+const sweepLen = 100
+
+// Sweep removes pictures that nobody posted and keys that have expired.
+func (d *DB) Sweep(ctx context.Context, cutoff time.Time) error {
+	for more := true; more; {
+		err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+			old, err := readMedia(tx, `WHERE m.loose_since < ? ORDER BY m.loose_since LIMIT ?`, cutoff.UnixMilli(), sweepLen)
+			if err != nil {
+				return err
+			}
+			for _, m := range old {
+				if err := removeMedia(tx, m); err != nil {
+					return err
+				}
+			}
+			more = len(old) == sweepLen
+			_, err = tx.Exec(`DELETE FROM idempotency WHERE expires < ?`, d.now().UnixMilli())
+			return err
+		})
+		if err != nil {
+			return wrap("sweep", err)
+		}
+	}
+	return nil
+}
+
+// Garbage lists blobs that removals left.
+func (d *DB) Garbage(ctx context.Context, limit int) (hashes []string, err error) {
+	err = d.db.Read(ctx, func(q sqlite.Queryer) (err error) {
+		hashes, err = collect(q, func(r *sqlite.Rows) (h string, err error) {
+			err = r.Scan(&h)
+			return h, err
+		}, `SELECT hash FROM garbage LIMIT ?`, limit)
+		return err
+	})
+	return hashes, wrap("list garbage", err)
+}
+
+// Referenced tells whether a picture needs the blob.
+func (d *DB) Referenced(ctx context.Context, hash string) (yes bool, err error) {
+	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+		return q.QueryRow(`SELECT EXISTS (SELECT 1 FROM media WHERE hash = ?1) OR EXISTS (SELECT 1 FROM sizes WHERE hash = ?1)`, hash).Scan(&yes)
+	})
+	return yes, wrap("look for references", err)
+}
+
+// Forget takes a blob off the garbage.
+func (d *DB) Forget(ctx context.Context, hash string) error {
+	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+		_, err := tx.Exec(`DELETE FROM garbage WHERE hash = ?`, hash)
+		return err
+	})
+	return wrap("forget garbage", err)
+}

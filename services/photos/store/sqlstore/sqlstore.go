@@ -1,0 +1,139 @@
+// Package sqlstore keeps the photos service's rows in one SQLite file. It keeps
+// no bytes of pictures.
+package sqlstore
+
+import (
+	"context"
+	"crypto/rand"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/services/photos/store"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// DB is a store.Store.
+type DB struct {
+	db     *sqlite.DB
+	now    func() time.Time
+	lastID int64 // used by functions of Write only, which run one at a time
+}
+
+var _ store.Store = (*DB)(nil)
+
+// Open opens the database at path and makes it where it is missing. now is the
+// clock; nil: time.Now.
+func Open(ctx context.Context, path string, log zerolog.Logger, now func() time.Time) (*DB, error) {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	db, err := sqlite.Open(ctx, path, sqlite.Options{Migrations: sub, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	if now == nil {
+		now = time.Now
+	}
+	d := &DB{db: db, now: now}
+	err = db.Read(ctx, func(q sqlite.Queryer) error {
+		return q.QueryRow(`SELECT max(coalesce((SELECT max(id) FROM statuses), 0), coalesce((SELECT max(id) FROM media), 0))`).Scan(&d.lastID)
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("read the last id: %w", err), db.Close())
+	}
+	return d, nil
+}
+
+// nextID is (unix ms << 16) | counter, above every id before it even where the
+// clock went back. It is called within Write only, so that ids grow in the order
+// of the commits.
+func (d *DB) nextID() int64 {
+	d.lastID = max(d.lastID+1, d.now().UnixMilli()<<16)
+	return d.lastID
+}
+
+// TimeOf is when an id was given.
+func TimeOf(id int64) time.Time { return time.UnixMilli(id >> 16) }
+
+// Check returns why the last commit failed, nil where it did not.
+func (d *DB) Check() error { return d.db.Check() }
+
+// Close ends the database.
+func (d *DB) Close() error { return d.db.Close() }
+
+// Secret returns the random bytes called name, made at the first call.
+func (d *DB) Secret(ctx context.Context, name string) ([]byte, error) {
+	fresh := make([]byte, 32)
+	rand.Read(fresh) // never fails
+	var value []byte
+	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+		if _, err := tx.Exec(`INSERT INTO secrets (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING`, name, fresh); err != nil {
+			return err
+		}
+		return tx.QueryRow(`SELECT value FROM secrets WHERE name = ?`, name).Scan(&value)
+	})
+	return value, wrap("read secret", err)
+}
+
+// Profile returns what is known of user.
+func (d *DB) Profile(ctx context.Context, user int64) (store.Profile, error) {
+	p := store.Profile{User: user}
+	var last *int64
+	err := d.db.Read(ctx, func(q sqlite.Queryer) error {
+		return q.QueryRow(`SELECT statuses, last_status_at, bytes FROM profiles WHERE user_id = ?`, user).
+			Scan(&p.Statuses, &last, &p.Bytes)
+	})
+	if errors.Is(err, sqlite.ErrNoRows) {
+		return p, nil
+	}
+	if last != nil {
+		p.LastStatus = time.UnixMilli(*last)
+	}
+	return p, wrap("read profile", err)
+}
+
+// Totals counts posts and those who posted.
+func (d *DB) Totals(ctx context.Context) (statuses, authors int64, err error) {
+	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+		return q.QueryRow(`SELECT coalesce(sum(statuses), 0), count(*) FROM profiles WHERE statuses > 0`).Scan(&statuses, &authors)
+	})
+	return statuses, authors, wrap("count posts", err)
+}
+
+// wrap names the action, and turns a missing row into ErrNotFound.
+func wrap(action string, err error) error {
+	if errors.Is(err, sqlite.ErrNoRows) {
+		err = store.ErrNotFound
+	}
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", action, err)
+}
+
+// collect scans every row of a query with scan.
+func collect[T any](q sqlite.Queryer, scan func(*sqlite.Rows) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := q.Query(query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}

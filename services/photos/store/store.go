@@ -1,0 +1,183 @@
+// Package store says what the photos service keeps: pictures, posts and what
+// belongs to them. How it is kept is up to an implementation of Store; the
+// bytes of pictures and the accounts are kept elsewhere.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// The errors that callers branch on.
+var (
+	ErrNotFound = errors.New("not found")
+	// ErrMedia: a picture is not there, not the author's, or in a post already.
+	ErrMedia = errors.New("no such picture to attach")
+	// ErrQuota: the owner's pictures would take more bytes than allowed.
+	ErrQuota = errors.New("the quota is used up")
+)
+
+// Visibility says who may see a post. The numbers are stored.
+type Visibility uint8
+
+// The visibilities, widest first. Unattached is that of a picture that is in no
+// post yet: its owner's only.
+const (
+	Unattached Visibility = 0
+	Public     Visibility = 1
+	Unlisted   Visibility = 2
+	Private    Visibility = 3 // followers
+	Direct     Visibility = 4 // who is mentioned
+)
+
+// Visibilities are those that posts have.
+var Visibilities = [...]Visibility{Public, Unlisted, Private, Direct}
+
+func (v Visibility) String() string {
+	switch v {
+	case Public:
+		return "public"
+	case Unlisted:
+		return "unlisted"
+	case Private:
+		return "private"
+	case Direct:
+		return "direct"
+	}
+	return "unattached"
+}
+
+// File is a picture's bytes in the blob store, and what they are.
+type File struct {
+	Hash          string // key in the blob store
+	Type          string // media type
+	Bytes         int64
+	Width, Height int // as shown
+}
+
+// Media is a picture that somebody uploaded.
+type Media struct {
+	ID          int64 // given by the store
+	Owner       int64
+	Status      int64      // the post that it is in; 0: none
+	Visibility  Visibility // of that post
+	Description string
+	FocusX      float64
+	FocusY      float64
+	Blurhash    string
+	Original    File   // without metadata
+	Sizes       []File // the ladder as far as it is made, smallest first
+	Complete    bool   // there will be no more sizes
+}
+
+// Bytes is what m takes of its owner's quota.
+func (m Media) Bytes() int64 {
+	n := m.Original.Bytes
+	for _, f := range m.Sizes {
+		n += f.Bytes
+	}
+	return n
+}
+
+// Status is a post.
+type Status struct {
+	ID         int64 // given by the store
+	Author     int64
+	Visibility Visibility
+	Text       string // as it was written
+	Spoiler    string
+	Sensitive  bool
+	Language   string // ISO 639; empty: unknown
+	App        string // that it was written with
+	AppURL     string
+	Media      []Media // in order
+}
+
+// Draft is a post about to be made.
+type Draft struct {
+	Status           // without ID and Media
+	MediaIDs []int64 // in order
+	// Key makes repeated requests one post per author; empty: none. It is
+	// forgotten after KeyLife.
+	Key     string
+	KeyLife time.Duration
+}
+
+// Profile is what the service itself knows of a person.
+type Profile struct {
+	User       int64
+	Statuses   int64
+	LastStatus time.Time // zero: none
+	Bytes      int64     // of pictures
+}
+
+// Page is a part of a list that is ordered by id, newest first. The bounds are
+// excluded; 0 is none.
+type Page struct {
+	Max   int64 // older than
+	Since int64 // newer than, the newest of them
+	Min   int64 // newer than, the oldest of them
+	Limit int   // at least 1
+}
+
+// Feed selects posts.
+type Feed struct {
+	Authors      []int64 // nil: everybody
+	Visibilities []Visibility
+	OnlyMedia    bool // no posts without pictures
+	Page
+}
+
+// Edit is a change of a picture's description or focus; nil leaves it.
+type Edit struct {
+	Description    *string
+	FocusX, FocusY *float64
+}
+
+// Store keeps rows. What it acknowledged survives a power loss. Its methods may
+// be called concurrently. The caller closes it.
+type Store interface {
+	// AddMedia keeps an unattached picture and gives it an id. quota bounds
+	// the bytes of its owner; 0: no bound.
+	AddMedia(ctx context.Context, m Media, quota int64) (Media, error)
+	// AddSizes adds steps of the ladder; those that are there already are
+	// left. complete says that there will be no more.
+	AddSizes(ctx context.Context, id int64, sizes []File, complete bool) error
+	Media(ctx context.Context, id int64) (Media, error)
+	// EditMedia changes a picture of owner.
+	EditMedia(ctx context.Context, id, owner int64, e Edit) (Media, error)
+	// IncompleteMedia lists pictures whose ladder is not complete, with ids
+	// above after, in their order.
+	IncompleteMedia(ctx context.Context, after int64, limit int) ([]Media, error)
+
+	// AddStatus makes a post and attaches its pictures, or returns the post
+	// that the same author made with the same key before.
+	AddStatus(ctx context.Context, d Draft) (s Status, created bool, err error)
+	Status(ctx context.Context, id int64) (Status, error)
+	// DeleteStatus removes a post of author. Its pictures go with it, or are
+	// unattached again where keepMedia.
+	DeleteStatus(ctx context.Context, id, author int64, keepMedia bool) (Status, error)
+	Feed(ctx context.Context, f Feed) ([]Status, error)
+
+	// Profile of somebody who has none is empty, not an error.
+	Profile(ctx context.Context, user int64) (Profile, error)
+	// Totals counts posts, and people who have posted.
+	Totals(ctx context.Context) (statuses, authors int64, err error)
+
+	// Sweep removes pictures that were unattached since before cutoff, and
+	// forgets keys that have expired.
+	Sweep(ctx context.Context, cutoff time.Time) error
+	// Garbage lists blobs that a removal left, and Referenced tells whether
+	// something needs a blob after all. A blob that was dealt with is
+	// forgotten with Forget.
+	Garbage(ctx context.Context, limit int) ([]string, error)
+	Referenced(ctx context.Context, hash string) (bool, error)
+	Forget(ctx context.Context, hash string) error
+
+	// Secret returns 32 random bytes that stay the same.
+	Secret(ctx context.Context, name string) ([]byte, error)
+	// Check returns why nothing can be stored at present; nil: it can.
+	Check() error
+	Close() error
+}
