@@ -139,7 +139,8 @@ func (d *Dir) publish(tmp string, id ID, size int64) error {
 		return fmt.Errorf("store blob: %w", err)
 	}
 	if err := durable.SyncDir(filepath.Dir(path)); err != nil {
-		return fmt.Errorf("store blob: %w", err)
+		// Not acknowledged, so not there.
+		return errors.Join(fmt.Errorf("store blob: %w", err), os.Remove(path))
 	}
 	return nil
 }
