@@ -31,7 +31,7 @@ func TestContract(t *testing.T) {
 		Bad: map[string]string{
 			`max_message = "0B"`:    "out of range",
 			`max_message = "1GiB"`:  "out of range",
-			`idle_timeout = "-1s"`:  "must be positive",
+			`idle_timeout = "0s"`:   "must be positive",
 			`idle_timeout = "soon"`: "duration",
 		},
 		WebSocket: func(base string) *http.Request { return servicetest.Request("GET", base+"/") },
