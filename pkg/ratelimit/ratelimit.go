@@ -1,128 +1,93 @@
-// Package ratelimit counts what a key (a name, an address) did in a window of
-// time and refuses what is too much. It keeps its counts in memory only.
+// Package ratelimit refuses what a key (a name, an address) does too often: by a
+// token bucket (Limiter) or by a count within a time (Window), in bounded memory.
+// It does not wait: a call is allowed or it is not.
 package ratelimit
 
 import (
-	"container/list"
-	"net/netip"
 	"sync"
 	"time"
 )
 
-// A Window allows a number of events per key within a length of time that
-// slides: an event counts until it is that old. It may be used concurrently.
-//
-// Memory is bounded: at most MaxKeys keys are kept, of Limit times each; beyond
-// that the key that was used least recently is forgotten, so that somebody with
-// very many keys (addresses) can make room, but costs no memory.
-type Window[K comparable] struct {
-	limit  int
-	length time.Duration
-	keys   int
+// A Limiter allows each key rate events a second, and bursts. It is safe for
+// concurrent use.
+type Limiter[K comparable] struct {
+	rate  float64
+	burst float64
+	max   int
 
-	mu    sync.Mutex
-	byKey map[K]*list.Element // guarded by mu; values are *entry[K]
-	order *list.List          // guarded by mu; most recently used first
+	mu      sync.Mutex // guards buckets
+	buckets map[K]bucket
 }
 
-// MaxKeys is how many keys a Window keeps.
-const MaxKeys = 10_000
-
-type entry[K comparable] struct {
-	key   K
-	times []time.Time // ascending, at most limit
+// bucket holds the tokens that were left at a time. A key without a bucket has
+// a full one.
+type bucket struct {
+	tokens float64
+	at     time.Time
 }
 
-// NewWindow allows limit events per key within length. Both must be positive.
-func NewWindow[K comparable](limit int, length time.Duration) *Window[K] {
-	return &Window[K]{
-		limit: limit, length: length, keys: MaxKeys,
-		byKey: map[K]*list.Element{}, order: list.New(),
+// New makes a limiter that allows rate events a second for each key, burst at
+// once (at least 1), and remembers at most keys keys (at least 1). Where more
+// are active at the same time, some of them start afresh: a flood of keys
+// weakens the limit, it does not cost memory or shut others out.
+func New[K comparable](rate float64, burst, keys int) *Limiter[K] {
+	return &Limiter[K]{
+		rate:    max(rate, 0),
+		burst:   float64(max(burst, 1)),
+		max:     max(keys, 1),
+		buckets: map[K]bucket{},
 	}
 }
 
-// Take counts an event of key and returns 0, or, where that is too much, counts
-// nothing and returns after how long it would be allowed.
-func (w *Window[K]) Take(key K) (wait time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	now := time.Now()
-	e := w.entry(key, now)
-	if len(e.times) >= w.limit {
-		return max(e.times[0].Add(w.length).Sub(now), 1)
+// Allow takes a token of key, if there is one. Times should not go back; where
+// they do, nothing is refilled.
+func (l *Limiter[K]) Allow(key K, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b, known := l.buckets[key]
+	if !known {
+		l.makeRoom(now)
+		b = bucket{l.burst, now}
 	}
-	e.times = append(e.times, now)
-	return 0
+	b.tokens = l.tokens(b, now)
+	if now.After(b.at) {
+		b.at = now
+	}
+	ok := b.tokens >= 1
+	if ok {
+		b.tokens--
+	}
+	l.buckets[key] = b
+	return ok
 }
 
-// Forget gives back the last event of key: what it was taken for did not count
-// in the end.
-func (w *Window[K]) Forget(key K) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	el, ok := w.byKey[key]
-	if !ok {
+// tokens is what b has at now.
+func (l *Limiter[K]) tokens(b bucket, now time.Time) float64 {
+	return min(l.burst, b.tokens+l.rate*max(now.Sub(b.at).Seconds(), 0))
+}
+
+// makeRoom forgets full buckets, which say nothing, and if that is not enough
+// an eighth of the others, so that the next calls need not search again.
+func (l *Limiter[K]) makeRoom(now time.Time) {
+	if len(l.buckets) < l.max {
 		return
 	}
-	e := el.Value.(*entry[K])
-	if len(e.times) > 0 {
-		e.times = e.times[:len(e.times)-1]
-	}
-	if len(e.times) == 0 {
-		w.drop(el)
-	}
-}
-
-// entry returns the entry of key without what is too old, and makes it the most
-// recently used.
-func (w *Window[K]) entry(key K, now time.Time) *entry[K] {
-	w.expire(now)
-	if el, ok := w.byKey[key]; ok {
-		w.order.MoveToFront(el)
-		e := el.Value.(*entry[K])
-		n := 0
-		for n < len(e.times) && now.Sub(e.times[n]) >= w.length {
-			n++
+	for k, b := range l.buckets {
+		if l.tokens(b, now) >= l.burst {
+			delete(l.buckets, k)
 		}
-		e.times = append(e.times[:0], e.times[n:]...)
-		return e
 	}
-	for len(w.byKey) >= w.keys {
-		w.drop(w.order.Back())
-	}
-	e := &entry[K]{key: key}
-	w.byKey[key] = w.order.PushFront(e)
-	return e
-}
-
-// expire drops keys whose last event is too old, a few at a time.
-func (w *Window[K]) expire(now time.Time) {
-	for range 4 {
-		el := w.order.Back()
-		if el == nil {
+	for k := range l.buckets {
+		if len(l.buckets) <= l.max*7/8 {
 			return
 		}
-		times := el.Value.(*entry[K]).times
-		if n := len(times); n > 0 && now.Sub(times[n-1]) < w.length {
-			return
-		}
-		w.drop(el)
+		delete(l.buckets, k)
 	}
 }
 
-func (w *Window[K]) drop(el *list.Element) {
-	delete(w.byKey, el.Value.(*entry[K]).key)
-	w.order.Remove(el)
-}
-
-// Prefix is what an address counts as: itself, or its /64 for IPv6, because
-// that is what one customer gets.
-func Prefix(a netip.Addr) netip.Prefix {
-	a = a.Unmap()
-	bits := a.BitLen()
-	if a.Is6() {
-		bits = 64
-	}
-	p, _ := a.WithZone("").Prefix(bits) // the zero Addr is the zero Prefix
-	return p
+// Len is the number of keys that are remembered.
+func (l *Limiter[K]) Len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.buckets)
 }
