@@ -23,6 +23,7 @@ func TestQualityAgainstReference(t *testing.T) {
 	}{
 		{picture.Spec{Width: 1080, Format: picture.PNG}, []int{0, 1, 2}},
 		{picture.Spec{Width: 640, Format: picture.PNG}, []int{0, 1, 2}},
+		{picture.Spec{Width: 490, Format: picture.PNG}, []int{0, 1, 2}}, // just halved
 		{picture.Spec{Width: 160, Format: picture.PNG}, []int{0, 1, 2}},
 		{picture.Spec{Width: 1080, Quality: 95}, []int{luma}},
 		{picture.Spec{Width: 640}, []int{luma}},
