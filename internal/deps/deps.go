@@ -13,6 +13,7 @@ import (
 	_ "github.com/maypok86/otter/v2"
 	_ "github.com/pires/go-proxyproto"
 	_ "github.com/prometheus/client_golang/prometheus/promhttp"
+	_ "github.com/prometheus/client_golang/prometheus/testutil"
 	_ "github.com/rogpeppe/go-internal/testscript"
 	_ "github.com/rs/zerolog"
 	_ "github.com/soheilhy/cmux"
