@@ -26,6 +26,7 @@ type User struct {
 	Role      Role
 	CreatedAt time.Time
 	Suspended bool
+	Deleted   bool // only its username is left, and only Directory.Users returns it
 }
 
 // Session is one signed-in device or app. Its token is shown once, when it is
@@ -41,6 +42,52 @@ type Session struct {
 	SeenAt    time.Time
 }
 
+// App is a program that asks people for access with OAuth. Its secret is shown
+// once, when it is made, and kept only as a hash.
+type App struct {
+	ID           int64
+	Service      string // kind.name that it was registered at
+	ClientID     string // random, not secret
+	Name         string
+	Website      string
+	RedirectURIs []string
+	Scopes       string // space separated
+	CreatedAt    time.Time
+}
+
+// Invite lets people sign up where registration is by invite. Its code is shown
+// once, when it is made, and kept only as a hash.
+type Invite struct {
+	Code      string
+	Uses      int       // how many people may use it
+	ExpiresAt time.Time // zero: never
+}
+
+// ChangeKind says what happened to an account.
+type ChangeKind string
+
+const (
+	Deleted      ChangeKind = "deleted" // its sessions too
+	Suspended    ChangeKind = "suspended"
+	Unsuspended  ChangeKind = "unsuspended"
+	PasswordSet  ChangeKind = "password" // a SessionEnded for each session that it ended comes before
+	SessionEnded ChangeKind = "session"
+	Profile      ChangeKind = "profile"
+	RoleSet      ChangeKind = "role"
+)
+
+// Change is an entry of the durable log of what happened to accounts. Of the
+// entries of one kind for one user the log keeps the last; a SessionEnded is
+// kept for a week.
+type Change struct {
+	Seq       int64 // position in the log; grows, not dense
+	Kind      ChangeKind
+	UserID    int64  // 0: a session of an app
+	SessionID string // of a SessionEnded
+	Service   string // of a SessionEnded: kind.name
+	At        time.Time
+}
+
 // The errors that callers branch on. Their texts are fit for people.
 var (
 	ErrTaken        = errors.New("this username is taken")
@@ -51,7 +98,30 @@ var (
 	ErrNotFound     = errors.New("there is no such account")
 	ErrSuspended    = errors.New("this account is suspended")
 	ErrTooManyTries = errors.New("too many tries; wait a while")
+	ErrBusy         = errors.New("too many people sign in right now; try again")
+	ErrApp          = errors.New("this app is not known here")
+	ErrNotOpen      = errors.New("the accounts are not open")
 )
+
+// RetryError is an ErrTooManyTries or ErrBusy with the time after which another
+// try makes sense.
+type RetryError struct {
+	Err   error
+	After time.Duration
+}
+
+func (e *RetryError) Error() string { return e.Err.Error() }
+func (e *RetryError) Unwrap() error { return e.Err }
+
+// RetryAfter is the time after which another try makes sense; 0 where err does
+// not say.
+func RetryAfter(err error) time.Duration {
+	var e *RetryError
+	if errors.As(err, &e) {
+		return e.After
+	}
+	return 0
+}
 
 // Invalid is a username, password or field that breaks a rule. Its text says
 // which rule.

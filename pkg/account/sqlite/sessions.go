@@ -1,0 +1,162 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/porticod/portico/pkg/account"
+	"github.com/porticod/portico/pkg/sqlite"
+)
+
+const sessionColumns = `id, user_id, service, device, scopes, app_id, created_at, seen_at`
+
+func scanSession(r scanner) (v account.Session, err error) {
+	var created, seen int64
+	err = r.Scan(&v.ID, &v.UserID, &v.Service, &v.Device, &v.Scopes, &v.AppID, &created, &seen)
+	v.CreatedAt, v.SeenAt = fromMilli(created), fromMilli(seen)
+	return v, err
+}
+
+func scanSessionRow(r *sqlite.Rows) (account.Session, error) { return scanSession(r) }
+
+// AddSession stores a session and ends the oldest beyond limit.
+func (s *Store) AddSession(ctx context.Context, v account.Session, token account.Hash, limit int) error {
+	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+		if v.UserID != 0 {
+			u, err := userByID(tx, v.UserID)
+			if err != nil {
+				return err
+			}
+			if u.Suspended {
+				return account.ErrSuspended
+			}
+		}
+		err := s.endSessions(tx, `id IN (SELECT id FROM session WHERE user_id = ? AND service = ? AND app_id = ? ORDER BY seen_at DESC, created_at DESC LIMIT -1 OFFSET ?)`,
+			v.UserID, v.Service, v.AppID, limit-1)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(`INSERT INTO session (token, `+sessionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			token[:], v.ID, v.UserID, v.Service, v.Device, v.Scopes, v.AppID, v.CreatedAt.UnixMilli(), v.SeenAt.UnixMilli())
+		return err
+	})
+}
+
+// SessionByToken returns a session with its user.
+func (s *Store) SessionByToken(ctx context.Context, token account.Hash) (u account.User, v account.Session, err error) {
+	err = s.db.Read(ctx, func(q sqlite.Queryer) error {
+		v, err = scanSession(q.QueryRow(`SELECT `+sessionColumns+` FROM session WHERE token = ?`, token[:]))
+		if err != nil || v.UserID == 0 {
+			return or(err, account.ErrToken)
+		}
+		u, err = userByID(q, v.UserID)
+		return err
+	})
+	if errors.Is(err, account.ErrNotFound) {
+		err = account.ErrToken // cannot be: they are deleted together
+	}
+	return u, v, err
+}
+
+// SessionsOf returns a user's sessions.
+func (s *Store) SessionsOf(ctx context.Context, userID int64, service string) ([]account.Session, error) {
+	return list(ctx, s.db, scanSessionRow, `SELECT `+sessionColumns+` FROM session WHERE user_id = ?1 AND (?2 = '' OR service = ?2) ORDER BY seen_at DESC, created_at DESC, id`, userID, service)
+}
+
+// SetSeen only moves times forward.
+func (s *Store) SetSeen(ctx context.Context, seen map[string]time.Time) error {
+	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+		for id, at := range seen {
+			if _, err := tx.Exec(`UPDATE session SET seen_at = max(seen_at, ?) WHERE id = ?`, at.UnixMilli(), id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// EndSession ends one session.
+func (s *Store) EndSession(ctx context.Context, userID int64, service, id string) error {
+	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+		var n int
+		err := tx.QueryRow(`SELECT count(*) FROM session WHERE id = ?1 AND user_id = ?2 AND (?3 = '' OR service = ?3)`, id, userID, service).Scan(&n)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return account.ErrToken
+		}
+		return s.endSessions(tx, `id = ?`, id)
+	})
+}
+
+// EndSessions ends all of a user's sessions at a service but keep.
+func (s *Store) EndSessions(ctx context.Context, userID int64, service, keep string) error {
+	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+		return s.endSessions(tx, `user_id = ?1 AND (?2 = '' OR service = ?2) AND id <> ?3`, userID, service, keep)
+	})
+}
+
+// endSessions ends the sessions that where selects, and logs each.
+func (s *Store) endSessions(tx *sqlite.Tx, where string, args ...any) error {
+	gone, err := collect(tx, scanSessionRow, `SELECT `+sessionColumns+` FROM session WHERE `+where, args...)
+	if err != nil {
+		return err
+	}
+	for _, v := range gone {
+		if _, err := tx.Exec(`DELETE FROM session WHERE id = ?`, v.ID); err != nil {
+			return err
+		}
+		c := account.Change{Kind: account.SessionEnded, UserID: v.UserID, SessionID: v.ID, Service: v.Service}
+		if err := s.log(tx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AddApp stores an app with the next ID.
+func (s *Store) AddApp(ctx context.Context, a account.App, secret account.Hash) (account.App, error) {
+	redirects, err := json.Marshal(a.RedirectURIs)
+	if err != nil {
+		return account.App{}, err
+	}
+	err = s.db.Write(ctx, func(tx *sqlite.Tx) error {
+		var last int64
+		if err := tx.QueryRow(`SELECT coalesce(max(id), 0) FROM app`).Scan(&last); err != nil {
+			return err
+		}
+		a.ID = account.NextID(last, a.CreatedAt)
+		_, err := tx.Exec(`INSERT INTO app (id, service, client_id, secret, name, website, redirect_uris, scopes, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			a.ID, a.Service, a.ClientID, secret[:], a.Name, a.Website, string(redirects), a.Scopes, a.CreatedAt.UnixMilli())
+		return err
+	})
+	if err != nil {
+		return account.App{}, err
+	}
+	return a, nil
+}
+
+// AppByClientID returns an app of a service, with the hash of its secret.
+func (s *Store) AppByClientID(ctx context.Context, service, clientID string) (a account.App, secret account.Hash, err error) {
+	var (
+		redirects string
+		hash      []byte
+		created   int64
+	)
+	err = s.db.Read(ctx, func(q sqlite.Queryer) error {
+		return q.QueryRow(`SELECT id, service, client_id, secret, name, website, redirect_uris, scopes, created_at FROM app WHERE client_id = ? AND service = ?`, clientID, service).
+			Scan(&a.ID, &a.Service, &a.ClientID, &hash, &a.Name, &a.Website, &redirects, &a.Scopes, &created)
+	})
+	if err == nil {
+		err = json.Unmarshal([]byte(redirects), &a.RedirectURIs)
+	}
+	if err != nil {
+		return account.App{}, account.Hash{}, or(err, account.ErrApp)
+	}
+	copy(secret[:], hash)
+	a.CreatedAt = fromMilli(created)
+	return a, secret, nil
+}

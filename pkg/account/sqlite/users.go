@@ -1,0 +1,225 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/porticod/portico/pkg/account"
+	"github.com/porticod/portico/pkg/sqlite"
+)
+
+const (
+	userColumns = `id, username, name, about, role, suspended, deleted_at IS NOT NULL, created_at`
+	alive       = ` AND deleted_at IS NULL`
+)
+
+// scanner is a Row or Rows.
+type scanner interface{ Scan(dest ...any) error }
+
+func scanUser(r scanner, more ...any) (u account.User, err error) {
+	var created int64
+	err = r.Scan(append([]any{&u.ID, &u.Username, &u.Name, &u.About, &u.Role, &u.Suspended, &u.Deleted, &created}, more...)...)
+	u.CreatedAt = fromMilli(created)
+	return u, err
+}
+
+func scanUserRow(r *sqlite.Rows) (account.User, error) { return scanUser(r) }
+
+// AddUser stores a user with the next ID.
+func (s *Store) AddUser(ctx context.Context, u account.User, hash string, invite *account.Hash) (account.User, error) {
+	err := s.db.Write(ctx, func(tx *sqlite.Tx) error {
+		var last int64
+		if err := tx.QueryRow(`SELECT coalesce(max(id), 0) FROM user`).Scan(&last); err != nil {
+			return err
+		}
+		u.ID = account.NextID(last, u.CreatedAt)
+		_, err := tx.Exec(`INSERT INTO user (id, username, name, folded, about, role, hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			u.ID, u.Username, u.Name, strings.ToLower(u.Name), u.About, u.Role, hash, u.CreatedAt.UnixMilli())
+		if errors.Is(err, sqlite.ErrUnique) {
+			return account.ErrTaken
+		}
+		if err != nil || invite == nil {
+			return err
+		}
+		return useInvite(tx, *invite, u.CreatedAt)
+	})
+	if err != nil {
+		return account.User{}, err
+	}
+	return u, nil
+}
+
+func useInvite(tx *sqlite.Tx, code account.Hash, now time.Time) error {
+	res, err := tx.Exec(`UPDATE invite SET uses = uses - 1 WHERE code = ? AND uses > 0 AND (expires_at IS NULL OR expires_at > ?)`,
+		code[:], now.UnixMilli())
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, account.ErrInvite)
+	}
+	return nil
+}
+
+// AddInvite stores an invite and drops those that nobody can use.
+func (s *Store) AddInvite(ctx context.Context, code account.Hash, uses int, expires time.Time) error {
+	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+		if _, err := tx.Exec(`DELETE FROM invite WHERE uses = 0 OR expires_at <= ?`, time.Now().UnixMilli()); err != nil {
+			return err
+		}
+		var exp *int64
+		if !expires.IsZero() {
+			ms := expires.UnixMilli()
+			exp = &ms
+		}
+		_, err := tx.Exec(`INSERT INTO invite (code, uses, expires_at) VALUES (?, ?, ?)`, code[:], uses, exp)
+		return err
+	})
+}
+
+// UserByID returns a user who was not deleted.
+func (s *Store) UserByID(ctx context.Context, id int64) (u account.User, err error) {
+	err = s.db.Read(ctx, func(q sqlite.Queryer) error {
+		u, err = userByID(q, id)
+		return err
+	})
+	return u, err
+}
+
+func userByID(q sqlite.Queryer, id int64) (account.User, error) {
+	u, err := scanUser(q.QueryRow(`SELECT `+userColumns+` FROM user WHERE id = ?`+alive, id))
+	if err != nil {
+		return account.User{}, or(err, account.ErrNotFound)
+	}
+	return u, nil
+}
+
+// Credentials returns a user who was not deleted, with the password's hash.
+func (s *Store) Credentials(ctx context.Context, username string) (u account.User, hash string, err error) {
+	err = s.db.Read(ctx, func(q sqlite.Queryer) error {
+		row := q.QueryRow(`SELECT `+userColumns+`, hash FROM user WHERE username = ?`+alive, username)
+		u, err = scanUser(row, &hash)
+		return err
+	})
+	if err != nil {
+		return account.User{}, "", or(err, account.ErrNotFound)
+	}
+	return u, hash, nil
+}
+
+// UsersByID returns users, also deleted ones.
+func (s *Store) UsersByID(ctx context.Context, ids []int64) ([]account.User, error) {
+	arg, err := json.Marshal(ids) // one text for any number of ids
+	if err != nil {
+		return nil, err
+	}
+	return list(ctx, s.db, scanUserRow, `SELECT `+userColumns+` FROM user WHERE id IN (SELECT value FROM json_each(?))`, string(arg))
+}
+
+// FindUsers searches usernames by their beginning and names by any part.
+func (s *Store) FindUsers(ctx context.Context, q string, limit int) ([]account.User, error) {
+	// ? > username: U+10FFFF sorts behind everything a username can hold.
+	return list(ctx, s.db, scanUserRow, `SELECT `+userColumns+` FROM user
+		WHERE (username >= ?1 AND username < ?1 || char(0x10ffff) OR instr(folded, ?1) > 0) AND NOT suspended`+alive+`
+		ORDER BY username <> ?1, folded <> ?1, instr(username, ?1) <> 1, username LIMIT ?2`, q, limit)
+}
+
+// ListUsers returns users by username.
+func (s *Store) ListUsers(ctx context.Context, after string, limit int) ([]account.User, error) {
+	return list(ctx, s.db, scanUserRow, `SELECT `+userColumns+` FROM user WHERE username > ?`+alive+` ORDER BY username LIMIT ?`, after, limit)
+}
+
+// SetProfile changes name and about.
+func (s *Store) SetProfile(ctx context.Context, id int64, name, about *string) (u account.User, err error) {
+	err = s.db.Write(ctx, func(tx *sqlite.Tx) error {
+		if u, err = userByID(tx, id); err != nil {
+			return err
+		}
+		if name != nil {
+			u.Name = *name
+		}
+		if about != nil {
+			u.About = *about
+		}
+		if _, err := tx.Exec(`UPDATE user SET name = ?, folded = ?, about = ? WHERE id = ?`, u.Name, strings.ToLower(u.Name), u.About, id); err != nil {
+			return err
+		}
+		return s.log(tx, account.Change{Kind: account.Profile, UserID: id})
+	})
+	if err != nil {
+		return account.User{}, err
+	}
+	return u, nil
+}
+
+// SetPassword changes the hash and ends sessions.
+func (s *Store) SetPassword(ctx context.Context, id int64, hash, keep string) error {
+	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+		if _, err := userByID(tx, id); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`UPDATE user SET hash = ? WHERE id = ?`, hash, id); err != nil {
+			return err
+		}
+		if err := s.endSessions(tx, `user_id = ? AND id <> ?`, id, keep); err != nil {
+			return err
+		}
+		return s.log(tx, account.Change{Kind: account.PasswordSet, UserID: id})
+	})
+}
+
+// SetRole changes the role.
+func (s *Store) SetRole(ctx context.Context, id int64, role account.Role) error {
+	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+		u, err := userByID(tx, id)
+		if err != nil || u.Role == role {
+			return err
+		}
+		if _, err := tx.Exec(`UPDATE user SET role = ? WHERE id = ?`, role, id); err != nil {
+			return err
+		}
+		return s.log(tx, account.Change{Kind: account.RoleSet, UserID: id})
+	})
+}
+
+// SetSuspended suspends or ends it.
+func (s *Store) SetSuspended(ctx context.Context, id int64, suspended bool) error {
+	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+		u, err := userByID(tx, id)
+		if err != nil || u.Suspended == suspended {
+			return err
+		}
+		if _, err := tx.Exec(`UPDATE user SET suspended = ? WHERE id = ?`, suspended, id); err != nil {
+			return err
+		}
+		kind := account.Unsuspended
+		if suspended {
+			kind = account.Suspended
+		}
+		return s.log(tx, account.Change{Kind: kind, UserID: id})
+	})
+}
+
+// DeleteUser leaves a tombstone.
+func (s *Store) DeleteUser(ctx context.Context, id int64) error {
+	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+		if _, err := userByID(tx, id); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`UPDATE user SET name = '', folded = '', about = '', role = 'user', hash = '', suspended = 0, deleted_at = ? WHERE id = ?`,
+			time.Now().UnixMilli(), id); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`DELETE FROM session WHERE user_id = ?`, id); err != nil {
+			return err
+		}
+		// Nothing before matters to a service that reads of the deletion.
+		if _, err := tx.Exec(`DELETE FROM change WHERE user_id = ?`, id); err != nil {
+			return err
+		}
+		return s.log(tx, account.Change{Kind: account.Deleted, UserID: id})
+	})
+}
