@@ -1,0 +1,113 @@
+// Package front is what stands between a listener's HTTP server and the
+// services: it names every request, finds its service, bounds its body, and
+// accounts for it in the log and the metrics. It has no sockets and no services
+// of its own.
+package front
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/porticod/portico/pkg/accesslog"
+	"github.com/porticod/portico/pkg/mux"
+	"github.com/porticod/portico/pkg/route"
+)
+
+// Settings are what one generation of the config says about a listener's
+// requests. They are never changed, only swapped whole.
+type Settings struct {
+	Listener       string
+	Table          *route.Table // Extra of its targets is a *Counters
+	TrustedProxies []netip.Prefix
+	MaxBody        int64         // bytes; 0: no limit
+	WriteTimeout   time.Duration // for an HTTP/2 answer, without progress; 0: none
+}
+
+// A Front is the http.Handler of one listener. Its methods are safe for
+// concurrent use.
+type Front struct {
+	log      zerolog.Logger
+	stopping func() bool
+	access   func() *accesslog.Log
+	settings atomic.Pointer[Settings]
+	active   atomic.Int64
+}
+
+// New returns a Front without settings; it answers 503 until it has some.
+// stopping tells whether connections should end with their next answer; access
+// returns the access log in force.
+func New(log zerolog.Logger, stopping func() bool, access func() *accesslog.Log) *Front {
+	return &Front{log: log, stopping: stopping, access: access}
+}
+
+// Apply makes s the settings of requests that begin from now on.
+func (f *Front) Apply(s *Settings) { f.settings.Store(s) }
+
+// Active is the number of requests in progress.
+func (f *Front) Active() int { return int(f.active.Load()) }
+
+// maxReroutes bounds how often a request looks for its service again when the
+// service is retired between the look-up and the call. Each time means a whole
+// reload in between.
+const maxReroutes = 5
+
+// ServeHTTP serves one request.
+func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := newExchange(w, r)
+	f.active.Add(1)
+	defer f.finish(x)
+
+	s := f.settings.Load()
+	if s == nil {
+		x.fail(http.StatusServiceUnavailable, "starting", "This port is not ready yet; try again in a moment.")
+		return
+	}
+	x.admit(s)
+	if f.stopping() {
+		w.Header().Set("Connection", "close") // HTTP/2: net/http makes it GOAWAY
+	}
+	if !x.limitBody(s) {
+		return
+	}
+	for range maxReroutes {
+		t := s.Table.Request(x.peer, x.verdict, r)
+		if t == nil {
+			x.target, x.counters = nil, nil
+			x.fail(http.StatusNotFound, "no_service", "No service answers for "+r.Host+r.URL.Path+" on this port.")
+			return
+		}
+		if x.serve(t) {
+			return
+		}
+		s = f.settings.Load()
+	}
+	x.fail(http.StatusServiceUnavailable, "unavailable", "The service is being replaced; try again.")
+}
+
+// finish accounts for a request, also for one whose handler panicked.
+func (f *Front) finish(x *exchange) {
+	p := recover()
+	if p != nil && p != http.ErrAbortHandler { //nolint:errorlint // panics are compared, not unwrapped
+		f.log.Error().Str("request_id", x.id).Str("service", x.service()).Interface("panic", p).Stack().Bytes("stack", stack()).Msg("a handler panicked")
+		if !x.wrote && !x.hijacked {
+			x.fail(http.StatusInternalServerError, "internal", "Something went wrong here. The log names it by the request id.")
+			p = nil
+		}
+	}
+	f.active.Add(-1)
+	x.account(f.access())
+	if p != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+var errNoHijack = errors.New("front: this connection cannot be hijacked")
+
+// A listener that is unknown to the mux (in tests) has a connection that was
+// never classified.
+func connOf(r *http.Request) *mux.Conn { return mux.FromContext(r.Context()) }
