@@ -1,7 +1,272 @@
-// Package mux splits one socket by protocol.
+// Package mux splits the connections of one port by protocol and hands each to
+// HTTP or to a raw service, as a Policy says that can be swapped at any time. It
+// binds no sockets (package listen does) and knows neither services nor routes:
+// it asks the policy.
 package mux
 
-import "net"
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
 
-// Conn is a connection on its way through a port.
-type Conn struct{ net.Conn }
+	"github.com/rs/zerolog"
+)
+
+// A Port is the run-time of one listener. Its methods may be called from any
+// goroutine.
+type Port struct {
+	log     zerolog.Logger
+	metrics *Metrics
+	state   atomic.Pointer[state]
+	ctx     context.Context // of raw connections; ends with Abort
+	cancel  context.CancelFunc
+
+	open    atomic.Int64 // connections that Serve took and that are not closed
+	pending atomic.Int64 // of these, not handed over yet
+	peers   peerLimits
+
+	mu     sync.Mutex // guards the rest
+	conns  map[*Conn]struct{}
+	closed bool
+}
+
+// state is a policy and what was made of it. It does not change.
+type state struct {
+	Policy
+	front *front
+	tls   *tlsConfigs // nil: the port is plain
+	stats *portStats
+}
+
+// lastID numbers connections over all ports; it is the one counter that the
+// process shares.
+var lastID atomic.Uint64
+
+// NewPort makes a port without a policy; until Apply it closes what it is
+// served. m may be shared by all ports; nil counts in vain.
+func NewPort(log zerolog.Logger, m *Metrics) *Port {
+	if m == nil {
+		m = NewMetrics()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Port{log: log, metrics: m, ctx: ctx, cancel: cancel, conns: map[*Conn]struct{}{}}
+}
+
+// Apply makes pol the port's policy. Connections that were handed over keep
+// what they got; those being classified get the new one. Requests on kept-alive
+// connections are answered by the new handler, and where Front changed or TLS
+// was turned on or off, that answer is their connection's last.
+func (p *Port) Apply(pol Policy) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	pol = withDefaults(pol)
+	old := p.state.Load()
+	s := &state{Policy: pol, stats: p.metrics.port(pol.Listener)}
+	if pol.TLS != nil {
+		s.tls = newTLSConfigs(pol.TLS, old)
+	}
+	key := frontKey{pol.Front, pol.TLS != nil}
+	if old != nil && old.front.key == key {
+		s.front = old.front
+	} else {
+		s.front = newFront(p, key)
+	}
+	s.front.start(pol.Look)
+	p.peers.setRate(pol.Rate)
+	p.state.Store(s)
+	if old != nil && old.front != s.front {
+		old.front.retire()
+	}
+}
+
+func withDefaults(pol Policy) Policy {
+	setDefault(&pol.DetectTimeout, 3*time.Second)
+	setDefault(&pol.Front.HeaderTimeout, 10*time.Second)
+	setDefault(&pol.Front.IdleTimeout, 75*time.Second)
+	setDefault(&pol.Front.MaxHeader, 64<<10)
+	return pol
+}
+
+func setDefault[T time.Duration | int](v *T, d T) {
+	if *v <= 0 {
+		*v = d
+	}
+}
+
+// Serve takes a connection that was just accepted, a *net.TCPConn or
+// *net.UnixConn, and owns it from then on. It does not wait for the client.
+func (p *Port) Serve(nc net.Conn) {
+	s := p.state.Load()
+	k, ok := nc.(sock)
+	if s == nil || !ok {
+		_ = nc.Close()
+		return
+	}
+	s.stats.accepted.Inc()
+	c := &Conn{sock: k, port: p, id: lastID.Add(1), born: time.Now(), remote: nc.RemoteAddr()}
+	c.setState(StateDetect)
+	c.ticket = ticket{stats: s.stats}
+	s.stats.open.Inc()
+	p.pending.Add(1)
+	c.ticket.pending = true
+	addr := peerAddr(c.remote)
+	c.proxied = s.proxies(addr)
+	reason := p.enter(c, s)
+	if reason == "" && !c.proxied {
+		reason = p.admit(c, s, addr)
+	}
+	if !p.add(c) {
+		reason = refusedClosed
+	}
+	if reason != "" {
+		p.refuse(c, reason)
+		return
+	}
+	switch {
+	case s.Look == LookSplit:
+		p.feed(c)
+	case c.proxied || s.Look == LookHTTP && s.tls != nil:
+		go p.lookFirst(c)
+	default:
+		p.direct(c, s)
+	}
+}
+
+// add puts c on the list; it reports false if the port is closed.
+func (p *Port) add(c *Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.conns[c] = struct{}{}
+	return !p.closed
+}
+
+// remove is called once for every connection, when it was closed.
+func (p *Port) remove(c *Conn) {
+	p.handed(c)
+	c.ticket.release(p)
+	p.mu.Lock()
+	delete(p.conns, c)
+	p.mu.Unlock()
+}
+
+// handed ends the time in which c was accepted but nobody's.
+func (p *Port) handed(c *Conn) {
+	c.mu.Lock()
+	was := c.ticket.pending
+	c.ticket.pending = false
+	c.mu.Unlock()
+	if was {
+		p.pending.Add(-1)
+	}
+}
+
+// refuse closes a connection before it was handed over.
+func (p *Port) refuse(c *Conn, reason string) {
+	c.ticket.stats.refused(reason)
+	p.log.Debug().Stringer("peer", c.RemoteAddr()).Str("reason", reason).Msg("connection refused")
+	_ = c.Close()
+}
+
+// lookFirst is the goroutine of a connection that must be waited for on a port
+// that does not split.
+func (p *Port) lookFirst(c *Conn) {
+	deadline := c.born.Add(p.state.Load().DetectTimeout)
+	if reason := p.readProxy(c, deadline); reason != "" {
+		p.refuse(c, reason)
+		return
+	}
+	s := p.state.Load()
+	if s.Look == LookSplit {
+		p.feed(c) // the policy changed meanwhile
+		return
+	}
+	if s.Look == LookHTTP && s.tls != nil {
+		// Only plain HTTP must be told from TLS: the first byte says it.
+		_ = c.peek(deadline, func(b []byte, end bool) bool {
+			c.plain = len(b) > 0 && b[0] != 0x16
+			return len(b) > 0 || end
+		})
+	}
+	p.direct(c, s)
+}
+
+// direct hands c over without a look at its bytes.
+func (p *Port) direct(c *Conn, s *state) {
+	choice := Choice{HTTP: true, Terminate: s.tls != nil && !c.plain}
+	if s.Look != LookHTTP {
+		choice = s.Choose(c, Verdict{})
+	}
+	c.setChoice(Verdict{}, choice)
+	if choice.HTTP {
+		p.serveHTTPConn(c)
+	} else {
+		go p.serveRaw(c)
+	}
+}
+
+func (c *Conn) setChoice(v Verdict, choice Choice) {
+	c.mu.Lock()
+	c.verdict, c.choice = v, choice
+	c.mu.Unlock()
+}
+
+// decide reads a PROXY header where one is due, classifies the connection and
+// asks the policy, all within one deadline. It returns why the connection must
+// be closed instead, or "".
+func (p *Port) decide(c *Conn) (reason string) {
+	s := p.state.Load()
+	deadline := c.born.Add(s.DetectTimeout)
+	if reason := p.readProxy(c, deadline); reason != "" {
+		return reason
+	}
+	v, err := c.classify(deadline)
+	if err != nil {
+		return refusedError
+	}
+	s = p.state.Load()
+	s.stats.detected(v.Protocol, time.Since(c.born))
+	if v.Protocol == Silent && s.SilentClose {
+		return refusedSilent
+	}
+	choice := s.Choose(c, v)
+	if isHTTP(v.Protocol) && s.tls != nil && !choice.Terminate && (choice.HTTP || choice.Raw == nil) {
+		c.plain = true
+		choice.HTTP = true
+	}
+	c.setChoice(v, choice)
+	if !choice.HTTP && choice.Raw == nil {
+		return refusedUnmatched
+	}
+	return ""
+}
+
+func isHTTP(p Protocol) bool { return p == HTTP1 || p == HTTP2 }
+
+// classify waits until the bytes say enough or the deadline passes.
+func (c *Conn) classify(deadline time.Time) (v Verdict, err error) {
+	look := func(b []byte, end bool) (done bool) {
+		v, done = Classify(b, end)
+		return done
+	}
+	if err := c.peek(deadline, look); isTimeout(err) {
+		_, err = c.peekNow(true, look)
+		return v, err
+	} else if err != nil {
+		return v, err
+	}
+	return v, nil
+}
+
+// peerAddr is the address of a TCP peer; the zero Addr for unix peers.
+func peerAddr(a net.Addr) netip.Addr {
+	if t, ok := a.(*net.TCPAddr); ok {
+		return t.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}

@@ -50,6 +50,9 @@ type Choice struct {
 	Raw func(ctx context.Context, c net.Conn)
 	// Terminate ends TLS before the hand-over, to HTTP or to Raw.
 	Terminate bool
+	// ALPN is what a terminated Raw connection may negotiate, in order; empty:
+	// nothing. HTTP has h2 and http/1.1.
+	ALPN []string
 	// Label is the route's label for logs and metrics.
 	Label string
 }
@@ -59,8 +62,10 @@ type Choice struct {
 type Policy struct {
 	Listener string // label of logs and metrics
 	Look     Look
-	// Choose decides about a connection, once, after it was classified. It
-	// must not block.
+	// Choose decides about a connection, once, after it was classified; with
+	// LookRaw, with a zero Verdict. LookHTTP does not ask. It must not block.
+	// Where TLS is set, HTTP is served only with Terminate: plain HTTP that is
+	// given no Raw handler gets 400, or a redirect.
 	Choose func(c *Conn, v Verdict) Choice
 	// HTTP serves the requests of this port.
 	HTTP http.Handler
@@ -68,15 +73,16 @@ type Policy struct {
 	TLS          *tls.Config // nil: the port is plain. NextProtos is set by the port
 	RedirectHTTP bool        // plain HTTP on a TLS port is redirected, not refused with 400
 
-	DetectTimeout time.Duration
-	SilentClose   bool // a silent client is closed, not given to Choose as Silent
+	DetectTimeout time.Duration // for the PROXY header and the first bytes; 0: 3 s
+	SilentClose   bool          // a silent client is closed, not given to Choose as Silent
 
-	ProxyFrom   []netip.Prefix
-	Allow, Deny []netip.Prefix
+	ProxyFrom   []netip.Prefix // peers that send a PROXY header, and must
+	Allow, Deny []netip.Prefix // Deny wins; an empty Allow allows all; unix peers pass
 
 	MaxConns int     // at a time; 0: no limit
 	PerIP    int     // at a time from one address; 0: no limit
 	Rate     float64 // new connections a second from one address; 0: no limit
+	Budget   *Budget // shared with other ports; nil: none
 
 	Front Front
 }
@@ -85,8 +91,9 @@ type Policy struct {
 // changes them, or turns TLS on or off, old keep-alive connections get one more
 // answer with Connection: close.
 type Front struct {
-	HeaderTimeout time.Duration // for a whole request header, absolute
-	IdleTimeout   time.Duration // between two requests
+	HeaderTimeout time.Duration // for a whole request header, absolute; 0: 10 s
+	IdleTimeout   time.Duration // between two requests; 0: 75 s
+	ReadTimeout   time.Duration // of a request's body, without progress; 0: none
 	WriteTimeout  time.Duration // without progress; 0: none
-	MaxHeader     int           // bytes
+	MaxHeader     int           // bytes; 0: 64 KiB
 }

@@ -1,0 +1,140 @@
+package listen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// errInUse is the kernel's word for a port that somebody has.
+const errInUse = syscall.EADDRINUSE
+
+// listenTCP binds a. reuse: beside sockets that allow it.
+func listenTCP(a Address, reuse bool) (net.Listener, error) {
+	network := "tcp" // IPv6 and IPv4 in one socket where the host is empty
+	if ip, err := netip.ParseAddr(a.Host); err == nil {
+		network = "tcp6"
+		if ip.Is4() {
+			network = "tcp4"
+		}
+	}
+	lc := net.ListenConfig{
+		KeepAlive: keepAlive,
+		Control: func(_, _ string, rc syscall.RawConn) (err error) {
+			cerr := rc.Control(func(fd uintptr) { err = prepare(int(fd), reuse) })
+			return errors.Join(cerr, err)
+		},
+	}
+	return lc.Listen(context.Background(), network, net.JoinHostPort(a.Host, strconv.Itoa(a.Port)))
+}
+
+// explain words an error of bind for people: the address, the cause, the remedy.
+func explain(a Address, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return &InUseError{Address: a, Holder: holderOf(a), err: err}
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("listen on %s: not permitted; ports below 1024 need CAP_NET_BIND_SERVICE (AmbientCapabilities= in the unit): %w", a, err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("listen on %s: this machine has no such address: %w", a, err)
+	}
+	return fmt.Errorf("listen on %s: %w", a, err)
+}
+
+// An InUseError says that somebody has the address.
+type InUseError struct {
+	Address Address
+	Holder  *Holder // nil: not to be seen
+	err     error
+}
+
+// A Holder is the process that has an address.
+type Holder struct {
+	PID  int
+	Name string // of the command, as ps shows it
+}
+
+func (h Holder) String() string { return fmt.Sprintf("%s (pid %d)", h.Name, h.PID) }
+
+func (e *InUseError) Error() string {
+	if e.Holder == nil {
+		return fmt.Sprintf("listen on %s: the address is in use by another process; stop it or choose another address", e.Address)
+	}
+	return fmt.Sprintf("listen on %s: the address is in use by %s; stop it or choose another address", e.Address, e.Holder)
+}
+
+func (e *InUseError) Unwrap() error { return e.err }
+
+const (
+	defaultUnixMode = 0o660
+	probeTimeout    = time.Second
+)
+
+// listenUnix binds path with mode. A file that is there is replaced only if it
+// is a socket and nobody answers on it. The socket gets its mode before it gets
+// its name, so that it is never open to more than it should be.
+func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
+	if mode == 0 {
+		mode = defaultUnixMode
+	}
+	if err := vacant(path); err != nil {
+		return nil, err
+	}
+	tmp := path + "~"
+	_ = os.Remove(tmp) // ours, from a crash between here and rename
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: tmp})
+	if err != nil {
+		return nil, fmt.Errorf("listen on unix:%s: %w", path, err)
+	}
+	ln.SetUnlinkOnClose(false)
+	if err = os.Chmod(tmp, mode); err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		_ = ln.Close()
+		_ = os.Remove(tmp)
+		return nil, fmt.Errorf("listen on unix:%s: %w", path, err)
+	}
+	return ln, nil
+}
+
+// vacant returns an error if path is somebody's.
+func vacant(path string) error {
+	fi, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("listen on unix:%s: %w", path, err)
+	case fi.Mode().Type() != fs.ModeSocket:
+		return fmt.Errorf("listen on unix:%s: there is a file that is not a socket; remove it or choose another path", path)
+	}
+	nc, err := net.DialTimeout("unix", path, probeTimeout)
+	switch {
+	case err == nil:
+		defer nc.Close()
+		return &InUseError{Address: Address{Network: "unix", Host: path}, Holder: holderOfUnix(nc), err: errInUse}
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
+		return nil // left behind by a process that is gone
+	}
+	return fmt.Errorf("listen on unix:%s: cannot tell whether the socket there is in use: %w", path, err)
+}
+
+// inodeOf is the inode of a file; 0 if there is none.
+func inodeOf(path string) uint64 {
+	if fi, err := os.Lstat(path); err == nil {
+		if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+			return st.Ino
+		}
+	}
+	return 0
+}

@@ -1,0 +1,262 @@
+// Package listen keeps sockets by address, so that they outlive what is served
+// on them. It accepts connections and hands them on; it does not look at them,
+// limit them or know what they are for.
+package listen
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"sync"
+
+	"github.com/rs/zerolog"
+)
+
+// Address is where to listen. It is comparable; two equal ones are one socket.
+type Address struct {
+	Network string // tcp or unix
+	Host    string // IP address, or empty for all, IPv4 and IPv6; for unix the absolute path
+	Port    int    // 0: the kernel picks one, and it stays while the socket is open
+}
+
+func (a Address) String() string {
+	if a.Network == "unix" {
+		return "unix:" + a.Host
+	}
+	return net.JoinHostPort(a.Host, strconv.Itoa(a.Port))
+}
+
+// A Set is the sockets of a process. Its methods may be called from any
+// goroutine.
+type Set struct {
+	// UnixMode is the mode of unix sockets that are made from now on; 0: 0660.
+	// Set it before the first Open.
+	UnixMode fs.FileMode
+
+	log zerolog.Logger
+
+	mu        sync.Mutex // guards the rest, held while a socket is bound
+	sockets   map[Address]*Socket
+	leaving   map[*Socket]struct{} // being drained and closed
+	inherited []net.Listener
+}
+
+// New makes an empty set.
+func New(log zerolog.Logger) *Set {
+	return &Set{log: log, sockets: map[Address]*Socket{}, leaving: map[*Socket]struct{}{}}
+}
+
+// Inherit takes over listening sockets from whoever started the process. Open
+// adopts those that match its address. It closes the files, whose descriptors
+// it copied, and skips what is not a listening stream socket with an error.
+func (s *Set) Inherit(files ...*os.File) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for _, f := range files {
+		ln, err := net.FileListener(f)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("inherit %s: %w", f.Name(), err))
+		} else if u, ok := ln.(*net.UnixListener); ok {
+			u.SetUnlinkOnClose(false)
+			s.inherited = append(s.inherited, ln)
+		} else {
+			s.inherited = append(s.inherited, ln)
+		}
+		_ = f.Close()
+	}
+	return errors.Join(errs...)
+}
+
+// CloseInherited closes the inherited sockets that no Open has adopted and
+// returns their addresses.
+func (s *Set) CloseInherited() (left []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, ln := range s.inherited {
+		left = append(left, ln.Addr().String())
+		_ = ln.Close()
+	}
+	s.inherited = nil
+	return left
+}
+
+// Open returns the socket of a, binding it if the set has none. Every Open is
+// undone by one Close of the socket, and the last Close closes it: so a
+// generation opens all its addresses and closes those of the one before, or on
+// failure its own, and addresses that both have are never closed.
+//
+// An address that overlaps with one of the set (127.0.0.1:3001 and :3001) is
+// bound beside it. Until the new socket is served, clients that it catches in
+// the old one's place are handed to the old one's handler.
+func (s *Set) Open(a Address) (*Socket, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k := s.sockets[a]; k != nil {
+		k.refs++
+		return k, nil
+	}
+	ln, err := s.adopt(a), error(nil)
+	var heir *Socket
+	if ln == nil {
+		s.awaitLeaving(a)
+		ln, heir, err = s.bind(a)
+	}
+	if err != nil {
+		return nil, err
+	}
+	k := &Socket{set: s, addr: a, ln: ln, refs: 1, leave: make(chan struct{}), done: make(chan struct{})}
+	if u, ok := ln.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false) // see unlink
+		k.inode = inodeOf(a.Host)
+	}
+	s.sockets[a] = k
+	if heir != nil {
+		go k.Serve(heir.handle)
+	}
+	return k, nil
+}
+
+// awaitLeaving waits until sockets that were given up and are in a's way are
+// closed; see Socket.Close for how long that takes.
+func (s *Set) awaitLeaving(a Address) {
+	for k := range s.leaving {
+		if k.addr == a || a.Port != 0 && k.Port() == a.Port {
+			<-k.done
+		}
+	}
+}
+
+// adopt finds an inherited socket for a.
+func (s *Set) adopt(a Address) net.Listener {
+	for i, ln := range s.inherited {
+		if matches(a, ln.Addr()) {
+			s.inherited = append(s.inherited[:i], s.inherited[i+1:]...)
+			return ln
+		}
+	}
+	return nil
+}
+
+// matches reports whether a socket bound to b is what Open(a) would bind.
+func matches(a Address, b net.Addr) bool {
+	switch b := b.(type) {
+	case *net.UnixAddr:
+		return a.Network == "unix" && a.Host == b.Name
+	case *net.TCPAddr:
+		if a.Network != "tcp" || a.Port != b.Port {
+			return false
+		}
+		if a.Host == "" {
+			return b.IP.IsUnspecified() && b.IP.To4() == nil || len(b.IP) == 0
+		}
+		ip, err := netip.ParseAddr(a.Host)
+		return err == nil && ip.WithZone("") == b.AddrPort().Addr().WithZone("").Unmap() && ip.Zone() == b.Zone
+	}
+	return false
+}
+
+// bind makes a new socket. heir is the socket of the set whose clients it
+// catches, nil if there is none.
+func (s *Set) bind(a Address) (ln net.Listener, heir *Socket, err error) {
+	switch a.Network {
+	case "unix":
+		ln, err = listenUnix(a.Host, s.UnixMode)
+		return ln, nil, err
+	case "tcp":
+		ln, err = listenTCP(a, false)
+		if err == nil || !errors.Is(err, errInUse) {
+			return ln, nil, explain(a, err)
+		}
+		return s.bindBeside(a, err)
+	}
+	return nil, nil, fmt.Errorf("listen on %s: unknown network %q", a, a.Network)
+}
+
+// bindBeside binds a although sockets of the set overlap with it: they allow
+// it to share the port, which the kernel lets them do late.
+func (s *Set) bindBeside(a Address, inUse error) (ln net.Listener, heir *Socket, err error) {
+	var old []*Socket
+	for _, k := range s.sockets {
+		if k.Port() == a.Port {
+			old = append(old, k)
+		}
+	}
+	if len(old) == 0 {
+		return nil, nil, explain(a, inUse)
+	}
+	for _, k := range old {
+		if err := setReusePort(k.ln, true); err != nil {
+			return nil, nil, fmt.Errorf("listen on %s beside %s: %w", a, k.addr, err)
+		}
+	}
+	ln, err = listenTCP(a, true)
+	for _, k := range old {
+		_ = setReusePort(k.ln, false) // it is open; nobody else shall share the port
+		if catches(a.Host, k.addr.Host) {
+			heir = k
+		}
+	}
+	if err != nil {
+		return nil, nil, explain(a, err)
+	}
+	_ = setReusePort(ln, false)
+	return ln, heir, nil
+}
+
+// catches reports whether a socket bound to host gets connections that one
+// bound to the wildcard other got before. The kernel prefers the more specific
+// one, and among wildcards that of IPv4 alone.
+func catches(host, other string) bool {
+	return rank(host) > rank(other) && rank(other) < 2
+}
+
+func rank(host string) int {
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case host == "":
+		return 0
+	case err == nil && ip.IsUnspecified():
+		return 1
+	}
+	return 2
+}
+
+// forget takes k off the list, so that nobody gets it any more.
+func (s *Set) forget(k *Socket) {
+	if s.sockets[k.addr] == k {
+		delete(s.sockets, k.addr)
+		s.leaving[k] = struct{}{}
+	}
+}
+
+// All returns the open sockets.
+func (s *Set) All() []*Socket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*Socket, 0, len(s.sockets))
+	for _, k := range s.sockets {
+		all = append(all, k)
+	}
+	return all
+}
+
+// Close closes all sockets, however often they were opened, at the same time.
+func (s *Set) Close() error {
+	var wg sync.WaitGroup
+	for _, k := range s.All() {
+		wg.Go(func() {
+			s.mu.Lock()
+			s.forget(k)
+			s.mu.Unlock()
+			_ = k.shut(true)
+		})
+	}
+	wg.Wait()
+	s.CloseInherited()
+	return nil
+}

@@ -1,0 +1,176 @@
+package listen
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// A Socket is a listening socket of a Set.
+type Socket struct {
+	set   *Set
+	addr  Address
+	ln    net.Listener
+	inode uint64 // of a unix socket's file
+	refs  int    // guarded by set.mu
+
+	handler  atomic.Pointer[func(net.Conn)]
+	onError  atomic.Pointer[func(error)]
+	errors   atomic.Uint64
+	accepted atomic.Uint64
+
+	serving sync.Mutex // held by the accept loop, and by who drains
+	once    sync.Once
+	leave   chan struct{} // closed when the accept loop should end
+	done    chan struct{} // closed when the socket is
+}
+
+// Address is what the socket was opened with.
+func (k *Socket) Address() Address { return k.addr }
+
+// Addr is where the socket is bound, with the port that the kernel picked.
+func (k *Socket) Addr() net.Addr {
+	if k.addr.Network == "unix" {
+		return &net.UnixAddr{Net: "unix", Name: k.addr.Host}
+	}
+	return k.ln.Addr()
+}
+
+// Port is the port of a TCP socket; -1 for others.
+func (k *Socket) Port() int {
+	if t, ok := k.ln.Addr().(*net.TCPAddr); ok {
+		return t.Port
+	}
+	return -1
+}
+
+// AcceptErrors is how often accepting failed.
+func (k *Socket) AcceptErrors() uint64 { return k.errors.Load() }
+
+// Accepted is how many connections were accepted.
+func (k *Socket) Accepted() uint64 { return k.accepted.Load() }
+
+// OnError sets a function that is told of every failure to accept. It must not
+// block.
+func (k *Socket) OnError(f func(error)) { k.onError.Store(&f) }
+
+// SetHandler says who gets connections from now on. h owns them and must not
+// block: it is called from the accept loop.
+func (k *Socket) SetHandler(h func(net.Conn)) { k.handler.Store(&h) }
+
+// Serve sets the handler and accepts connections until Close has closed the
+// socket. Where the socket is being served already, only the handler changes;
+// Serve still returns when the socket is closed.
+func (k *Socket) Serve(h func(net.Conn)) {
+	k.SetHandler(h)
+	if k.serving.TryLock() {
+		k.accept()
+		k.serving.Unlock()
+	}
+	<-k.done
+}
+
+func (k *Socket) handle(nc net.Conn) {
+	k.accepted.Add(1)
+	if h := k.handler.Load(); h != nil {
+		(*h)(nc)
+		return
+	}
+	_ = nc.Close()
+}
+
+const (
+	firstPause = 5 * time.Millisecond
+	lastPause  = time.Second
+)
+
+// accept hands connections on until the socket is closing. No error ends it:
+// one that lasts (no descriptors left, no memory) is waited out.
+func (k *Socket) accept() {
+	var pause time.Duration
+	for {
+		nc, err := k.ln.Accept()
+		switch {
+		case err == nil:
+			if pause > 0 {
+				k.set.log.Info().Stringer("address", k.addr).Msg("accepting connections again")
+			}
+			pause = 0
+			k.handle(nc)
+			continue
+		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed):
+			return // shut
+		}
+		k.failed(err, pause == 0)
+		pause = min(max(2*pause, firstPause), lastPause)
+		select {
+		case <-time.After(pause):
+		case <-k.leave:
+			return
+		}
+	}
+}
+
+func (k *Socket) failed(err error, first bool) {
+	k.errors.Add(1)
+	if f := k.onError.Load(); f != nil {
+		(*f)(err)
+	}
+	if !first {
+		return // once, until it works again
+	}
+	e := k.set.log.Error().Err(err).Stringer("address", k.addr)
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		e.Msg("no file descriptors left: connections wait; raise LimitNOFILE or lower limits.connections")
+		return
+	}
+	e.Msg("cannot accept connections; trying on")
+}
+
+// Close gives the socket back. The last Close closes it, after every connection
+// that was made was accepted and handed on; that takes some 50 ms, and at most a
+// second under load.
+func (k *Socket) Close() error {
+	k.set.mu.Lock()
+	k.refs--
+	last := k.refs == 0
+	if last {
+		k.set.forget(k)
+	}
+	k.set.mu.Unlock()
+	if !last {
+		return nil
+	}
+	return k.shut(true)
+}
+
+// Release closes the process's descriptor at once, whoever has the socket open,
+// and leaves the connections that wait to whoever else holds it: the service
+// manager, for the next process.
+func (k *Socket) Release() error {
+	k.set.mu.Lock()
+	k.set.forget(k)
+	k.set.mu.Unlock()
+	return k.shut(false)
+}
+
+// shut closes the socket, once.
+func (k *Socket) shut(drain bool) (err error) {
+	k.once.Do(func() {
+		close(k.leave)
+		if drain {
+			k.drain()
+			k.unlink()
+		}
+		err = k.ln.Close()
+		close(k.done)
+		k.set.mu.Lock() // after done: Open waits for it with the lock held
+		delete(k.set.leaving, k)
+		k.set.mu.Unlock()
+	})
+	return err
+}

@@ -1,0 +1,247 @@
+package mux
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// State is where a connection stands, as `portico sockets` shows it.
+type State uint32
+
+// The states of a connection.
+const (
+	StateDetect    State = iota // its PROXY header or first bytes are awaited
+	StateHandshake              // TLS was begun
+	StateNew                    // handed to the HTTP server, no request yet
+	StateActive                 // a request is being read or answered
+	StateIdle                   // kept alive between two requests
+	StateHijacked               // taken over from HTTP, as by a WebSocket
+	StateRaw                    // handed to a raw service
+)
+
+func (s State) String() string {
+	names := [...]string{"detect", "handshake", "new", "active", "idle", "hijacked", "raw"}
+	if int(s) < len(names) {
+		return names[s]
+	}
+	return "unknown"
+}
+
+// sock is what *net.TCPConn and *net.UnixConn have in common.
+type sock interface {
+	net.Conn
+	syscall.Conn
+	CloseWrite() error
+}
+
+// Conn is a connection on its way through a port, and what a service gets. It
+// is the kernel's socket with its Close hooked and its writes guarded: ReadFrom
+// keeps sendfile and splice, WriteTo splice, and NetConn is the socket itself.
+type Conn struct {
+	sock sock
+	port *Port
+	id   uint64
+	born time.Time
+
+	state atomic.Uint32
+	since atomic.Int64 // when state was entered, in Unix nanoseconds
+	h2    atomic.Bool
+	srv   atomic.Pointer[front] // the HTTP server that has it; nil: none
+	local atomic.Pointer[string]
+
+	guard writeGuard
+
+	closed atomic.Bool
+	ticket ticket // what Close gives back
+	flight atomic.Pointer[front]
+	counts ioCount // unix sockets only; TCP has TCP_INFO
+	plain  bool    // plain HTTP on a TLS port
+
+	// Owned by the goroutine that looks, until the hand-over.
+	proxied, proxyRead bool
+
+	mu      sync.Mutex // guards the rest
+	remote  net.Addr   // of the client; from the PROXY header where there is one
+	verdict Verdict
+	choice  Choice
+	final   [2]int64 // bytes in and out, when it was closed
+}
+
+// ioCount counts what went through Read and Write.
+type ioCount struct{ in, out atomic.Int64 }
+
+type contextKey struct{}
+
+// FromContext returns the connection that a request or a raw hand-over came
+// through, or nil.
+func FromContext(ctx context.Context) *Conn {
+	c, _ := ctx.Value(contextKey{}).(*Conn)
+	return c
+}
+
+// unwrap finds our connection below TLS; nil if there is none.
+func unwrap(nc net.Conn) *Conn {
+	for nc != nil {
+		if c, ok := nc.(*Conn); ok {
+			return c
+		}
+		u, ok := nc.(interface{ NetConn() net.Conn })
+		if !ok {
+			return nil
+		}
+		nc = u.NetConn()
+	}
+	return nil
+}
+
+// ID is unique within the process.
+func (c *Conn) ID() uint64 { return c.id }
+
+// NetConn is the kernel's socket: *net.TCPConn or *net.UnixConn. What is moved
+// through it is not held to the write timeout. Close c, not the socket.
+func (c *Conn) NetConn() net.Conn { return c.sock }
+
+// SyscallConn gives access to the descriptor.
+func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.sock.SyscallConn() }
+
+// LocalAddr is the address that the client connected to.
+func (c *Conn) LocalAddr() net.Addr { return c.sock.LocalAddr() }
+
+// RemoteAddr is the client's address: the one in the PROXY header where there
+// is one, else the peer's.
+func (c *Conn) RemoteAddr() net.Addr {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.remote
+}
+
+// Verdict is what classification found out; zero where the port does not look.
+func (c *Conn) Verdict() Verdict {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.verdict
+}
+
+// Label is the label of the route that took the connection; empty before that,
+// and for HTTP where the port does not look.
+func (c *Conn) Label() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.choice.Label
+}
+
+// Retired reports whether the HTTP server that has the connection was replaced
+// or its port closed: the next answer should be its last.
+func (c *Conn) Retired() bool {
+	f := c.srv.Load()
+	return f != nil && f.retired.Load()
+}
+
+// SetService notes which service has the connection, for `portico sockets`.
+func (c *Conn) SetService(label string) { c.local.Store(&label) }
+
+// Service is what SetService noted last.
+func (c *Conn) Service() string {
+	if s := c.local.Load(); s != nil {
+		return *s
+	}
+	return ""
+}
+
+// State is where the connection stands, and since when.
+func (c *Conn) State() (State, time.Time) {
+	return State(c.state.Load()), time.Unix(0, c.since.Load())
+}
+
+func (c *Conn) setState(s State) {
+	c.state.Store(uint32(s))
+	c.since.Store(time.Now().UnixNano())
+}
+
+// Read reads from the socket. The first byte after a pause makes an HTTP/1
+// connection active at once, not only when its header is complete, so that
+// CloseIdle leaves it alone.
+func (c *Conn) Read(b []byte) (int, error) {
+	n, err := c.sock.Read(b)
+	if n > 0 {
+		c.moved(int64(n), 0)
+		if s := State(c.state.Load()); (s == StateIdle || s == StateNew) && !c.h2.Load() {
+			c.setState(StateActive)
+		}
+	}
+	return n, err
+}
+
+// moved counts bytes where the kernel does not.
+func (c *Conn) moved(in, out int64) {
+	if _, ok := c.sock.(*net.UnixConn); ok {
+		c.counts.in.Add(in)
+		c.counts.out.Add(out)
+	}
+}
+
+// WriteTo moves everything to w, with splice between two sockets. It is what
+// io.Copy uses.
+func (c *Conn) WriteTo(w io.Writer) (int64, error) {
+	switch d := w.(type) {
+	case *net.TCPConn:
+		return d.ReadFrom(c.sock)
+	case *Conn:
+		return d.ReadFrom(c.sock)
+	}
+	return copyPlain(w, c)
+}
+
+// CloseWrite ends the stream to the client; reading goes on.
+func (c *Conn) CloseWrite() error { return c.sock.CloseWrite() }
+
+// Close closes the socket and gives back what the connection holds of limits
+// and lists. It may be called more than once.
+func (c *Conn) Close() error {
+	if !c.closed.CompareAndSwap(false, true) {
+		return net.ErrClosed
+	}
+	c.land()
+	if s := State(c.state.Load()); s == StateRaw || s == StateHijacked {
+		in, out := c.liveBytes()
+		c.mu.Lock()
+		c.final = [2]int64{in, out}
+		c.mu.Unlock()
+	}
+	err := c.sock.Close()
+	c.port.remove(c)
+	return err
+}
+
+// land ends the connection's time between the port and whoever takes it.
+func (c *Conn) land() {
+	if f := c.flight.Swap(nil); f != nil {
+		f.flying.Done()
+	}
+}
+
+// Bytes returns how many bytes came from the client and went to it; for TCP the
+// kernel says, so that spliced ones count. Of a closed connection it is the
+// last state if it was raw or hijacked.
+func (c *Conn) Bytes() (in, out int64) {
+	if c.closed.Load() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.final != [2]int64{} {
+			return c.final[0], c.final[1]
+		}
+	}
+	return c.liveBytes()
+}
+
+func (c *Conn) liveBytes() (in, out int64) {
+	if _, ok := c.sock.(*net.UnixConn); ok {
+		return c.counts.in.Load(), c.counts.out.Load()
+	}
+	return tcpBytes(c.sock)
+}

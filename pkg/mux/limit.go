@@ -1,0 +1,173 @@
+package mux
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/porticod/portico/pkg/ratelimit"
+)
+
+// Why a connection was refused: the values of the reason label.
+const (
+	refusedClosed    = "closed"    // the port is going away
+	refusedTotal     = "total"     // the budget of the whole daemon
+	refusedFull      = "full"      // MaxConns
+	refusedPerIP     = "per_ip"    // PerIP
+	refusedRate      = "rate"      // Rate
+	refusedDenied    = "denied"    // Allow or Deny
+	refusedProxy     = "proxy"     // no PROXY header where one is due
+	refusedSilent    = "silent"    // nothing was said, and SilentClose
+	refusedUnmatched = "unmatched" // no route takes it
+	refusedHandshake = "handshake" // TLS for a raw service failed
+	refusedError     = "error"     // the client reset the connection
+)
+
+// A Budget limits connections over several ports. The zero Budget has no limit.
+type Budget struct{ limit, used atomic.Int64 }
+
+// SetLimit changes the limit; 0 means none. Connections that are open stay.
+func (b *Budget) SetLimit(n int) { b.limit.Store(int64(n)) }
+
+// Used is the number of open connections.
+func (b *Budget) Used() int { return int(b.used.Load()) }
+
+// ticket is what a connection holds of limits and gauges, and gives back once.
+type ticket struct {
+	stats   *portStats
+	pending bool // guarded by Conn.mu
+	counted bool
+	budget  *Budget
+	peer    netip.Addr // counted for PerIP; zero: not
+}
+
+// release is called once, by Close. The other fields were written before the
+// connection could be closed by anybody but the goroutine that wrote them.
+func (t *ticket) release(p *Port) {
+	t.stats.open.Dec()
+	if t.counted {
+		p.open.Add(-1)
+	}
+	if t.budget != nil {
+		t.budget.used.Add(-1)
+	}
+	if t.peer.IsValid() {
+		p.peers.leave(t.peer)
+	}
+}
+
+// enter counts c for the limits that need no address.
+func (p *Port) enter(c *Conn, s *state) (reason string) {
+	c.ticket.counted = true
+	if n := p.open.Add(1); s.MaxConns > 0 && n > int64(s.MaxConns) {
+		return refusedFull
+	}
+	if b := s.Budget; b != nil {
+		c.ticket.budget = b
+		if n, limit := b.used.Add(1), b.limit.Load(); limit > 0 && n > limit {
+			return refusedTotal
+		}
+	}
+	return ""
+}
+
+// admit applies the lists and limits to the client's address. Unix peers have
+// none and pass; loopback is exempt from limits, not from the lists.
+func (p *Port) admit(c *Conn, s *state, a netip.Addr) (reason string) {
+	if !a.IsValid() {
+		return ""
+	}
+	if contains(s.Deny, a) || len(s.Allow) > 0 && !contains(s.Allow, a) {
+		return refusedDenied
+	}
+	if a.IsLoopback() {
+		return ""
+	}
+	a = limitKey(a)
+	if !p.peers.allow(a) {
+		return refusedRate
+	}
+	if s.PerIP > 0 {
+		if !p.peers.enter(a, s.PerIP) {
+			return refusedPerIP
+		}
+		c.ticket.peer = a
+	}
+	return ""
+}
+
+// limitKey is what counts as one client: an IPv4 address, or the /64 that an
+// IPv6 client has to itself.
+func limitKey(a netip.Addr) netip.Addr {
+	a = a.WithZone("")
+	if a.Is6() {
+		pre, _ := a.Prefix(64) // cannot fail: 64 fits
+		return pre.Addr()
+	}
+	return a
+}
+
+func contains(ps []netip.Prefix, a netip.Addr) bool {
+	a = a.WithZone("") // a Prefix contains no address with a zone
+	for _, p := range ps {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// proxies reports whether a sends PROXY headers.
+func (s *state) proxies(a netip.Addr) bool { return a.IsValid() && contains(s.ProxyFrom, a) }
+
+// peerLimits counts by address. The zero value limits nothing.
+type peerLimits struct {
+	mu   sync.Mutex // guards the rest
+	open map[netip.Addr]int
+	rate *ratelimit.Limiter[netip.Addr] // nil: no limit
+	per  float64
+}
+
+// maxPeers bounds the memory of the rate limit: 64 Ki addresses, about 8 MB.
+const maxPeers = 64 << 10
+
+func (l *peerLimits) setRate(per float64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if per == l.per {
+		return
+	}
+	l.per, l.rate = per, nil
+	if per > 0 {
+		l.rate = ratelimit.New[netip.Addr](per, max(1, int(per)), maxPeers)
+	}
+}
+
+func (l *peerLimits) allow(a netip.Addr) bool {
+	l.mu.Lock()
+	r := l.rate
+	l.mu.Unlock()
+	return r == nil || r.Allow(a, time.Now())
+}
+
+func (l *peerLimits) enter(a netip.Addr, limit int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open[a] >= limit {
+		return false
+	}
+	if l.open == nil {
+		l.open = map[netip.Addr]int{}
+	}
+	l.open[a]++
+	return true
+}
+
+func (l *peerLimits) leave(a netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open[a]--; l.open[a] <= 0 {
+		delete(l.open, a)
+	}
+}

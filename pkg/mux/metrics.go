@@ -1,0 +1,97 @@
+package mux
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics are the counters of all ports. It is a prometheus.Collector; the
+// daemon registers it once.
+type Metrics struct {
+	accepted     *prometheus.CounterVec
+	open         *prometheus.GaugeVec
+	refusals     *prometheus.CounterVec
+	protocols    *prometheus.CounterVec
+	detect       *prometheus.HistogramVec
+	acceptErrors *prometheus.CounterVec
+}
+
+// NewMetrics makes the counters.
+func NewMetrics() *Metrics {
+	name := func(n, help string) prometheus.CounterOpts {
+		return prometheus.CounterOpts{Namespace: "portico", Subsystem: "listener", Name: n, Help: help}
+	}
+	return &Metrics{
+		accepted:     prometheus.NewCounterVec(name("connections_total", "Connections accepted."), []string{"listener"}),
+		open:         prometheus.NewGaugeVec(prometheus.GaugeOpts(name("connections_open", "Connections open now.")), []string{"listener"}),
+		refusals:     prometheus.NewCounterVec(name("refused_total", "Connections closed before a service had them."), []string{"listener", "reason"}),
+		protocols:    prometheus.NewCounterVec(name("protocol_total", "Connections by what their first bytes speak."), []string{"listener", "protocol"}),
+		acceptErrors: prometheus.NewCounterVec(name("accept_errors_total", "Failures to accept a connection."), []string{"listener"}),
+		detect: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "portico", Subsystem: "listener", Name: "detect_seconds",
+			Help:    "Time from accept until the protocol was known.",
+			Buckets: []float64{.0001, .0005, .001, .005, .025, .1, .5, 1, 3, 10},
+		}, []string{"listener"}),
+	}
+}
+
+func (m *Metrics) all() []prometheus.Collector {
+	return []prometheus.Collector{m.accepted, m.open, m.refusals, m.protocols, m.detect, m.acceptErrors}
+}
+
+// Describe implements prometheus.Collector.
+func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, c := range m.all() {
+		c.Describe(ch)
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
+	for _, c := range m.all() {
+		c.Collect(ch)
+	}
+}
+
+// Forget drops what was counted for a listener that is gone.
+func (m *Metrics) Forget(listener string) {
+	l := prometheus.Labels{"listener": listener}
+	for _, v := range []interface {
+		DeletePartialMatch(prometheus.Labels) int
+	}{m.accepted, m.open, m.refusals, m.protocols, m.detect, m.acceptErrors} {
+		v.DeletePartialMatch(l)
+	}
+}
+
+// AcceptError counts a failure of the accept loop of a listener.
+func (m *Metrics) AcceptError(listener string) { m.acceptErrors.WithLabelValues(listener).Inc() }
+
+// portStats are the counters of one listener, looked up once.
+type portStats struct {
+	m        *Metrics
+	listener string
+	accepted prometheus.Counter
+	open     prometheus.Gauge
+	detect   prometheus.Observer
+}
+
+func (m *Metrics) port(listener string) *portStats {
+	return &portStats{
+		m:        m,
+		listener: listener,
+		accepted: m.accepted.WithLabelValues(listener),
+		open:     m.open.WithLabelValues(listener),
+		detect:   m.detect.WithLabelValues(listener),
+	}
+}
+
+func (s *portStats) refused(reason string) { s.m.refusals.WithLabelValues(s.listener, reason).Inc() }
+
+func (s *portStats) detected(p Protocol, after time.Duration) {
+	if p == Unknown {
+		p = "unknown"
+	}
+	s.m.protocols.WithLabelValues(s.listener, string(p)).Inc()
+	s.detect.Observe(after.Seconds())
+}

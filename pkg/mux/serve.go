@@ -1,0 +1,204 @@
+package mux
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"time"
+)
+
+// feed hands c to the splitter of the port as it is now.
+func (p *Port) feed(c *Conn) {
+	for !p.isClosed() {
+		if p.state.Load().front.feed(c) {
+			return
+		}
+	}
+	p.refuse(c, refusedClosed)
+}
+
+// serveHTTPConn hands c to the HTTP server of the port as it is now.
+func (p *Port) serveHTTPConn(c *Conn) {
+	nc := p.forHTTP(c)
+	for !p.isClosed() {
+		if p.state.Load().front.give(c, nc) {
+			return
+		}
+	}
+	p.refuse(c, refusedClosed)
+}
+
+func (p *Port) isClosed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
+}
+
+// forHTTP makes c ready for an HTTP server: with TLS where it was chosen. The
+// server itself shakes hands, in the connection's goroutine.
+func (p *Port) forHTTP(c *Conn) net.Conn {
+	s := p.state.Load()
+	p.handed(c)
+	if f := c.flight.Load(); f != nil {
+		c.srv.Store(f)
+	}
+	c.guard.limit.Store(int64(s.Front.WriteTimeout))
+	if c.choice.Terminate && s.tls != nil {
+		c.setState(StateHandshake)
+		return tls.Server(c, s.tls.http)
+	}
+	c.setState(StateNew)
+	return c
+}
+
+// serveRaw hands c to its raw service and closes it afterwards.
+func (p *Port) serveRaw(c *Conn) {
+	defer c.Close()
+	p.handed(c)
+	s := p.state.Load()
+	choice := c.choice
+	if choice.Raw == nil {
+		c.ticket.stats.refused(refusedUnmatched)
+		return
+	}
+	var nc net.Conn = c
+	if choice.Terminate && s.tls != nil {
+		c.setState(StateHandshake)
+		tc := tls.Server(c, s.tls.raw(choice.ALPN))
+		ctx, cancel := context.WithTimeout(p.ctx, s.Front.HeaderTimeout)
+		err := tc.HandshakeContext(ctx)
+		cancel()
+		if err != nil {
+			c.ticket.stats.refused(refusedHandshake)
+			p.log.Debug().Err(err).Stringer("peer", c.RemoteAddr()).Msg("TLS handshake failed")
+			return
+		}
+		nc = tlsConn{tc}
+	}
+	c.setState(StateRaw)
+	defer func() {
+		if v := recover(); v != nil {
+			p.log.Error().Interface("panic", v).Bytes("stack", debug.Stack()).Msg("raw service panicked")
+		}
+	}()
+	choice.Raw(context.WithValue(p.ctx, contextKey{}, c), nc)
+}
+
+// tlsConn is what a raw service gets inside TLS. It hides NetConn, through
+// which the service would move bytes past the encryption.
+type tlsConn struct{ c *tls.Conn }
+
+func (t tlsConn) Read(b []byte) (int, error)         { return t.c.Read(b) }
+func (t tlsConn) Write(b []byte) (int, error)        { return t.c.Write(b) }
+func (t tlsConn) Close() error                       { return t.c.Close() }
+func (t tlsConn) CloseWrite() error                  { return t.c.CloseWrite() }
+func (t tlsConn) LocalAddr() net.Addr                { return t.c.LocalAddr() }
+func (t tlsConn) RemoteAddr() net.Addr               { return t.c.RemoteAddr() }
+func (t tlsConn) SetDeadline(d time.Time) error      { return t.c.SetDeadline(d) }
+func (t tlsConn) SetReadDeadline(d time.Time) error  { return t.c.SetReadDeadline(d) }
+func (t tlsConn) SetWriteDeadline(d time.Time) error { return t.c.SetWriteDeadline(d) }
+
+// ConnectionState is that of the TLS session.
+func (t tlsConn) ConnectionState() tls.ConnectionState { return t.c.ConnectionState() }
+
+// tlsConfigs is a policy's TLS as the port uses it.
+type tlsConfigs struct {
+	given *tls.Config
+	http  *tls.Config
+}
+
+// newTLSConfigs copies given, or keeps the copy that old has of it: a copy has
+// keys for session tickets of its own.
+func newTLSConfigs(given *tls.Config, old *state) *tlsConfigs {
+	if old != nil && old.tls != nil && old.tls.given == given {
+		return old.tls
+	}
+	h := given.Clone()
+	h.NextProtos = []string{"h2", "http/1.1"}
+	for _, proto := range given.NextProtos { // such as acme-tls/1
+		if !slices.Contains(h.NextProtos, proto) {
+			h.NextProtos = append(h.NextProtos, proto)
+		}
+	}
+	return &tlsConfigs{given: given, http: h}
+}
+
+// raw is the configuration for a raw service.
+func (t *tlsConfigs) raw(alpn []string) *tls.Config {
+	c := t.given.Clone()
+	c.NextProtos = alpn
+	return c
+}
+
+// speaksH2 reports whether HTTP/2 was agreed on.
+func speaksH2(nc net.Conn, c *Conn) bool {
+	if tc, ok := nc.(*tls.Conn); ok {
+		return tc.ConnectionState().NegotiatedProtocol == "h2"
+	}
+	return c.Verdict().Protocol == HTTP2
+}
+
+// serveHTTP is the handler of every front. The policy's handler is looked up
+// for each request, so that a reload holds from the next one on.
+func (p *Port) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	s := p.state.Load()
+	c := FromContext(r.Context())
+	if r.ProtoMajor >= 2 {
+		c.h2.Store(true)
+	}
+	// net/http hides a Content-Length that came beside Transfer-Encoding. What
+	// follows such a request may be what another proxy took for its body.
+	if c.Retired() || len(r.TransferEncoding) > 0 && r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
+	if c.plain {
+		s.refusePlain(w, r)
+		return
+	}
+	if d := s.Front.ReadTimeout; d > 0 && r.Body != nil && r.Body != http.NoBody {
+		r.Body = &patientBody{ReadCloser: r.Body, rc: http.NewResponseController(w), limit: d}
+	}
+	if s.HTTP == nil {
+		http.Error(w, "nothing is served here", http.StatusNotFound)
+		return
+	}
+	s.HTTP.ServeHTTP(w, r)
+}
+
+// refusePlain answers plain HTTP on a TLS port.
+func (s *state) refusePlain(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Connection", "close")
+	if s.RedirectHTTP && r.Host != "" {
+		u := *r.URL
+		u.Scheme, u.Host = "https", r.Host
+		http.Redirect(w, r, u.String(), http.StatusPermanentRedirect)
+		return
+	}
+	http.Error(w, "this port speaks HTTPS; use https:// instead of http://", http.StatusBadRequest)
+}
+
+// patientBody ends the reading of a body that makes no progress.
+type patientBody struct {
+	io.ReadCloser
+	rc    *http.ResponseController
+	limit time.Duration
+	armed time.Time
+}
+
+func (b *patientBody) Read(p []byte) (int, error) {
+	if now := time.Now(); b.armed.Sub(now) < b.limit/2 {
+		b.armed = now.Add(b.limit)
+		_ = b.rc.SetReadDeadline(b.armed) // not supported: then without
+	}
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		// net/http goes on reading to see the client leave; that may take long.
+		b.armed = time.Time{}
+		_ = b.rc.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}

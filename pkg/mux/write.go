@@ -1,0 +1,210 @@
+package mux
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// writeGuard ends writes that make no progress. A peer that takes its data
+// slowly is not cut: only time in which nothing moved counts, as the kernel
+// sees it (bytes acknowledged), not as writes return.
+type writeGuard struct {
+	limit atomic.Int64 // nanoseconds without progress; 0: the guard is off
+
+	mu    sync.Mutex // guards the rest
+	armed time.Time  // the guard's own deadline; zero: none
+	user  time.Time  // what SetWriteDeadline was told; zero: none
+}
+
+// SetDeadline sets both deadlines. See SetWriteDeadline.
+func (c *Conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+// SetReadDeadline sets the deadline of reads.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.sock.SetReadDeadline(t) }
+
+// SetWriteDeadline sets a deadline beside that of the write guard; the earlier
+// one counts.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	g := &c.guard
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.user = t
+	return c.sock.SetWriteDeadline(g.effective())
+}
+
+func (g *writeGuard) effective() time.Time {
+	if g.armed.IsZero() || !g.user.IsZero() && g.user.Before(g.armed) {
+		return g.user
+	}
+	return g.armed
+}
+
+// arm makes sure that at least half of limit is left, so that setting the
+// kernel's timer is the exception and not a part of every write.
+func (c *Conn) arm(now time.Time, least, limit time.Duration) error {
+	g := &c.guard
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.armed.Sub(now) >= least {
+		return nil
+	}
+	g.armed = now.Add(limit)
+	return c.sock.SetWriteDeadline(g.effective())
+}
+
+func (g *writeGuard) userExpired(now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !g.user.IsZero() && !now.Before(g.user)
+}
+
+// guarded repeats step, which writes and says how much, until it is done or
+// nothing moved for the guard's limit (at most half as long again).
+func (c *Conn) guarded(limit time.Duration, step func() (int64, error)) error {
+	now := time.Now()
+	if err := c.arm(now, limit/2, limit); err != nil {
+		return err
+	}
+	last, mark := now, int64(-1)
+	for {
+		n, err := step()
+		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		now = time.Now()
+		if c.guard.userExpired(now) {
+			return err
+		}
+		// A full send buffer can drain for longer than the limit before the
+		// kernel lets a write go on. So it is asked what the peer took.
+		acked := sent(c.sock)
+		if n > 0 || mark >= 0 && acked != mark {
+			last = now
+		} else if mark >= 0 && now.Sub(last) >= limit {
+			return err
+		}
+		mark = acked
+		if err := c.arm(now, limit/2+1, limit/2); err != nil {
+			return err
+		}
+	}
+}
+
+// Write writes b. Where the port has a write timeout, it fails with
+// os.ErrDeadlineExceeded when nothing moved for that long.
+func (c *Conn) Write(b []byte) (int, error) {
+	limit := time.Duration(c.guard.limit.Load())
+	if limit == 0 {
+		n, err := c.sock.Write(b)
+		c.moved(0, int64(n))
+		return n, err
+	}
+	n := 0
+	err := c.guarded(limit, func() (int64, error) {
+		m, err := c.sock.Write(b[n:])
+		n += m
+		return int64(m), err
+	})
+	c.moved(0, int64(n))
+	return n, err
+}
+
+// file is what *os.File and its relatives without WriteTo have.
+type file interface {
+	io.Seeker
+	syscall.Conn
+	Stat() (fs.FileInfo, error)
+}
+
+// ReadFrom writes what r has. From a file the kernel sends by itself
+// (sendfile), from a socket it splices, unless a write timeout is set: a splice
+// that is interrupted loses what is under way.
+func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
+	tcp, ok := c.sock.(*net.TCPConn)
+	if !ok {
+		return copyPlain(c, r)
+	}
+	src, lr := r, (*io.LimitedReader)(nil)
+	if lr, ok = r.(*io.LimitedReader); ok {
+		src = lr.R
+	}
+	limit := time.Duration(c.guard.limit.Load())
+	switch s := src.(type) {
+	case *Conn:
+		if limit == 0 {
+			return readFromSock(tcp, s.sock, lr)
+		}
+	case *net.TCPConn, *net.UnixConn:
+		if limit == 0 {
+			return tcp.ReadFrom(r)
+		}
+	case file:
+		if limit == 0 {
+			return tcp.ReadFrom(r)
+		}
+		if fi, err := s.Stat(); err == nil && fi.Mode().IsRegular() {
+			return c.sendFile(tcp, r, s, limit)
+		}
+	}
+	return copyPlain(c, r)
+}
+
+// readFromSock splices from s, at most as much as lr allows.
+func readFromSock(tcp *net.TCPConn, s sock, lr *io.LimitedReader) (int64, error) {
+	if lr == nil {
+		return tcp.ReadFrom(s)
+	}
+	bare := &io.LimitedReader{R: s, N: lr.N}
+	n, err := tcp.ReadFrom(bare)
+	lr.N -= n
+	return n, err
+}
+
+// sendFile sends a regular file; r is f or limits it.
+func (c *Conn) sendFile(tcp *net.TCPConn, r io.Reader, f file, limit time.Duration) (total int64, err error) {
+	start, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, err
+	}
+	lr, limited := r.(*io.LimitedReader)
+	var room int64
+	if limited {
+		room = lr.N
+	}
+	err = c.guarded(limit, func() (int64, error) {
+		n, err := tcp.ReadFrom(r)
+		total += n
+		if err != nil {
+			// Where sendfile cannot, net copies through a buffer and loses
+			// what was in it. The file knows better.
+			if _, serr := f.Seek(start+total, io.SeekStart); serr != nil {
+				return n, serr
+			}
+			if limited {
+				lr.N = room - total
+			}
+		}
+		return n, err
+	})
+	return total, err
+}
+
+const copySize = 32 << 10
+
+var copyBuffers = sync.Pool{New: func() any { return new([copySize]byte) }}
+
+// copyPlain copies through a pooled buffer, without the short cuts of either side.
+func copyPlain(w io.Writer, r io.Reader) (int64, error) {
+	buf := copyBuffers.Get().(*[copySize]byte)
+	defer copyBuffers.Put(buf)
+	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, buf[:])
+}
