@@ -1,5 +1,6 @@
 // Package config turns the config file and what it includes into a validated
-// Config or into diagnostics. It only reads; nothing is bound, opened or made.
+// Config or into diagnostics. It binds, opens and makes nothing; all it writes is
+// the copy of the last good files, when it is asked to.
 package config
 
 import (
@@ -26,6 +27,8 @@ type Config struct {
 
 	Services  []service.Spec // in the order of the files
 	Listeners []Listener     // in the order of the files
+
+	texts map[string][]byte // what was read, for SaveLastGood
 }
 
 // Log says what is logged and how.

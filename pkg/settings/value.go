@@ -20,7 +20,7 @@ import (
 // expr decodes e, the value of the attribute name, into v. null reports that
 // the value is null and v was left alone.
 func (d *decoder) expr(name string, e hcl.Expression, v reflect.Value) (null bool) {
-	if isList(v.Type()) {
+	if v.Kind() == reflect.Slice {
 		// Elements of a literal list are decoded one by one, so that each
 		// mistake is shown at its element.
 		if elems, diags := hcl.ExprList(e); !diags.HasErrors() {
@@ -50,9 +50,6 @@ func (d *decoder) expr(name string, e hcl.Expression, v reflect.Value) (null boo
 	d.value(in, val, v)
 	return false
 }
-
-// isList reports whether a type is written as a list and has no form of its own.
-func isList(t reflect.Type) bool { return t.Kind() == reflect.Slice }
 
 // An input is where a value comes from, for messages.
 type input struct {
@@ -103,8 +100,9 @@ func (d *decoder) value(in input, val cty.Value, v reflect.Value) {
 		d.path(in, val, p)
 	case *netip.Prefix:
 		d.prefix(in, val, p)
-	case *Strings:
-		d.strings(in, val, p)
+	case *Text:
+		p.Value, _ = d.str(in, val, "a string")
+		p.At = in.at
 	default:
 		d.plain(in, val, v)
 	}
@@ -284,24 +282,18 @@ func (d *decoder) prefix(in input, val cty.Value, p *netip.Prefix) {
 	}
 }
 
-func (d *decoder) strings(in input, val cty.Value, p *Strings) {
-	if val.Type().IsPrimitiveType() {
-		if s, ok := d.str(in, val, "a string or a list of strings"); ok {
-			*p = Strings{s}
-		}
-		return
-	}
-	d.list(in, val, reflect.ValueOf(p).Elem())
-}
-
 func (d *decoder) list(in input, val cty.Value, v reflect.Value) {
 	t := val.Type()
-	if !t.IsTupleType() && !t.IsListType() && !t.IsSetType() {
-		need := "a list, in square brackets"
-		if v.Type() == reflect.TypeFor[Strings]() {
-			need = "a string or a list of strings"
-		}
-		d.wrongType(in, val, need)
+	single := mayBeSingle(v.Type())
+	switch {
+	case t.IsTupleType() || t.IsListType() || t.IsSetType():
+	case single && t.IsPrimitiveType():
+		val = cty.TupleVal([]cty.Value{val})
+	case single:
+		d.wrongType(in, val, "a string or a list of strings")
+		return
+	default:
+		d.wrongType(in, val, "a list, in square brackets")
 		return
 	}
 	list := reflect.MakeSlice(v.Type(), 0, val.LengthInt())
@@ -311,6 +303,12 @@ func (d *decoder) list(in input, val cty.Value, v reflect.Value) {
 		list = reflect.Append(list, ev)
 	}
 	v.Set(list)
+}
+
+// mayBeSingle reports whether a list of type t with one element may be written
+// without its brackets.
+func mayBeSingle(t reflect.Type) bool {
+	return t == reflect.TypeFor[Strings]() || t == reflect.TypeFor[Texts]() || t == reflect.TypeFor[[]netip.Prefix]()
 }
 
 func (d *decoder) dict(in input, val cty.Value, v reflect.Value) {

@@ -1,0 +1,111 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/porticod/portico/pkg/settings"
+)
+
+// A claim is an address that something listens on.
+type claim struct {
+	addr Address
+	who  string
+	at   hcl.Range
+}
+
+// take reserves an address, or reports who has it.
+func (l *loader) take(c claim) {
+	for _, o := range l.claims {
+		if !c.addr.Overlaps(o.addr) {
+			continue
+		}
+		summary := fmt.Sprintf("%s is taken", c.addr)
+		switch {
+		case o.who == c.who:
+			l.errorf(c.at, summary, "%s has %s already. Remove one of the two.", upperFirst(o.who), o.addr)
+		case o.addr == c.addr:
+			l.errorf(c.at, summary, "%s has it already, at %s. Choose another one, or split one listener with routes.",
+				upperFirst(o.who), place(o.at))
+		default:
+			l.errorf(c.at, summary, "%s has %s already, at %s, and one of them stands for all addresses. Choose another port.",
+				upperFirst(o.who), o.addr, place(o.at))
+		}
+		return
+	}
+	l.claims = append(l.claims, c)
+}
+
+// listeners decodes the listener blocks and checks each by itself.
+func (l *loader) listeners() {
+	places := map[string]hcl.Range{}
+	for _, b := range l.blocks("listener") {
+		name := b.Labels[0]
+		if !l.checkLabel(b.LabelRanges[0], "listener", name, namePattern.MatchString(name)) {
+			continue
+		}
+		if first, dup := places[name]; dup {
+			l.errorf(b.DefRange, fmt.Sprintf("Second listener %q", name),
+				"The other place is %s. Remove or rename one.", place(first))
+			continue
+		}
+		places[name] = b.DefRange
+		l.listener(name, b)
+	}
+}
+
+func (l *loader) listener(name string, b *hcl.Block) {
+	raw := defaultListener()
+	clean := l.decode(b, &raw)
+	ln := Listener{
+		Name: name, Allow: raw.Allow, Deny: raw.Deny, TrustedProxies: raw.TrustedProxies,
+		Detect: Detect(raw.Detect), Limits: Limits(raw.Limits), Timeouts: Timeouts(raw.Timeouts), Range: b.DefRange,
+	}
+	if raw.ProxyProtocol != nil {
+		ln.ProxyFrom = raw.ProxyProtocol.From
+	}
+	ln.Addresses = l.addresses(name, raw.Address)
+	if clean && len(raw.Address) == 0 {
+		l.errorf(b.DefRange, fmt.Sprintf("Listener %q has no address", name), "The list is empty. Give it one, like address = \":8080\".")
+	}
+	if raw.Service != nil {
+		if d := l.reference(raw.Service); d != nil {
+			ref := d.spec.Ref()
+			ln.Service = &ref
+		}
+	}
+	if raw.Service == nil && len(raw.Routes) == 0 && clean {
+		l.errorf(b.DefRange, fmt.Sprintf("Listener %q leads nowhere", name),
+			"It has neither a service nor a route. Add a line like service = service.static.site.")
+	}
+	if raw.TLS != nil {
+		ln.TLS = l.tls(raw.TLS)
+	}
+	for i := range raw.Routes {
+		if r, ok := l.route(&raw.Routes[i], raw.TLS != nil); ok {
+			ln.Routes = append(ln.Routes, r)
+		}
+	}
+	l.unreachable(&ln)
+	l.cfg.Listeners = append(l.cfg.Listeners, ln)
+}
+
+func (l *loader) addresses(name string, texts settings.Texts) (addrs []Address) {
+	for _, t := range texts {
+		if t.At.Filename == "" {
+			continue // a mistake, reported already
+		}
+		addr, remedy := parseAddress(t.Value, t.At.Filename)
+		if remedy != "" {
+			l.errorf(t.At, fmt.Sprintf("Invalid address %q", t.Value), "%s", remedy)
+			continue
+		}
+		l.take(claim{addr: addr, who: fmt.Sprintf("listener %q", name), at: t.At})
+		if !slices.Contains(addrs, addr) || addr.Port == 0 {
+			addrs = append(addrs, addr)
+		}
+	}
+	return addrs
+}

@@ -1,0 +1,287 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/porticod/portico/pkg/settings"
+)
+
+// The types of this file are what blocks are decoded into. Their comments are
+// the text of docs/config.md.
+
+// fileBlock is what stands outside of every block. The single blocks and the
+// attributes may stand once over all files.
+type fileBlock struct {
+	// Folder of everything that portico keeps: accounts, secrets and, in
+	// <kind>/<name>, what services store. The default is $STATE_DIRECTORY,
+	// without it the folder data beside the file. Changing it needs a restart.
+	DataDir settings.Path `hcl:"data_dir,optional"`
+	// How long requests and connections may go on after their service was
+	// removed, or after the daemon was told to stop.
+	Drain time.Duration `hcl:"drain,optional"`
+	// More files to read, as names or patterns like "conf.d/*.hcl", relative
+	// to this file. Only the main file includes. A pattern may match nothing;
+	// a plain name must be there.
+	Include settings.Texts `hcl:"include,optional"`
+
+	Variables []variableBlock `hcl:"variable,block"`
+	// Names for values, local.<name>, made of anything but services and each
+	// other in a circle. The block may stand as often as wanted.
+	Locals    []localsBlock   `hcl:"locals,block"`
+	Log       logBlock        `hcl:"log,block"`
+	Admin     adminBlock      `hcl:"admin,block"`
+	Accounts  accountsBlock   `hcl:"accounts,block"`
+	Limits    limitsBlock     `hcl:"limits,block"`
+	Services  []serviceBlock  `hcl:"service,block"`
+	Listeners []listenerBlock `hcl:"listener,block"`
+}
+
+// A value that whoever starts portico may set: with --var name=value, else with
+// PORTICO_VAR_name in the environment. It is used as var.<name>.
+type variableBlock struct {
+	Name string `hcl:"name,label"`
+	// The value without --var and environment. Its type is the type of the
+	// variable. Without a default the variable must be set.
+	Default *hcl.Attribute `hcl:"default,optional"`
+	// What the variable is for; shown when it is not set but must be.
+	Description string `hcl:"description,optional"`
+}
+
+type localsBlock struct {
+	Body hcl.Body `hcl:",remain"`
+}
+
+// What is logged and how.
+type logBlock struct {
+	// trace, debug, info, warn or error.
+	Level string `hcl:"level,optional"`
+	// console, json, or auto: console on a terminal, JSON elsewhere.
+	Format string `hcl:"format,optional"`
+	// One line for every request and every raw connection.
+	Access accessBlock `hcl:"access,block"`
+}
+
+// Where the access log goes: without a file to the log.
+type accessBlock struct {
+	// A file of its own, opened again on SIGUSR1.
+	File settings.Path `hcl:"file,optional"`
+	// json, or combined as web servers write it, which needs a file.
+	Format string `hcl:"format,optional"`
+	// No access log at all.
+	Off bool `hcl:"off,optional"`
+}
+
+// Where the daemon is steered and observed.
+type adminBlock struct {
+	// The unix socket that the command line talks to, mode 0600. The default
+	// is $RUNTIME_DIRECTORY/admin.sock, without it admin.sock in data_dir.
+	// Changing it needs a restart.
+	Socket settings.Path `hcl:"socket,optional"`
+	// An address for metrics and health over HTTP, like "127.0.0.1:9090".
+	// Without it there is none.
+	Address settings.Text `hcl:"address,optional"`
+	// Lets address lie beyond loopback. Whoever reaches it needs no password.
+	Public bool `hcl:"public,optional"`
+}
+
+// The accounts that services share.
+type accountsBlock struct {
+	// Who may sign up: open (everybody), invite (who has an invite) or closed
+	// (accounts are made on the command line).
+	Registration settings.Text `hcl:"registration,optional"`
+}
+
+// Limits of the daemon as a whole.
+type limitsBlock struct {
+	// Connections at a time over all listeners; 0 for no limit. The default
+	// is 80 % of the limit of open files.
+	Connections int `hcl:"connections,optional"`
+}
+
+// A service. The first label is its kind, the second its name; together they
+// are unique, and elsewhere it is service.<kind>.<name>. The options are those
+// of its kind.
+type serviceBlock struct {
+	Kind string   `hcl:"kind,label"`
+	Name string   `hcl:"name,label"`
+	Body hcl.Body `hcl:",remain"`
+}
+
+// One address or several, and where its connections go: to the first route that
+// matches, else to service.
+type listenerBlock struct {
+	Name string `hcl:"name,label"`
+	// Where to listen, one or a list: "127.0.0.1:3001", ":443" for all
+	// addresses of the machine, "[::1]:80", "localhost:80" (127.0.0.1), or
+	// "unix:/run/portico/web.sock".
+	Address settings.Texts `hcl:"address"`
+	// The service for everything that no route takes, like
+	// service.static.site.
+	Service *hcl.Attribute `hcl:"service,optional"`
+	// Addresses and ranges that may connect; without it, all.
+	Allow []netip.Prefix `hcl:"allow,optional"`
+	// Addresses and ranges that may not, even if allow has them.
+	Deny []netip.Prefix `hcl:"deny,optional"`
+	// Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.
+	TrustedProxies []netip.Prefix      `hcl:"trusted_proxies,optional"`
+	ProxyProtocol  *proxyProtocolBlock `hcl:"proxy_protocol,block"`
+	TLS            *tlsBlock           `hcl:"tls,block"`
+	Detect         detectBlock         `hcl:"detect,block"`
+	Limits         listenerLimits      `hcl:"limits,block"`
+	Timeouts       timeoutsBlock       `hcl:"timeouts,block"`
+	Routes         []routeBlock        `hcl:"route,block"`
+}
+
+// Load balancers in front that send a PROXY header, version 1 or 2.
+type proxyProtocolBlock struct {
+	// Their addresses and ranges. They must send the header; from all others
+	// it is not accepted.
+	From []netip.Prefix `hcl:"from"`
+}
+
+// TLS is ended by portico. HTTP routes then match inside TLS only, HTTP/2 is
+// offered, and certificates are chosen by the name that the client asks for.
+type tlsBlock struct {
+	// A certificate. The block may stand as often as wanted.
+	Certificates []certificateBlock `hcl:"certificate,block"`
+	// A certificate that portico signs itself, for tests: browsers warn of it.
+	SelfSigned bool `hcl:"self_signed,optional"`
+	// Plain HTTP is sent to https:// instead of getting 400.
+	Redirect bool      `hcl:"redirect,optional"`
+	Range    hcl.Range `hcl:",def_range"`
+}
+
+// A chain of certificates and its key.
+type certificateBlock struct {
+	// The chain, PEM, the leaf first.
+	File settings.Path `hcl:"file"`
+	// The key of the leaf, PEM, not encrypted.
+	Key   settings.Path `hcl:"key"`
+	Range hcl.Range     `hcl:",def_range"`
+}
+
+// How the protocol of a connection is found out, where routes make that
+// necessary.
+type detectBlock struct {
+	// How long the first bytes may take.
+	Timeout time.Duration `hcl:"timeout,optional"`
+	// What becomes of a client that sends nothing until then: default gives
+	// it to the default service, close closes it.
+	Silent string `hcl:"silent,optional"`
+}
+
+// Limits of one listener; 0 for none.
+type listenerLimits struct {
+	// Connections at a time.
+	Connections int `hcl:"connections,optional"`
+	// Connections at a time from one address (IPv6: one /64). Loopback and
+	// unix sockets are exempt.
+	PerIP int `hcl:"per_ip,optional"`
+	// New connections a second from one address.
+	Rate float64 `hcl:"rate,optional"`
+	// Size of a request's body.
+	Body settings.Size `hcl:"body,optional"`
+	// Size of a request's header.
+	Header settings.Size `hcl:"header,optional"`
+}
+
+// Timeouts of one listener.
+type timeoutsBlock struct {
+	// For a whole request header to arrive.
+	Header time.Duration `hcl:"header,optional"`
+	// Between two requests of a connection.
+	Idle time.Duration `hcl:"idle,optional"`
+	// Without progress while a request's body is read.
+	Read time.Duration `hcl:"read,optional"`
+	// Without progress while an answer is written.
+	Write time.Duration `hcl:"write,optional"`
+}
+
+// A rule: what matches all of its conditions goes to its service. Within one
+// condition one of the values must match. Routes are tried in their order.
+type routeBlock struct {
+	// What the client speaks: ssh, http, http1, http2, tls, postgres, mqtt,
+	// socks5 or any; tls passes the connection on without ending TLS.
+	Protocol settings.Texts `hcl:"protocol,optional"`
+	// Names that an HTTP request is for; "*.example.org" matches one more
+	// label.
+	Host settings.Texts `hcl:"host,optional"`
+	// Paths of an HTTP request; "/api/*" matches /api and all below, "/x"
+	// only itself.
+	Path settings.Texts `hcl:"path,optional"`
+	// Names that a TLS client asks for, like host.
+	SNI settings.Texts `hcl:"sni,optional"`
+	// Protocols that a TLS client offers, like "h2".
+	ALPN settings.Texts `hcl:"alpn,optional"`
+	// Addresses and ranges of clients.
+	From []netip.Prefix `hcl:"from,optional"`
+	// Where matches go, like service.photos.instagram.
+	Service *hcl.Attribute `hcl:"service"`
+	Range   hcl.Range      `hcl:",def_range"`
+}
+
+const (
+	defaultHeader = 64 << 10
+	maxHeader     = 16 << 20
+)
+
+func defaultLog() logBlock {
+	return logBlock{Level: "info", Format: "auto", Access: accessBlock{Format: "json"}}
+}
+
+func defaultAccounts() accountsBlock {
+	return accountsBlock{Registration: settings.Text{Value: "closed"}}
+}
+
+func defaultFile() fileBlock {
+	return fileBlock{Drain: 10 * time.Second, Log: defaultLog(), Accounts: defaultAccounts()}
+}
+
+func defaultListener() listenerBlock {
+	return listenerBlock{
+		Detect:   detectBlock{Timeout: 3 * time.Second, Silent: "default"},
+		Limits:   listenerLimits{Header: defaultHeader},
+		Timeouts: timeoutsBlock{10 * time.Second, 120 * time.Second, 60 * time.Second, 60 * time.Second},
+	}
+}
+
+// Blocks returns the blocks of the language with their defaults, for the
+// reference that is generated from this file. Kinds' own options are not here.
+func Blocks() map[string]any {
+	l := defaultListener()
+	return map[string]any{
+		"fileBlock": defaultFile(), "variableBlock": variableBlock{}, "logBlock": defaultLog(),
+		"accessBlock": defaultLog().Access, "adminBlock": adminBlock{}, "accountsBlock": defaultAccounts(),
+		"limitsBlock": limitsBlock{}, "serviceBlock": serviceBlock{}, "listenerBlock": l,
+		"proxyProtocolBlock": proxyProtocolBlock{}, "tlsBlock": tlsBlock{}, "certificateBlock": certificateBlock{},
+		"detectBlock": l.Detect, "listenerLimits": l.Limits, "timeoutsBlock": l.Timeouts, "routeBlock": routeBlock{},
+	}
+}
+
+// oneOf is the error of an option that has a fixed set of values, or nil.
+func oneOf(attr, value string, allowed ...string) error {
+	for _, a := range allowed {
+		if a == value {
+			return nil
+		}
+	}
+	return &settings.Error{
+		Attr:    attr,
+		Summary: fmt.Sprintf("%q is not a value of %q", value, attr),
+		Detail:  settings.DidYouMean(value, "It is one of", allowed),
+	}
+}
+
+// notNegative is the error of a limit below zero, or nil.
+func notNegative(attr string, n float64) error {
+	if n >= 0 {
+		return nil
+	}
+	return &settings.Error{
+		Attr: attr, Summary: fmt.Sprintf("%q is negative", attr), Detail: "Write 0 for no limit.",
+	}
+}

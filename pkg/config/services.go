@@ -1,0 +1,125 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/porticod/portico/pkg/service"
+	"github.com/porticod/portico/pkg/settings"
+)
+
+// declared is a service block. spec is only meaningful where ok.
+type declared struct {
+	spec  service.Spec
+	known bool // its kind exists
+	at    hcl.Range
+	used  bool
+}
+
+// services decodes the service blocks.
+func (l *loader) services() {
+	l.declared = map[service.Ref]*declared{}
+	for _, b := range l.blocks("service") {
+		l.service(b)
+	}
+}
+
+func (l *loader) service(b *hcl.Block) {
+	ref := service.Ref{Kind: b.Labels[0], Name: b.Labels[1]}
+	if !l.checkLabel(b.LabelRanges[1], "service", ref.Name, namePattern.MatchString(ref.Name)) {
+		return
+	}
+	if first := l.declared[ref]; first != nil {
+		l.errorf(b.DefRange, fmt.Sprintf("Second service %q %q", ref.Kind, ref.Name),
+			"The other place is %s. Remove or rename one.", place(first.at))
+		return
+	}
+	d := &declared{at: b.DefRange}
+	l.declared[ref] = d
+	kind, ok := l.opt.Kinds[ref.Kind]
+	if !ok {
+		l.errorf(b.LabelRanges[0], fmt.Sprintf("There is no kind of service %q", ref.Kind),
+			"%s", settings.DidYouMean(ref.Kind, "Kinds are", l.opt.Kinds.Names()))
+		return
+	}
+	d.known = true
+	spec, diags := kind.Decode(ref.Name, b.Body, l.ectx(b.DefRange))
+	l.add(atHeader(diags, b))
+	d.spec = service.Spec{Kind: kind, Name: ref.Name, Config: spec.Config}
+	l.cfg.Services = append(l.cfg.Services, d.spec)
+}
+
+// reference reads service.<kind>.<name> and returns the service, or nil after
+// reporting what is wrong.
+func (l *loader) reference(a *hcl.Attribute) *declared {
+	at := a.Expr.Range()
+	ref, ok := l.parseReference(a)
+	if !ok {
+		return nil
+	}
+	if d := l.declared[ref]; d != nil {
+		d.used = true
+		if !d.known {
+			return nil // reported at its block
+		}
+		return d
+	}
+	if _, ok := l.opt.Kinds[ref.Kind]; !ok {
+		remedy := settings.DidYouMean(ref.Kind, "Kinds are", l.opt.Kinds.Names())
+		l.errorf(at, fmt.Sprintf("There is no kind of service %q", ref.Kind), "%s", remedy)
+		return nil
+	}
+	l.errorf(at, fmt.Sprintf("There is no service.%s", ref), "%s", l.suggestService(ref))
+	return nil
+}
+
+// suggestService looks for the name among all services, because the kind is
+// what people mix up.
+func (l *loader) suggestService(ref service.Ref) string {
+	var all []string
+	for r := range l.declared {
+		if r.Name == ref.Name {
+			return fmt.Sprintf("Did you mean service.%s?", r)
+		}
+		all = append(all, "service."+r.String())
+	}
+	slices.Sort(all)
+	if s := settings.Suggest("service."+ref.String(), all); s != "" {
+		return fmt.Sprintf("Did you mean %s?", s)
+	}
+	return fmt.Sprintf("Add it: service %q %q {}", ref.Kind, ref.Name)
+}
+
+func (l *loader) parseReference(a *hcl.Attribute) (ref service.Ref, ok bool) {
+	at := a.Expr.Range()
+	const remedy = "Name a service by its kind and name, like service.static.site."
+	t, diags := hcl.AbsTraversalForExpr(a.Expr)
+	if diags.HasErrors() {
+		detail := remedy
+		if val, d := a.Expr.Value(nil); !d.HasErrors() && val.Type().FriendlyName() == "string" {
+			detail += " It is written without quotes."
+		}
+		l.errorf(at, "A service is needed here", "%s", detail)
+		return ref, false
+	}
+	var parts []string
+	for _, step := range t {
+		switch s := step.(type) {
+		case hcl.TraverseRoot:
+			parts = append(parts, s.Name)
+		case hcl.TraverseAttr:
+			parts = append(parts, s.Name)
+		}
+	}
+	switch {
+	case len(parts) == 3 && len(t) == 3 && parts[0] == "service":
+		return service.Ref{Kind: parts[1], Name: parts[2]}, true
+	case len(parts) == 2 && len(t) == 2 && parts[0] != "service":
+		l.errorf(at, "A service is needed here", "Did you mean service.%s.%s?", parts[0], parts[1])
+	default:
+		l.errorf(at, "A service is needed here", remedy)
+	}
+	return ref, false
+}

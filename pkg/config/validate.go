@@ -1,0 +1,83 @@
+package config
+
+import (
+	"errors"
+	"time"
+
+	"github.com/porticod/portico/pkg/settings"
+)
+
+// Validate implements settings.Validator.
+func (l *logBlock) Validate() error {
+	return errors.Join(
+		oneOf("level", l.Level, "trace", "debug", "info", "warn", "error"),
+		oneOf("format", l.Format, "auto", "console", "json"),
+	)
+}
+
+// Validate implements settings.Validator.
+func (a *accessBlock) Validate() error {
+	if err := oneOf("format", a.Format, "json", "combined"); err != nil {
+		return err
+	}
+	if a.Format == "combined" && a.File == "" && !a.Off {
+		return &settings.Error{
+			Attr: "format", Summary: "The combined format needs a file",
+			Detail: `Lines of that format do not fit into the log. Add file = "access.log", or remove format.`,
+		}
+	}
+	return nil
+}
+
+// Validate implements settings.Validator.
+func (a *accountsBlock) Validate() error {
+	return oneOf("registration", a.Registration.Value, "open", "invite", "closed")
+}
+
+// Validate implements settings.Validator.
+func (l *limitsBlock) Validate() error { return notNegative("connections", float64(l.Connections)) }
+
+// Validate implements settings.Validator.
+func (d *detectBlock) Validate() error {
+	err := oneOf("silent", d.Silent, "default", "close")
+	if d.Timeout <= 0 || d.Timeout > time.Minute {
+		err = errors.Join(err, &settings.Error{
+			Attr: "timeout", Summary: "The timeout of detection is out of range",
+			Detail: `It lies above 0 and is at most "1m", because a connection that says nothing is held for as long.`,
+		})
+	}
+	return err
+}
+
+// Validate implements settings.Validator.
+func (l *listenerLimits) Validate() error {
+	err := errors.Join(
+		notNegative("connections", float64(l.Connections)),
+		notNegative("per_ip", float64(l.PerIP)),
+		notNegative("rate", l.Rate),
+	)
+	if l.Header < 1<<10 || l.Header > maxHeader {
+		err = errors.Join(err, &settings.Error{
+			Attr: "header", Summary: "The limit of the header is out of range",
+			Detail: `It lies between "1KiB" and "16MiB".`,
+		})
+	}
+	return err
+}
+
+// Validate implements settings.Validator.
+func (t *timeoutsBlock) Validate() error {
+	var err error
+	for _, v := range []struct {
+		attr string
+		d    time.Duration
+	}{{"header", t.Header}, {"idle", t.Idle}} {
+		if v.d == 0 {
+			err = errors.Join(err, &settings.Error{
+				Attr: v.attr, Summary: "This timeout cannot be 0",
+				Detail: "A client could hold connections for ever. Write a long one if it has to be.",
+			})
+		}
+	}
+	return err
+}
