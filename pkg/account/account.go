@@ -19,27 +19,27 @@ const (
 // User is a person with an account. Usernames never change and are never given
 // again.
 type User struct {
-	ID        int64 // grows with creation; (unix ms << 16) | counter
-	Username  string
-	Name      string // for display; empty: none
-	About     string
-	Role      Role
-	CreatedAt time.Time
-	Suspended bool
-	Deleted   bool // only its username is left, and only Directory.Users returns it
+	ID        int64     `json:"id,string"` // grows with creation; (unix ms << 16) | counter
+	Username  string    `json:"username"`
+	Name      string    `json:"name"` // for display; empty: none
+	About     string    `json:"about"`
+	Role      Role      `json:"role"`
+	CreatedAt time.Time `json:"created_at"`
+	Suspended bool      `json:"suspended"`
+	Deleted   bool      `json:"deleted,omitempty"` // only its username is left, and only Directory.Users returns it
 }
 
 // Session is one signed-in device or app. Its token is shown once, when it is
 // made, and kept only as a hash.
 type Session struct {
-	ID        string // random, not secret
-	UserID    int64  // 0: an app without a user (OAuth client_credentials)
-	Service   string // kind.name that the token opens; it opens no other
-	Device    string
-	Scopes    string // space separated; empty: everything the service offers
-	AppID     int64  // OAuth app that it was made through; 0: none
-	CreatedAt time.Time
-	SeenAt    time.Time
+	ID        string    `json:"id"`             // random, not secret
+	UserID    int64     `json:"user_id,string"` // 0: an app without a user (OAuth client_credentials)
+	Service   string    `json:"service"`        // kind.name that the token opens; it opens no other
+	Device    string    `json:"device"`
+	Scopes    string    `json:"scopes"`        // space separated; empty: everything the service offers
+	AppID     int64     `json:"app_id,string"` // OAuth app that it was made through; 0: none
+	CreatedAt time.Time `json:"created_at"`
+	SeenAt    time.Time `json:"seen_at"`
 }
 
 // App is a program that asks people for access with OAuth. Its secret is shown
@@ -58,9 +58,9 @@ type App struct {
 // Invite lets people sign up where registration is by invite. Its code is shown
 // once, when it is made, and kept only as a hash.
 type Invite struct {
-	Code      string
-	Uses      int       // how many people may use it
-	ExpiresAt time.Time // zero: never
+	Code      string    `json:"code"`
+	Uses      int       `json:"uses"`                // how many people may use it
+	ExpiresAt time.Time `json:"expires_at,omitzero"` // zero: never
 }
 
 // ChangeKind says what happened to an account.
