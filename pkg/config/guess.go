@@ -13,13 +13,30 @@ import (
 // broken file may be by now: it takes what can be understood and the default
 // for the rest.
 func SocketGuess(file string) string {
+	l, src := look(file)
+	socket := l.guessAdmin()
+	if socket == "" {
+		socket = guessText(src, l.cfg.File)
+	}
+	return defaultSocket(socket, l.opt.Getenv, l.cfg.DataDir)
+}
+
+// DataDirGuess finds data_dir in the same way.
+func DataDirGuess(file string) string {
+	l, _ := look(file)
+	return l.cfg.DataDir
+}
+
+// look reads as much of a file as it can, data_dir at least.
+func look(file string) (*loader, []byte) {
 	if abs, err := filepath.Abs(file); err == nil {
 		file = abs
 	}
 	l := newLoader(file, Options{})
 	src, err := readFile(file, maxFile)
 	if err != nil {
-		return defaultSocket("", l.opt.Getenv, defaultDataDir("", l.opt.Getenv, file))
+		l.cfg.DataDir = defaultDataDir("", l.opt.Getenv, file)
+		return l, nil
 	}
 	f, _ := parse(src, file)
 	body := f.Body.(*hclsyntax.Body)
@@ -29,11 +46,7 @@ func SocketGuess(file string) string {
 	l.ectxs[file] = l.newContext(file)
 	l.include()
 	l.evaluate()
-	socket := l.guessAdmin()
-	if socket == "" {
-		socket = guessText(src, file)
-	}
-	return defaultSocket(socket, l.opt.Getenv, l.cfg.DataDir)
+	return l, src
 }
 
 // guessAdmin evaluates admin.socket alone.
