@@ -1,0 +1,165 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/porticod/portico/pkg/config"
+	"github.com/porticod/portico/pkg/listen"
+	"github.com/porticod/portico/pkg/service"
+)
+
+// takeBack looks for a draining instance of spec. One that can take spec's
+// settings is revived and becomes part of n; one that cannot, or that is closing
+// already, is waited for, so that its data folder is free.
+func (d *Daemon) takeBack(ctx context.Context, n *next, spec service.Spec) (*instance, error) {
+	for _, in := range slices.Clone(d.draining[spec.Ref()]) {
+		if commit, ok := spec.UpdateFrom(in.spec, in.svc); ok && in.revive() {
+			n.services[spec.Ref()] = in
+			n.revived = append(n.revived, in)
+			n.updates = append(n.updates, func() { commit(); in.setSpec(spec) })
+			return in, nil
+		}
+		select {
+		case <-in.gone:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("its previous instance is still draining: %w", context.Cause(ctx))
+		}
+	}
+	return nil, nil
+}
+
+// leftover is what a commit leaves of the generation before.
+type leftover struct {
+	services  []*instance
+	listeners []*listener
+	sockets   []*listen.Socket
+}
+
+// commit makes n the running generation. Nothing in it can fail, and a request
+// sees either the old generation or the new one.
+func (d *Daemon) commit(n *next) leftover {
+	var old leftover
+	for _, update := range n.updates {
+		update()
+	}
+	d.budget.SetLimit(n.cfg.Limits.Connections)
+	listeners := map[string]*listener{}
+	for _, cfg := range n.cfg.Listeners {
+		l := d.listeners[cfg.Name]
+		if l == nil {
+			l = d.newListener(cfg.Name)
+		}
+		listeners[cfg.Name] = l
+		if !d.unchanged(l, cfg, n) {
+			d.applyListener(l, cfg, d.table(l, cfg, n.services), n.tls[cfg.Name])
+		}
+		for _, a := range cfg.Addresses {
+			key := keyOf(cfg, a)
+			s := n.bound[key]
+			s.OnError(func(error) { d.connections.AcceptError(cfg.Name) })
+			if n.fresh[key] != nil {
+				d.accepting.Go(func() { s.Serve(l.port.Serve) })
+			} else {
+				s.SetHandler(l.port.Serve)
+			}
+		}
+	}
+	for name, l := range d.listeners {
+		if listeners[name] == nil {
+			old.listeners = append(old.listeners, l)
+		}
+	}
+	for a, s := range d.bound {
+		if n.bound[a] == nil {
+			old.sockets = append(old.sockets, s)
+		}
+	}
+	for ref, in := range d.services {
+		if n.services[ref] != in {
+			old.services = append(old.services, in)
+		}
+	}
+	d.cfg, d.services, d.listeners, d.bound = n.cfg, n.services, listeners, n.bound
+	return old
+}
+
+// unchanged reports whether a listener can be left alone: its block means the
+// same, and so do the instances behind it. One with TLS never is: a
+// certificate file may have changed.
+func (d *Daemon) unchanged(l *listener, cfg config.Listener, n *next) bool {
+	if l.table.Load() == nil || cfg.TLS != nil || !sameListener(l.cfg, cfg) {
+		return false
+	}
+	same := func(ref service.Ref) bool { return d.services[ref] == n.services[ref] }
+	if cfg.Service != nil && !same(*cfg.Service) {
+		return false
+	}
+	return !slices.ContainsFunc(cfg.Routes, func(r config.Route) bool { return !same(r.Service) })
+}
+
+// retire lets what a commit left over come to its end, in the background.
+// Sockets go first, so that their last connections still find their listener.
+func (d *Daemon) retire(old leftover) {
+	drain := d.cfg.Drain
+	d.retiring.Go(func() {
+		d.closeSockets(old.sockets)
+		for _, l := range old.listeners {
+			d.retiring.Go(func() {
+				ctx, cancel := context.WithTimeout(context.Background(), drain)
+				defer cancel()
+				if err := l.retire(ctx); err != nil {
+					d.log.Warn().Str("listener", l.name).Err(err).Msg("connections of the removed listener were cut")
+				}
+				d.forget(l.name)
+			})
+		}
+	})
+	for _, in := range old.services {
+		d.retireInstance(in)
+	}
+}
+
+// closeSockets closes sockets side by side: each takes a moment to be emptied.
+func (d *Daemon) closeSockets(sockets []*listen.Socket) {
+	var wg sync.WaitGroup
+	for _, s := range sockets {
+		wg.Go(func() {
+			if err := s.Close(); err != nil {
+				d.log.Warn().Err(err).Stringer("address", s.Address()).Msg("closing the socket failed")
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// forget drops the metrics of a listener, unless its name is in use again.
+func (d *Daemon) forget(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.listeners[name] == nil {
+		d.requests.Forget(name)
+		d.connections.Forget(name)
+	}
+}
+
+// retireInstance drains in the background. d.mu is held.
+func (d *Daemon) retireInstance(in *instance) {
+	ref, drain := in.ref, d.cfg.Drain
+	if !slices.Contains(d.draining[ref], in) {
+		d.draining[ref] = append(d.draining[ref], in)
+	}
+	begun := in.beginRetire()
+	d.retiring.Go(func() {
+		in.retire(begun, closeGoingAway, drain)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if rest := slices.DeleteFunc(slices.Clone(d.draining[ref]), func(o *instance) bool { return o == in }); len(rest) > 0 {
+			d.draining[ref] = rest
+		} else {
+			delete(d.draining, ref)
+		}
+	})
+}

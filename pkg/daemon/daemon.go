@@ -1,0 +1,211 @@
+// Package daemon runs generations of services behind sockets that outlive them.
+// A generation is what one successful load of the config produced. Getting from
+// one to the next has four steps: plan (pure), prepare (may fail, touches
+// nothing that runs), commit (cannot fail) and retire (in the background).
+//
+// It does not read files, parse flags or talk to the service manager.
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/porticod/portico/pkg/accesslog"
+	"github.com/porticod/portico/pkg/config"
+	"github.com/porticod/portico/pkg/front"
+	"github.com/porticod/portico/pkg/listen"
+	"github.com/porticod/portico/pkg/mux"
+	"github.com/porticod/portico/pkg/service"
+)
+
+// Options are what a Daemon is made of. All fields but Access are required.
+type Options struct {
+	Log     zerolog.Logger
+	Access  *accesslog.Log       // nil: no access log
+	Metrics *prometheus.Registry // gets the daemon's metrics and its services'
+	Sockets *listen.Set          // the caller's; the daemon closes the sockets it opened
+	Version string               // shown by status
+}
+
+// A Daemon runs one configuration at a time.
+type Daemon struct {
+	log         zerolog.Logger
+	metrics     *prometheus.Registry
+	requests    *front.Metrics
+	connections *mux.Metrics
+	reloads     reloadMetrics
+	sockets     *listen.Set
+	version     string
+	started     time.Time
+	access      atomic.Pointer[accesslog.Log]
+	stopping    atomic.Bool
+	budget      mux.Budget     // connections over all listeners
+	retiring    sync.WaitGroup // what is coming to its end
+	accepting   sync.WaitGroup // accept loops
+
+	mu         sync.Mutex // held while the configuration changes; guards what follows
+	stopped    bool
+	cfg        *config.Config
+	generation int
+	lastReload Reload
+	services   map[service.Ref]*instance
+	draining   map[service.Ref][]*instance
+	listeners  map[string]*listener
+	bound      map[socketKey]*listen.Socket
+}
+
+// New returns a Daemon that runs nothing yet.
+func New(o Options) *Daemon {
+	d := &Daemon{
+		log: o.Log, metrics: o.Metrics, sockets: o.Sockets, version: o.Version, started: time.Now(),
+		requests: front.NewMetrics(o.Metrics), connections: mux.NewMetrics(), reloads: newReloadMetrics(o.Metrics),
+		services: map[service.Ref]*instance{}, draining: map[service.Ref][]*instance{},
+		listeners: map[string]*listener{}, bound: map[socketKey]*listen.Socket{},
+	}
+	o.Metrics.MustRegister(d.connections)
+	d.access.Store(o.Access)
+	return d
+}
+
+// SetAccess makes l the access log of requests that end from now on.
+func (d *Daemon) SetAccess(l *accesslog.Log) { d.access.Store(l) }
+
+// ErrStopping is returned by Apply once Stop was called.
+var ErrStopping = errors.New("the daemon is stopping")
+
+// Plan says what Apply would do with cfg. Nothing happens.
+func (d *Daemon) Plan(cfg *config.Config) Plan {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return plan(d.cfg, cfg)
+}
+
+// A Report says what Apply did.
+type Report struct {
+	Plan       Plan          `json:"plan"`
+	Generation int           `json:"generation"`
+	Took       time.Duration `json:"took_ns"`
+}
+
+// Apply makes cfg the running configuration. An error means that preparing it
+// failed and that nothing changed. ctx bounds the preparation only.
+func (d *Daemon) Apply(ctx context.Context, cfg *config.Config) (Report, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	start := time.Now()
+	if d.stopped {
+		return Report{}, ErrStopping
+	}
+	p := plan(d.cfg, cfg)
+	n, err := d.prepare(ctx, cfg)
+	if err != nil {
+		d.undo(n)
+		d.reloads.fail()
+		d.lastReload = Reload{At: start, Error: err.Error()}
+		return Report{Plan: p, Generation: d.generation}, err
+	}
+	old := d.commit(n)
+	d.retire(old)
+	d.generation++
+	d.reloads.succeeded(d.generation)
+	d.lastReload = Reload{At: start, OK: true}
+	r := Report{Plan: p, Generation: d.generation, Took: time.Since(start)}
+	d.log.Info().Int("generation", d.generation).Dur("took_ms", r.Took).Int("services", len(d.services)).Int("listeners", len(d.listeners)).Msg("configuration applied")
+	return r, nil
+}
+
+// next is a generation that is being prepared, with what undoes it.
+type next struct {
+	cfg      *config.Config
+	services map[service.Ref]*instance
+	opened   []*instance
+	revived  []*instance
+	updates  []func()
+	bound    map[socketKey]*listen.Socket
+	fresh    map[socketKey]*listen.Socket
+	tls      map[string]*tls.Config
+}
+
+// undo takes back what prepare did.
+func (d *Daemon) undo(n *next) {
+	for _, in := range n.opened {
+		in.retire(in.beginRetire(), closeGoingAway, 0)
+	}
+	for _, in := range n.revived {
+		d.retireInstance(in)
+	}
+	for _, s := range n.fresh {
+		d.retiring.Go(func() { _ = s.Close() })
+	}
+}
+
+// prepare opens what cfg has anew. It touches nothing that runs.
+func (d *Daemon) prepare(ctx context.Context, cfg *config.Config) (*next, error) {
+	n := &next{cfg: cfg, services: map[service.Ref]*instance{}, bound: map[socketKey]*listen.Socket{}, fresh: map[socketKey]*listen.Socket{}}
+	var err error
+	if n.tls, err = certificates(cfg); err != nil {
+		return n, err
+	}
+	// Sockets first: they fail most often and cost least.
+	for _, l := range cfg.Listeners {
+		for _, a := range l.Addresses {
+			key := keyOf(l, a)
+			if s, ok := d.bound[key]; ok {
+				n.bound[key] = s
+				continue
+			}
+			s, err := d.sockets.Open(key.address())
+			if err != nil {
+				return n, fmt.Errorf("listener %q: %w", l.Name, err)
+			}
+			n.bound[key] = s
+			n.fresh[key] = s
+		}
+	}
+	for _, spec := range cfg.Services {
+		if err := d.prepareService(ctx, n, spec); err != nil {
+			return n, fmt.Errorf("service %q %q: %w", spec.Kind.Name(), spec.Name, err)
+		}
+	}
+	return n, nil
+}
+
+// prepareService finds the instance for spec: the running one where it is the
+// same or can be updated, else a new one.
+func (d *Daemon) prepareService(ctx context.Context, n *next, spec service.Spec) error {
+	ref := spec.Ref()
+	if in := d.services[ref]; in != nil {
+		if in.spec.Same(spec) {
+			n.services[ref] = in
+			return nil
+		}
+		if commit, ok := spec.UpdateFrom(in.spec, in.svc); ok {
+			n.services[ref] = in
+			n.updates = append(n.updates, func() { commit(); in.setSpec(spec) })
+			return nil
+		}
+	}
+	if spec.Kind.UpdatesInPlace() {
+		// Such a kind holds something that two instances cannot share: one
+		// that is still draining is taken back, or waited for.
+		if in, err := d.takeBack(ctx, n, spec); in != nil || err != nil {
+			return err
+		}
+	}
+	in, err := open(ctx, spec, filepath.Join(n.cfg.DataDir, spec.Kind.Name(), spec.Name), d.log, d.metrics)
+	if err != nil {
+		return err
+	}
+	n.services[ref] = in
+	n.opened = append(n.opened, in)
+	return nil
+}

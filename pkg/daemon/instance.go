@@ -1,0 +1,372 @@
+package daemon
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/porticod/portico/pkg/service"
+)
+
+// The WebSocket close codes (RFC 6455 section 7.4.1 and IANA's registry) that
+// what is tracked is asked to end with.
+const (
+	closeGoingAway      = 1001 // the service was removed
+	closeServiceRestart = 1012 // the daemon stops
+)
+
+// cutTime is how long calls that were cut may take to return before the
+// service is closed all the same.
+const cutTime = 5 * time.Second
+
+// An instance is a running service with everything that is going on in it.
+type instance struct {
+	ref    service.Ref
+	svc    service.Service
+	http   http.Handler        // nil: not HTTP
+	raw    service.ConnHandler // nil: not raw
+	log    zerolog.Logger
+	cancel context.CancelFunc // ends the context that Open was given
+	calls  atomic.Int64       // since it was opened, for status
+
+	mu      sync.Mutex // guards what follows
+	spec    service.Spec
+	retired bool               // takes no new calls
+	active  map[*call]struct{} // requests and raw connections
+	tracked map[*tracked]struct{}
+	empty   chan struct{} // closed when retired and nothing is active or tracked
+	revived chan struct{} // closed when a retired instance is taken back
+	unmeter func()
+	gone    chan struct{} // closed after Close returned
+}
+
+// open starts the service of spec.
+func open(ctx context.Context, spec service.Spec, dir string, log zerolog.Logger, reg prometheus.Registerer) (*instance, error) {
+	in := &instance{
+		ref: spec.Ref(), spec: spec, active: map[*call]struct{}{}, tracked: map[*tracked]struct{}{}, gone: make(chan struct{}),
+		log: log.With().Str("service", spec.Ref().String()).Logger(), unmeter: func() {},
+	}
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	in.cancel = cancel
+	svc, err := spec.Open(life, service.Env{Kind: spec.Kind.Name(), Name: spec.Name, Log: in.log, Dir: dir, Track: in.track})
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	in.svc = svc
+	in.http, _ = svc.(http.Handler)
+	in.raw, _ = svc.(service.ConnHandler)
+	in.meter(reg)
+	return in, nil
+}
+
+// meter registers the service's own metrics for as long as it lives. The new
+// instance of a replaced service has the same metrics, so the old one's go
+// first; see retire.
+func (in *instance) meter(reg prometheus.Registerer) {
+	m, ok := in.svc.(service.Metered)
+	if !ok || reg == nil {
+		return
+	}
+	labelled := prometheus.WrapRegistererWith(prometheus.Labels{"service": in.ref.String()}, reg)
+	collectors := m.Collectors()
+	for _, c := range collectors {
+		if err := labelled.Register(c); err != nil {
+			in.log.Error().Err(err).Msg("a metric of the service was not registered")
+		}
+	}
+	in.unmeter = func() {
+		for _, c := range collectors {
+			labelled.Unregister(c)
+		}
+	}
+}
+
+// A call is a request or a raw connection that the service is busy with. It is
+// the context of its handler: the request's, and ended early when time is up
+// for the service. The second context is made only for handlers that wait.
+type call struct {
+	context.Context
+	cut   func() // ends what the handler may be blocked in
+	start time.Time
+
+	mu     sync.Mutex
+	over   bool
+	merged context.Context
+	cancel context.CancelFunc
+}
+
+func (c *call) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.merged == nil {
+		c.merged, c.cancel = context.WithCancel(c.Context)
+		if c.over {
+			c.cancel()
+		}
+	}
+	return c.merged.Done()
+}
+
+func (c *call) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.over:
+		return context.Canceled
+	case c.merged != nil:
+		return c.merged.Err()
+	}
+	return c.Context.Err()
+}
+
+// end ends the call's context; with cut, what its handler is blocked in too.
+func (c *call) end(cut bool) {
+	c.mu.Lock()
+	c.over = true
+	if c.cancel != nil {
+		c.cancel()
+	}
+	c.mu.Unlock()
+	if cut {
+		c.cut()
+	}
+}
+
+// begin counts a call in; nil: the instance is retired.
+func (in *instance) begin(ctx context.Context, cut func()) *call {
+	c := &call{Context: ctx, cut: cut, start: time.Now()}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.retired {
+		return nil
+	}
+	in.active[c] = struct{}{}
+	in.calls.Add(1)
+	return c
+}
+
+func (in *instance) finish(c *call) {
+	c.end(false)
+	in.mu.Lock()
+	delete(in.active, c)
+	in.checkEmpty()
+	in.mu.Unlock()
+}
+
+// checkEmpty must be called with mu held.
+func (in *instance) checkEmpty() {
+	if in.empty != nil && len(in.active) == 0 && len(in.tracked) == 0 {
+		close(in.empty)
+		in.empty = nil
+	}
+}
+
+// serveHTTP serves a request; false: the instance is retired.
+func (in *instance) serveHTTP(w http.ResponseWriter, r *http.Request) bool {
+	c := in.begin(r.Context(), func() {
+		past := time.Unix(1, 0)
+		rc := http.NewResponseController(w)
+		_ = rc.SetReadDeadline(past)
+		_ = rc.SetWriteDeadline(past)
+	})
+	if c == nil {
+		return false
+	}
+	defer in.finish(c)
+	in.http.ServeHTTP(w, r.WithContext(c))
+	return true
+}
+
+// serveConn serves a raw connection, which the service then owns; false: the
+// instance is retired.
+func (in *instance) serveConn(ctx context.Context, conn net.Conn) bool {
+	c := in.begin(ctx, func() { _ = conn.Close() })
+	if c == nil {
+		return false
+	}
+	defer in.finish(c)
+	defer func() {
+		if p := recover(); p != nil {
+			in.log.Error().Interface("panic", p).Bytes("stack", debug.Stack()).Msg("a connection handler panicked")
+			_ = conn.Close()
+		}
+	}()
+	in.raw.ServeConn(c, conn)
+	return true
+}
+
+// tracked is something long-lived that the service registered.
+type tracked struct {
+	conn     net.Conn // may be nil
+	drain    func(code int)
+	wasAsked atomic.Bool
+}
+
+// ask asks it to come to an end, at most once.
+func (t *tracked) ask(code int) {
+	if t.wasAsked.CompareAndSwap(false, true) {
+		go t.drain(code)
+	}
+}
+
+// track is service.Env's Track.
+func (in *instance) track(conn net.Conn, drain func(code int)) (done func()) {
+	t := &tracked{conn: conn, drain: drain}
+	in.mu.Lock()
+	in.tracked[t] = struct{}{}
+	retired := in.retired
+	in.mu.Unlock()
+	if retired {
+		// It came in with a call from before; what came before it was asked already.
+		t.ask(closeGoingAway)
+	}
+	return sync.OnceFunc(func() {
+		in.mu.Lock()
+		delete(in.tracked, t)
+		in.checkEmpty()
+		in.mu.Unlock()
+	})
+}
+
+// askTracked asks everything that is tracked to come to an end.
+func (in *instance) askTracked(code int) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for t := range in.tracked {
+		t.ask(code)
+	}
+}
+
+// load is the number of calls in progress and of tracked connections.
+func (in *instance) load() (calls, tracked int) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.active), len(in.tracked)
+}
+
+// retirement is one attempt to come to an end.
+type retirement struct{ empty, revived chan struct{} }
+
+// beginRetire makes the instance take no new calls. It must be followed by retire.
+func (in *instance) beginRetire() retirement {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	r := retirement{empty: make(chan struct{}), revived: make(chan struct{})}
+	in.retired, in.empty, in.revived = true, r.empty, r.revived
+	in.checkEmpty()
+	return r
+}
+
+// retire brings the instance to its end: what is tracked is asked to end with
+// code, what is left after grace is cut, the service is closed. It returns
+// early if the instance was revived.
+func (in *instance) retire(r retirement, code int, grace time.Duration) {
+	in.askTracked(code)
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-r.revived:
+		return
+	case <-r.empty:
+	case <-timer.C:
+		in.cutAll()
+		timer.Reset(cutTime)
+		select {
+		case <-r.revived:
+			return
+		case <-r.empty:
+		case <-timer.C:
+			calls, tracked := in.load()
+			in.log.Error().Int("calls", calls).Int("connections", tracked).Msg("the service did not end in time; it is closed all the same")
+		}
+	}
+	in.close()
+}
+
+// cutAll ends the calls and closes the connections that are left.
+func (in *instance) cutAll() {
+	in.mu.Lock()
+	calls := make([]*call, 0, len(in.active))
+	for c := range in.active {
+		calls = append(calls, c)
+	}
+	conns := make([]net.Conn, 0, len(in.tracked))
+	for t := range in.tracked {
+		if t.conn != nil {
+			conns = append(conns, t.conn)
+		}
+	}
+	in.mu.Unlock()
+	if len(calls)+len(conns) > 0 {
+		in.log.Warn().Int("calls", len(calls)).Int("connections", len(conns)).Msg("the drain time is over; what is left is cut")
+	}
+	for _, c := range calls {
+		c.end(true)
+	}
+	for _, c := range conns {
+		_ = c.Close()
+	}
+}
+
+// close closes the service, unless it was revived in the last moment.
+func (in *instance) close() {
+	in.mu.Lock()
+	if !in.retired {
+		in.mu.Unlock()
+		return
+	}
+	in.revived = nil // too late from here on
+	in.mu.Unlock()
+	in.unmeter()
+	in.cancel()
+	if err := in.svc.Close(); err != nil {
+		in.log.Error().Err(err).Msg("closing the service failed")
+	}
+	close(in.gone)
+}
+
+// revive takes a retired instance back, with its state; false: it is closing
+// already, and gone will be closed soon.
+func (in *instance) revive() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.revived == nil {
+		return false
+	}
+	close(in.revived)
+	in.retired, in.empty, in.revived = false, nil, nil
+	return true
+}
+
+func (in *instance) setSpec(spec service.Spec) {
+	in.mu.Lock()
+	in.spec = spec
+	in.mu.Unlock()
+}
+
+// since counts what Stop waits for: calls from before t, and tracked connections
+// that were asked to end and did not yet.
+func (in *instance) since(t time.Time) int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	n := 0
+	for c := range in.active {
+		if c.start.Before(t) {
+			n++
+		}
+	}
+	for t := range in.tracked {
+		if t.wasAsked.Load() {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,97 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+)
+
+// The pace of Stop.
+const (
+	// idleGrace is how long a keep-alive connection that was idle at the
+	// signal may take to be used once more, and so to learn that it ends.
+	idleGrace = 300 * time.Millisecond
+	// lastCall is how long what was accepted last may take, beyond the drain
+	// time.
+	lastCall = 2 * time.Second
+	// pollEvery is how often Stop looks whether something ended.
+	pollEvery = 5 * time.Millisecond
+)
+
+// Stop brings everything to its end and accepts last: while old requests
+// finish, new ones are served, each on a connection that ends with it, so
+// nobody is refused and nobody waits for the slowest. ctx cuts it short. What
+// was still running when the drain time was over is cut and reported.
+func (d *Daemon) Stop(ctx context.Context) error {
+	begun := time.Now()
+	d.mu.Lock()
+	if d.stopped {
+		d.mu.Unlock()
+		return nil
+	}
+	d.stopped = true
+	cfg := d.cfg
+	d.mu.Unlock()
+	if cfg == nil {
+		return nil
+	}
+	d.stopping.Store(true)
+	ctx, cancel := context.WithDeadline(ctx, begun.Add(cfg.Drain))
+	defer cancel()
+	for _, in := range d.services {
+		in.askTracked(closeServiceRestart)
+	}
+
+	err := waitFor(ctx, func() bool { return d.old(begun) == 0 })
+	_ = waitFor(ctx, func() bool { return time.Since(begun) > idleGrace || d.idleConnections(begun) == 0 })
+	d.closeSockets(slices.Collect(maps.Values(d.bound)))
+	d.accepting.Wait()
+	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), lastCall)
+	defer cancelLast()
+	for _, l := range d.listeners {
+		err = errors.Join(err, l.port.Close(last))
+	}
+	for _, in := range d.services {
+		d.retiring.Go(func() { in.retire(in.beginRetire(), closeServiceRestart, time.Until(deadline(last))) })
+	}
+	d.retiring.Wait()
+	d.log.Info().Dur("took_ms", time.Since(begun)).Msg("stopped")
+	return err
+}
+
+func deadline(ctx context.Context) time.Time {
+	t, _ := ctx.Deadline()
+	return t
+}
+
+// old is the number of calls that began before t and of long-lived connections
+// that were asked to end, which go on.
+func (d *Daemon) old(t time.Time) (n int) {
+	for _, in := range d.services {
+		n += in.since(t)
+	}
+	return n
+}
+
+func (d *Daemon) idleConnections(since time.Time) (n int) {
+	for _, l := range d.listeners {
+		n += l.port.Idle(since)
+	}
+	return n
+}
+
+// waitFor waits until done or the end of ctx, whose error it returns.
+func waitFor(ctx context.Context, done func() bool) error {
+	t := time.NewTicker(pollEvery)
+	defer t.Stop()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
+	return nil
+}

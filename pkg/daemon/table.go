@@ -1,0 +1,179 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"reflect"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/porticod/portico/pkg/accesslog"
+	"github.com/porticod/portico/pkg/config"
+	"github.com/porticod/portico/pkg/front"
+	"github.com/porticod/portico/pkg/mux"
+	"github.com/porticod/portico/pkg/route"
+	"github.com/porticod/portico/pkg/service"
+	"github.com/porticod/portico/pkg/tlsconf"
+)
+
+// sameListener reports whether two listener blocks mean the same, wherever in
+// the files they stand.
+func sameListener(a, b config.Listener) bool {
+	return reflect.DeepEqual(withoutRanges(a), withoutRanges(b))
+}
+
+func withoutRanges(l config.Listener) config.Listener {
+	l.Range = hcl.Range{}
+	routes := make([]config.Route, len(l.Routes))
+	for i, r := range l.Routes {
+		r.Range = hcl.Range{}
+		routes[i] = r
+	}
+	l.Routes = routes
+	return l
+}
+
+// table builds a listener's routing table over the instances of one generation.
+func (d *Daemon) table(l *listener, cfg config.Listener, services map[service.Ref]*instance) *route.Table {
+	t := &route.Table{TLS: cfg.TLS != nil}
+	for i, r := range cfg.Routes {
+		t.Rules = append(t.Rules, route.Rule{
+			Protocols: r.Protocols, Hosts: r.Hosts, Paths: r.Paths, SNI: r.SNI, ALPN: r.ALPN, From: r.From,
+			Target: d.target(l, fmt.Sprintf("route%d", i+1), services[r.Service]),
+		})
+	}
+	if cfg.Service != nil {
+		g := d.target(l, "default", services[*cfg.Service])
+		t.Default = &g
+	}
+	return t
+}
+
+func (d *Daemon) target(l *listener, label string, in *instance) route.Target {
+	name := in.ref.String()
+	g := route.Target{Label: label, Service: name, Extra: d.requests.Counters(l.name, label, name)}
+	if in.http != nil {
+		g.HTTP = in.serveHTTP
+	}
+	if in.raw != nil {
+		g.Raw = func(ctx context.Context, c net.Conn) { d.serveRaw(ctx, l, label, in, c) }
+	}
+	return g
+}
+
+// serveRaw hands a connection to in, or to what took its place in the table
+// while the connection was on its way.
+func (d *Daemon) serveRaw(ctx context.Context, l *listener, label string, in *instance, c net.Conn) {
+	start := time.Now()
+	name := in.ref.String()
+	conn := mux.FromContext(ctx)
+	if conn != nil {
+		conn.SetService(name)
+	}
+	if !in.serveConn(ctx, c) {
+		l.rechoose(ctx, c)
+		return
+	}
+	e := accesslog.Entry{Listener: l.name, Route: label, Service: name, Peer: peerOf(c).String(), Start: start, Duration: time.Since(start)}
+	if conn != nil {
+		e.BytesIn, e.BytesOut = conn.Bytes()
+	}
+	d.access.Load().Write(&e)
+}
+
+// rechoose looks up the present generation's choice for a connection whose
+// instance was retired between the choice and the call. It comes to an end: an
+// instance is retired only after it left the table.
+func (l *listener) rechoose(ctx context.Context, c net.Conn) {
+	if t, conn := l.table.Load(), mux.FromContext(ctx); t != nil && conn != nil {
+		if choice := t.Conn(peerOf(c), conn.Verdict()); choice.Raw != nil {
+			choice.Raw(ctx, c)
+			return
+		}
+	}
+	_ = c.Close()
+}
+
+// peerOf is the address of the client, after a PROXY header; invalid for unix
+// sockets.
+func peerOf(c net.Conn) netip.Addr {
+	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		return a.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}
+
+// policy is what the listener's port does in this generation.
+func (d *Daemon) policy(cfg config.Listener, t *route.Table, h http.Handler, tc *tls.Config) mux.Policy {
+	return mux.Policy{
+		Listener: cfg.Name,
+		Look:     t.Look(),
+		Choose:   func(c *mux.Conn, v mux.Verdict) mux.Choice { return t.Conn(peerOf(c), v) },
+		HTTP:     h,
+
+		TLS: tc, RedirectHTTP: cfg.TLS != nil && cfg.TLS.Redirect,
+
+		DetectTimeout: cfg.Detect.Timeout, SilentClose: closesSilent(cfg, t),
+		ProxyFrom: cfg.ProxyFrom, Allow: cfg.Allow, Deny: cfg.Deny,
+		MaxConns: cfg.Limits.Connections, PerIP: cfg.Limits.PerIP, Rate: cfg.Limits.Rate, Budget: &d.budget,
+		Front: mux.Front{
+			HeaderTimeout: cfg.Timeouts.Header, IdleTimeout: cfg.Timeouts.Idle,
+			ReadTimeout: cfg.Timeouts.Read, WriteTimeout: cfg.Timeouts.Write,
+			MaxHeader: int(cfg.Limits.Header),
+		},
+	}
+}
+
+// closesSilent: without a word in the config, a silent client is handed to the
+// default service only where that is raw, as servers that speak first are.
+func closesSilent(cfg config.Listener, t *route.Table) bool {
+	switch cfg.Detect.Silent {
+	case "default":
+		return false
+	case "close":
+		return true
+	}
+	return t.Default == nil || t.Default.HTTP != nil
+}
+
+// settings is what the listener's front does in this generation.
+func settings(cfg config.Listener, t *route.Table) *front.Settings {
+	return &front.Settings{
+		Listener: cfg.Name, Table: t, TrustedProxies: cfg.TrustedProxies,
+		MaxBody: int64(cfg.Limits.Body), WriteTimeout: cfg.Timeouts.Write,
+	}
+}
+
+// certificates loads what the listeners' TLS needs, before anything changes.
+func certificates(cfg *config.Config) (map[string]*tls.Config, error) {
+	var names []string // one self-signed certificate serves all listeners
+	for _, l := range cfg.Listeners {
+		if l.TLS != nil && l.TLS.SelfSigned {
+			for _, r := range l.Routes {
+				names = append(append(names, r.Hosts...), r.SNI...)
+			}
+		}
+	}
+	all := map[string]*tls.Config{}
+	for _, l := range cfg.Listeners {
+		if l.TLS == nil {
+			continue
+		}
+		o := tlsconf.Options{SelfSigned: l.TLS.SelfSigned, Names: names, Dir: filepath.Join(cfg.DataDir, "tls")}
+		for _, c := range l.TLS.Certificates {
+			o.Pairs = append(o.Pairs, tlsconf.Pair{Cert: c.File, Key: c.Key})
+		}
+		tc, err := tlsconf.Load(o)
+		if err != nil {
+			return nil, fmt.Errorf("listener %q: %w", l.Name, err)
+		}
+		all[l.Name] = tc
+	}
+	return all, nil
+}
