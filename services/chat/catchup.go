@@ -1,0 +1,101 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/porticod/portico/services/chat/store"
+)
+
+const (
+	replayPage = 200 // events read at a time
+	// closeGap is the gap that is read while live events are held back; larger
+	// ones are read first with the session deaf, so that its queue stays small
+	// however long the client takes.
+	closeGap = 500
+)
+
+// resumption is where a client wants to go on.
+type resumption struct {
+	epoch  string
+	cursor int64
+}
+
+// A replay is what lies between a client's position and the present.
+type replay struct {
+	plan  *store.Plan
+	upTo  int64
+	reset bool
+}
+
+// startReplay decides whether from can be resumed and plans what was missed.
+// Without from there is nothing to replay and nothing to reset.
+func (c *Chat) startReplay(ctx context.Context, user int64, from *resumption) (replay, error) {
+	at := c.hub.position()
+	if from == nil {
+		return replay{upTo: at}, nil
+	}
+	if from.epoch != c.store.Epoch() || from.cursor > at || from.cursor < 0 {
+		return replay{upTo: at, reset: true}, nil
+	}
+	plan, err := c.store.Plan(ctx, user, from.cursor, at, c.config().ResumeLimit)
+	switch {
+	case errors.Is(err, store.ErrTooMany):
+		return replay{upTo: at, reset: true}, nil
+	case err != nil:
+		return replay{}, fmt.Errorf("plan replay: %w", err)
+	}
+	return replay{plan: plan, upTo: at}, nil
+}
+
+// catchUp writes what r holds and what happened since, then synced, and leaves
+// the session live: strictly growing cursors, each event once. It reads on as
+// the client takes what was written. False means that the session is ending.
+func (s *session) catchUp(ctx context.Context, r replay) (bool, error) {
+	holding := false
+	for {
+		if r.plan != nil {
+			if ok, err := s.replay(ctx, r.plan); !ok || err != nil {
+				return ok, err
+			}
+		}
+		if holding {
+			break
+		}
+		// The further passes have no limit: the client was told that it resumes.
+		next := s.chat.hub.position()
+		plan, err := s.chat.store.Plan(ctx, s.user.ID, r.upTo, next, 1<<30)
+		if err != nil {
+			return false, fmt.Errorf("plan replay: %w", err)
+		}
+		if plan.Len() <= closeGap {
+			next, holding = s.chat.hub.hold(s), true
+			if plan, err = s.chat.store.Plan(ctx, s.user.ID, r.upTo, next, 1<<30); err != nil {
+				return false, fmt.Errorf("plan replay: %w", err)
+			}
+		}
+		r = replay{plan: plan, upTo: next}
+	}
+	if !s.reply(item{kind: itemSynced, cursor: r.upTo}) {
+		return false, nil
+	}
+	s.release()
+	return true, nil
+}
+
+func (s *session) replay(ctx context.Context, plan *store.Plan) (bool, error) {
+	for plan.Len() > 0 {
+		events, err := s.chat.store.Load(ctx, plan, replayPage)
+		if err != nil {
+			return false, fmt.Errorf("read replay: %w", err)
+		}
+		for i := range events {
+			e := &events[i]
+			if !s.reply(item{kind: itemEvent, cursor: e.Cursor, data: encodeEvent(e)}) {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}

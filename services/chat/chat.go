@@ -1,0 +1,187 @@
+// Package chat is the kind of a chat among people: accounts, conversations,
+// messages that are on disk before they are acknowledged, and pushed to whoever
+// is connected, over WebSocket, server-sent events, long polls and plain HTTP.
+// It does not know how accounts are kept, which ports it is reached on, or TLS.
+//
+// The layers, from the outside: http*.go and ws.go speak to clients, commands.go
+// runs what comes over a connection, ops.go is what can be done, session.go and
+// hub.go get events to clients, package store keeps everything.
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/porticod/portico/pkg/account"
+	"github.com/porticod/portico/pkg/service"
+	"github.com/porticod/portico/services/chat/store"
+)
+
+// Type is the kind.
+type Type struct {
+	// Accounts are the people, shared with other services.
+	Accounts *account.Directory
+}
+
+// Kind implements service.Type.
+func (Type) Kind() string { return "chat" }
+
+// Probe is a WebSocket handshake: it needs no account, and shows that an
+// upgrade gets through whatever stands in front.
+func (Type) Probe(Config) service.Probe {
+	return service.Probe{Kind: service.ProbeWebSocket, Path: "/v1/ws"}
+}
+
+// Open implements service.Type.
+func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Chat, error) {
+	if t.Accounts == nil {
+		return nil, errors.New("open chat: it was given no accounts")
+	}
+	if err := t.Accounts.Ready(ctx); err != nil {
+		return nil, fmt.Errorf("open chat: %w", err)
+	}
+	c := &Chat{
+		env: env, log: env.Log, accounts: t.Accounts, metrics: newMetrics(),
+		upgraders: newUpgraders(), sends: newSendLimits(), sessions: map[*session]struct{}{},
+	}
+	c.cfg.Store(&cfg)
+	c.sends.set(cfg.Limits.Sends, cfg.Limits.Burst)
+	var err error
+	// The hub is made once the store says where the log stands; nothing is
+	// committed in between.
+	c.store, err = store.Open(ctx, env.Dir, store.Options{
+		Log: env.Log, Committed: func(events []store.Event) { c.hub.publish(events) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open chat: %w", err)
+	}
+	c.hub = newHub(c.store.Cursor())
+	c.metrics.gauge(c.hub.size)
+	c.wheel = newWheel()
+	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	c.handler = c.routes()
+	c.stopWatch = c.watchAccounts()
+	return c, nil
+}
+
+// Chat is a running chat. It implements http.Handler, service.Updater,
+// service.Checker and service.Metered.
+type Chat struct {
+	env       service.Env
+	log       zerolog.Logger
+	accounts  *account.Directory
+	store     *store.Store
+	hub       *hub
+	wheel     *wheel
+	sends     *sendLimits
+	metrics   *metrics
+	upgraders upgraders
+	handler   http.Handler
+	cfg       atomic.Pointer[Config]
+	stopWatch func()
+
+	ctx    context.Context // of what sessions do; ends in Close
+	cancel context.CancelFunc
+	work   sync.WaitGroup // readers and writers of sessions
+
+	mu       sync.Mutex
+	sessions map[*session]struct{} // signed in or not; guarded by mu
+	closed   bool                  // guarded by mu
+}
+
+func (c *Chat) config() *Config { return c.cfg.Load() }
+
+// ServeHTTP implements http.Handler.
+func (c *Chat) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }
+
+// Update implements service.Updater.
+func (c *Chat) Update(cfg Config) {
+	c.cfg.Store(&cfg)
+	c.sends.set(cfg.Limits.Sends, cfg.Limits.Burst)
+}
+
+// Check implements service.Checker.
+func (c *Chat) Check(context.Context) error {
+	if err := c.store.Check(); err != nil {
+		return fmt.Errorf("messages cannot be stored: %w", err)
+	}
+	return nil
+}
+
+// Collectors implements service.Metered.
+func (c *Chat) Collectors() []prometheus.Collector { return c.metrics.all }
+
+// Close ends the connections that are left without ceremony (whoever could be
+// told was told by drain) and closes the store.
+func (c *Chat) Close() error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil
+	}
+	c.closed = true
+	var left []*session
+	for s := range c.sessions {
+		left = append(left, s)
+	}
+	c.mu.Unlock()
+
+	c.stopWatch()
+	c.hub.close()
+	c.cancel()
+	for _, s := range left {
+		s.tr.abort()
+		s.gone()
+	}
+	c.work.Wait()
+	c.wheel.close()
+	return c.store.Close()
+}
+
+// begin counts something that Close must wait for; work.Done ends it. False
+// means that it is too late.
+func (c *Chat) begin() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	c.work.Add(1)
+	return true
+}
+
+// open and forget keep the list of sessions.
+func (c *Chat) open(s *session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sessions[s] = struct{}{}
+	if c.closed {
+		s.tr.abort()
+	}
+}
+
+func (c *Chat) forget(s *session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.sessions, s)
+}
+
+// blame turns err into what the client may see, and logs what it may not.
+func (c *Chat) blame(err error) *Error {
+	pub, known := publicError(err)
+	switch {
+	case known:
+	case errors.Is(err, context.Canceled):
+		c.log.Debug().Err(err).Msg("the client left")
+	default:
+		c.log.Error().Err(err).Msg("request failed")
+	}
+	return pub
+}

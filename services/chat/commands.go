@@ -1,0 +1,196 @@
+package chat
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/porticod/portico/services/chat/store"
+)
+
+// maxMalformed is the malformed line that ends a connection.
+const maxMalformed = 3
+
+// retryFull spreads the clients that come back to find all places taken.
+var retryFull = &reconnect{MinMS: 30_000, MaxMS: 60_000}
+
+// A commander runs what a client sends over a connection, in order. Only the
+// connection's reader uses it.
+type commander struct {
+	s         *session
+	ctx       context.Context
+	header    *identity // from the handshake's Authorization; nil: connect has the token
+	malformed int
+	sends     []*sendCommand // read but not run yet
+	sendIDs   []json.RawMessage
+}
+
+// frame runs the lines of one frame. Sends that follow one another share a
+// commit.
+func (c *commander) frame(frame []byte) {
+	lines, err := splitFrame(frame)
+	if err != nil {
+		c.s.close(closeTooBig, err.Error())
+		return
+	}
+	for _, line := range lines {
+		cmd, bad := decodeLine(line)
+		if cmd.Send != nil && c.s.user.ID != 0 {
+			c.sends = append(c.sends, cmd.Send)
+			c.sendIDs = append(c.sendIDs, cmd.id)
+			continue
+		}
+		c.runSends()
+		if bad != nil {
+			c.fail(bad.id, badRequest(bad.msg))
+			if bad.malformed {
+				c.malformed++
+			}
+			if c.malformed >= maxMalformed {
+				c.s.close(closeBadRequests, "three malformed lines")
+				return
+			}
+			continue
+		}
+		c.run(cmd)
+		if c.s.over() {
+			return
+		}
+	}
+	c.runSends()
+}
+
+func (c *commander) runSends() {
+	if len(c.sends) == 0 {
+		return
+	}
+	for i, r := range c.s.chat.send(c.ctx, c.s.user, c.sends) {
+		c.answer(c.sendIDs[i], "ack", r.ack, r.err)
+	}
+	c.sends, c.sendIDs = nil, nil
+}
+
+func (c *commander) run(cmd command) {
+	chat, me := c.s.chat, c.s.user
+	switch {
+	case cmd.pong:
+	case cmd.Connect != nil:
+		c.connect(cmd.id, cmd.Connect)
+	case me.ID == 0:
+		c.fail(cmd.id, &Error{Code: CodeUnauthorized, Message: "connect first"})
+	case cmd.Mark != nil:
+		err := chat.mark(c.ctx, me, cmd.Mark)
+		if cmd.id != nil {
+			c.answer(cmd.id, "ack", map[string]string{"conv": cmd.Mark.Conv}, err)
+		}
+	case cmd.History != nil:
+		h, err := chat.history(c.ctx, me, cmd.History)
+		c.answer(cmd.id, "history", h, err)
+	case cmd.Conversations != nil:
+		list, err := chat.conversations(c.ctx, me, cmd.Conversations)
+		c.answer(cmd.id, "conversations", list, err)
+	case cmd.Create != nil:
+		conv, _, err := chat.create(c.ctx, me, cmd.Create)
+		c.answer(cmd.id, "conversation", conv, err)
+	}
+}
+
+// connect signs the session in and brings it up to date.
+func (c *commander) connect(id json.RawMessage, cmd *connectCommand) {
+	s, chat := c.s, c.s.chat
+	if s.user.ID != 0 {
+		c.fail(id, badRequest("already connected"))
+		return
+	}
+	who := c.header
+	if who == nil {
+		var err error
+		if who, err = chat.authenticate(c.ctx, cmd.Token); err != nil {
+			c.refuse(id, err)
+			return
+		}
+	}
+	s.signIn(who)
+	if !chat.hub.join(s, chat.config().Limits.Connections) {
+		c.fail(id, errConnections)
+		s.closeWith(closeTryLater, "too many connections", retryFull)
+		return
+	}
+	// From here on a revocation finds the session; one that came before must
+	// not slip through.
+	if _, err := chat.authenticate(c.ctx, who.token); err != nil {
+		c.refuse(id, err)
+		return
+	}
+	if err := c.resume(id, cmd.Resume); err != nil {
+		c.fail(id, err)
+		s.close(closeResume, "resume again")
+	}
+}
+
+// refuse ends a connection whose token is no good; where that could not be found
+// out the client may come again.
+func (c *commander) refuse(id json.RawMessage, err error) {
+	c.fail(id, err)
+	if pub, _ := publicError(err); pub.Code == CodeUnauthorized || pub.Code == CodeForbidden {
+		c.s.close(closeToken, "the token is not valid")
+		return
+	}
+	c.s.close(closeResume, "resume again")
+}
+
+func (c *commander) resume(id json.RawMessage, cmd *resumeCommand) error {
+	s, chat := c.s, c.s.chat
+	var from *resumption
+	if cmd != nil {
+		from = &resumption{cmd.Epoch, cmd.Cursor}
+	}
+	r, err := chat.startReplay(c.ctx, s.user.ID, from)
+	if err != nil {
+		return err
+	}
+	cfg := chat.config()
+	s.reply(item{data: encodeAnswer(id, "connect", connectJSON{
+		User: s.user.Username, Session: s.authID, Epoch: chat.store.Epoch(), Cursor: r.upTo,
+		Resumed: r.plan != nil, Reset: r.reset, Ping: cfg.Ping.Seconds(), Time: formatTime(time.Now().UnixMilli()),
+		Limits: map[string]int{"text": int(cfg.MaxText)},
+	})})
+	_, err = s.catchUp(c.ctx, r)
+	return err
+}
+
+// answer sends v, or the error in its place.
+func (c *commander) answer(id json.RawMessage, name string, v any, err error) {
+	if err != nil {
+		c.fail(id, err)
+		return
+	}
+	c.s.reply(item{data: encodeAnswer(id, name, v)})
+}
+
+func (c *commander) fail(id json.RawMessage, err error) {
+	pub := c.s.chat.blame(err)
+	c.s.reply(item{data: encodeAnswer(id, "error", pub)})
+}
+
+// signIn sets who the session is. The hub does not know it yet.
+func (s *session) signIn(who *identity) {
+	s.user = store.Person{ID: who.user.ID, Username: who.user.Username}
+	s.authID = who.session.ID
+	s.mu.Lock()
+	s.connected = true
+	s.mu.Unlock()
+}
+
+// over says that the session is ending.
+func (s *session) over() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ending != nil || s.broken
+}
+
+// who implements subscriber.
+func (s *session) who() (int64, string) { return s.user.ID, s.authID }
+
+// revoke implements subscriber.
+func (s *session) revoke() { s.close(closeToken, "signed out") }

@@ -1,0 +1,177 @@
+package chat
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"unicode/utf8"
+)
+
+// routes is everything that the service serves.
+func (c *Chat) routes() http.Handler {
+	mux := http.NewServeMux()
+	public := func(pattern string, h func(http.ResponseWriter, *http.Request) error) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if err := h(w, r); err != nil {
+				c.fail(w, err)
+			}
+		})
+	}
+	authed := func(pattern string, h func(http.ResponseWriter, *http.Request, *identity) error) {
+		public(pattern, func(w http.ResponseWriter, r *http.Request) error {
+			who, err := c.authenticate(r.Context(), bearer(r))
+			if err != nil {
+				return err
+			}
+			return h(w, r, who)
+		})
+	}
+	public("GET /healthz", c.getHealth)
+	public("POST /v1/accounts", c.postAccounts)
+	public("POST /v1/sessions", c.postSessions)
+	authed("GET /v1/sessions", c.getSessions)
+	authed("DELETE /v1/sessions/{id}", c.deleteSession)
+	authed("GET /v1/me", c.getMe)
+	authed("PATCH /v1/me", c.patchMe)
+	authed("GET /v1/users", c.getUsers)
+	authed("GET /v1/users/{username}", c.getUser)
+	authed("POST /v1/conversations", c.postConversations)
+	authed("GET /v1/conversations", c.getConversations)
+	authed("GET /v1/conversations/{conv}", c.getConversation)
+	authed("GET /v1/conversations/{conv}/members", c.getMembers)
+	authed("POST /v1/conversations/{conv}/messages", c.postMessages)
+	authed("GET /v1/conversations/{conv}/messages", c.getMessages)
+	authed("POST /v1/conversations/{conv}/marks", c.postMarks)
+	authed("GET /v1/events", c.getEvents)
+	public("GET /v1/ws", c.serveWS)
+	page(mux)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c.cors(w, r) {
+			return
+		}
+		if _, pattern := mux.Handler(r); pattern == "" {
+			c.fail(w, unrouted(mux, w, r))
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// unrouted finds out whether it is the path or only the method that is unknown,
+// and which methods would do.
+func unrouted(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) *Error {
+	var probe answerProbe
+	mux.ServeHTTP(&probe, r)
+	if probe.status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", probe.Header().Get("Allow"))
+		return &Error{Code: CodeBadRequest, Status: probe.status, Message: "this path does not take " + r.Method}
+	}
+	return notFound("there is nothing at this path")
+}
+
+// answerProbe is a ResponseWriter that keeps the head of an answer only.
+type answerProbe struct {
+	header http.Header
+	status int
+}
+
+func (p *answerProbe) Header() http.Header {
+	if p.header == nil {
+		p.header = http.Header{}
+	}
+	return p.header
+}
+func (p *answerProbe) WriteHeader(status int)      { p.status = status }
+func (p *answerProbe) Write(b []byte) (int, error) { return len(b), nil }
+
+// cors lets the pages of allowed_origins call the API. It reports whether the
+// request was a preflight, and answered.
+func (c *Chat) cors(w http.ResponseWriter, r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" || !c.originListed(origin) {
+		return false
+	}
+	h := w.Header()
+	h.Add("Vary", "Origin")
+	h.Set("Access-Control-Allow-Origin", origin)
+	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+		return false
+	}
+	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID")
+	h.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
+
+// fail answers with the error in its documented form.
+func (c *Chat) fail(w http.ResponseWriter, err error) {
+	pub := c.blame(err)
+	status := pub.status()
+	switch {
+	case status == http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", pub.retrySeconds())
+	}
+	respond(w, status, map[string]*Error{"error": pub})
+}
+
+// respond writes v as JSON. What is said here is for one person and one moment.
+func respond(w http.ResponseWriter, status int, v any) {
+	body := append(encode(v), '\n')
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client is gone, or it is not
+}
+
+// readBody decodes a JSON body of at most maxFrame bytes; unknown fields are
+// ignored, the Content-Type is not asked for: curl -d sends another one.
+func readBody(w http.ResponseWriter, r *http.Request, into any) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxFrame))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return &Error{Code: CodeTooLarge, Message: "the body has more than 128 KiB"}
+	case err != nil:
+		return badRequest("the body could not be read")
+	case !utf8.Valid(body):
+		return badRequest("the body is not valid UTF-8")
+	}
+	if body = bytes.TrimSpace(body); len(body) == 0 || body[0] != '{' || !json.Valid(body) {
+		return badRequest("the body must be one JSON object")
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return badRequest("cannot read the body: " + jsonProblem(err))
+	}
+	return nil
+}
+
+// intParam reads an integer of the query; nil where it is absent.
+func intParam(r *http.Request, name string) (*int64, error) {
+	q := r.URL.Query()
+	if !q.Has(name) {
+		return nil, nil
+	}
+	n, err := strconv.ParseInt(q.Get(name), 10, 64)
+	if err != nil {
+		return nil, badRequest(name + " must be an integer")
+	}
+	return &n, nil
+}
+
+func limitParam(r *http.Request) (*int, error) {
+	n, err := intParam(r, "limit")
+	if n == nil || err != nil {
+		return nil, err
+	}
+	limit := int(min(max(*n, 0), maxLimit))
+	return &limit, nil
+}

@@ -1,0 +1,139 @@
+package chat
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/porticod/portico/pkg/account"
+)
+
+type signedInJSON struct {
+	User  userJSON `json:"user"`
+	Token string   `json:"token"`
+}
+
+func (c *Chat) getHealth(w http.ResponseWriter, r *http.Request) error {
+	if err := c.Check(r.Context()); err != nil {
+		respond(w, http.StatusServiceUnavailable, map[string]string{"status": "failing", "reason": err.Error()})
+		return nil
+	}
+	respond(w, http.StatusOK, map[string]string{"status": "ok"})
+	return nil
+}
+
+func (c *Chat) postAccounts(w http.ResponseWriter, r *http.Request) error {
+	var body struct{ Username, Password, Name, Invite, Device string }
+	if err := readBody(w, r, &body); err != nil {
+		return err
+	}
+	user, err := c.accounts.SignUp(r.Context(), account.NewUser{
+		Username: body.Username, Password: body.Password, Name: body.Name, Invite: body.Invite, From: peer(r),
+	})
+	if err != nil {
+		return err
+	}
+	return c.startSession(w, r, user, body.Device)
+}
+
+func (c *Chat) postSessions(w http.ResponseWriter, r *http.Request) error {
+	var body struct{ Username, Password, Device string }
+	if err := readBody(w, r, &body); err != nil {
+		return err
+	}
+	user, err := c.accounts.SignIn(r.Context(), body.Username, body.Password, peer(r))
+	if err != nil {
+		return err
+	}
+	return c.startSession(w, r, user, body.Device)
+}
+
+// startSession makes a token for this service and answers with it.
+func (c *Chat) startSession(w http.ResponseWriter, r *http.Request, user account.User, device string) error {
+	token, _, err := c.accounts.NewSession(r.Context(), account.Session{
+		UserID: user.ID, Service: c.env.Label(), Device: device,
+	})
+	if err != nil {
+		return err
+	}
+	respond(w, http.StatusCreated, signedInJSON{userOf(user), token})
+	return nil
+}
+
+func (c *Chat) getSessions(w http.ResponseWriter, r *http.Request, who *identity) error {
+	sessions, err := c.accounts.Sessions(r.Context(), who.user.ID, c.env.Label())
+	if err != nil {
+		return err
+	}
+	list := make([]sessionJSON, len(sessions))
+	for i, s := range sessions {
+		list[i] = sessionJSON{
+			ID: s.ID, Device: s.Device, Current: s.ID == who.session.ID,
+			CreatedAt: formatTime(s.CreatedAt.UnixMilli()), SeenAt: formatTime(s.SeenAt.UnixMilli()),
+		}
+	}
+	respond(w, http.StatusOK, map[string]any{"sessions": list})
+	return nil
+}
+
+func (c *Chat) deleteSession(w http.ResponseWriter, r *http.Request, who *identity) error {
+	id := r.PathValue("id")
+	if id == "current" {
+		id = who.session.ID
+	}
+	err := c.accounts.EndSession(r.Context(), who.user.ID, c.env.Label(), id)
+	if errors.Is(err, account.ErrToken) {
+		return notFound("there is no such session")
+	} else if err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (c *Chat) getMe(w http.ResponseWriter, _ *http.Request, who *identity) error {
+	respond(w, http.StatusOK, userOf(who.user))
+	return nil
+}
+
+func (c *Chat) patchMe(w http.ResponseWriter, r *http.Request, who *identity) error {
+	var body struct{ Name, About *string }
+	if err := readBody(w, r, &body); err != nil {
+		return err
+	}
+	user, err := c.accounts.UpdateUser(r.Context(), who.user.ID, body.Name, body.About)
+	if err != nil {
+		return err
+	}
+	respond(w, http.StatusOK, userOf(user))
+	return nil
+}
+
+func (c *Chat) getUsers(w http.ResponseWriter, r *http.Request, _ *identity) error {
+	given, err := limitParam(r)
+	if err != nil {
+		return err
+	}
+	limit, err := checkLimit(given)
+	if err != nil {
+		return err
+	}
+	users, err := c.accounts.SearchUsers(r.Context(), r.URL.Query().Get("q"), limit)
+	if err != nil {
+		return err
+	}
+	list := make([]userJSON, len(users))
+	for i, u := range users {
+		list[i] = userOf(u)
+	}
+	respond(w, http.StatusOK, map[string]any{"users": list})
+	return nil
+}
+
+func (c *Chat) getUser(w http.ResponseWriter, r *http.Request, _ *identity) error {
+	user, err := c.accounts.UserByName(r.Context(), r.PathValue("username"))
+	if err != nil {
+		return err
+	}
+	respond(w, http.StatusOK, userOf(user))
+	return nil
+}

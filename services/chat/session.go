@@ -1,0 +1,374 @@
+package chat
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/porticod/portico/services/chat/store"
+)
+
+// Close codes of the protocol. 4500 to 4999 tell a client to stay away.
+const (
+	closeGoingAway   = 1001
+	closeUnsupported = 1003
+	closeTooBig      = 1009
+	closeInternal    = 1011
+	closeRestart     = 1012
+	closeTryLater    = 1013
+	closeSlow        = 4008
+	closeResume      = 4010
+	closeNoPong      = 4012
+	closeToken       = 4500
+	closeBadRequests = 4501
+	closeNoConnect   = 4502
+)
+
+// Bounds of one connection. What is dropped is only ever the connection: its
+// client comes back and resumes.
+const (
+	maxQueueBytes  = 512 << 10 // of events that are not written yet
+	maxQueueEvents = 2048
+	replyRoom      = 64 << 10 // answers wait until less than this is queued
+	batchBytes     = 64 << 10 // roughly, written in one go
+	drainTimeout   = 30 * time.Second
+	connectTimeout = 10 * time.Second
+	pongTimeout    = 10 * time.Second
+)
+
+// A transport carries a session's lines to its client. One goroutine at a time
+// calls it. It knows nothing of queues, cursors or tokens, so that a session
+// could be given another one: to freeze a connection, let write return (that is
+// a frame boundary outwards), stop its reader between two frames, and keep the
+// descriptor, the reader's buffered bytes and the session's cursor.
+type transport interface {
+	// write sends a batch. It returns within drainTimeout, or else fails.
+	write(batch []item) error
+	// close ends the connection politely, abort at once. After the one or the
+	// other the transport is not used again.
+	close(code int, reason string)
+	abort()
+	// keepalive says after how much silence to send an itemPing, 0 for what is
+	// configured, and whether the client must answer it.
+	keepalive() (every time.Duration, answered bool)
+}
+
+type itemKind uint8
+
+const (
+	itemLine   itemKind = iota // an answer: the line as it is
+	itemEvent                  // data is the event's object
+	itemSynced                 // cursor says how far
+	itemReset
+	itemPing
+	itemClose // the last one
+)
+
+// An item is one thing to send. data is shared between sessions: nobody writes
+// to it.
+type item struct {
+	kind   itemKind
+	cursor int64
+	data   []byte
+}
+
+type liveness uint8
+
+const (
+	deaf liveness = iota // pushed events are ignored: a replay will read them
+	held                 // they wait until the replay is written
+	live
+)
+
+// A session is one connected client: who it is, and what it has yet to be sent.
+// Its transport is apart from it.
+type session struct {
+	chat *Chat
+	tr   transport
+	born time.Time
+
+	lastRecv atomic.Int64 // Unix nanoseconds
+	lastSent atomic.Int64
+	done     chan struct{} // closed when the transport was closed
+	room     chan struct{} // one token: something was written
+
+	// Set once, before the hub knows the session; then read only.
+	user   store.Person
+	authID string // the account session that the token belongs to
+
+	mu        sync.Mutex
+	connected bool
+	pinged    time.Time // when an unanswered ping was sent; zero: none
+	state     liveness
+	out       []item // to write
+	wait      []item // held back until the replay is written
+	bytes     int    // in out, in wait and in the batch being written
+	events    int
+	writing   bool // a flush is running
+	broken    bool // writing failed
+	ending    *ending
+}
+
+type ending struct {
+	code   int
+	reason string
+}
+
+func newSession(c *Chat, tr transport) *session {
+	s := &session{chat: c, tr: tr, born: time.Now(), done: make(chan struct{}), room: make(chan struct{}, 1)}
+	s.lastRecv.Store(s.born.UnixNano())
+	s.lastSent.Store(s.born.UnixNano())
+	return s
+}
+
+// push queues a live event. It never blocks: a session whose queue is full is
+// told to come back and resume. The hub calls it, with its lock held.
+func (s *session) push(it item) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ending != nil || s.broken || s.state == deaf {
+		return
+	}
+	if s.bytes+len(it.data) > maxQueueBytes || s.events >= maxQueueEvents {
+		s.end(closeSlow, "too slow", nil)
+		s.chat.metrics.slow.Inc()
+		return
+	}
+	if s.state == held {
+		s.bytes += len(it.data)
+		s.events++
+		s.wait = append(s.wait, it)
+		return
+	}
+	s.queue(it)
+}
+
+// queue needs mu.
+func (s *session) queue(it item) {
+	s.bytes += len(it.data)
+	s.events++
+	s.out = append(s.out, it)
+	s.startFlush()
+}
+
+// reply queues what the client waits for: an answer, or a piece of replay. It
+// blocks while too much is queued, which keeps the client's further commands in
+// the socket. False means that the session is ending.
+func (s *session) reply(it item) bool {
+	var timeout <-chan time.Time
+	for {
+		s.mu.Lock()
+		switch {
+		case s.ending != nil || s.broken:
+			s.mu.Unlock()
+			return false
+		case s.bytes < replyRoom || len(s.out) == 0 && !s.writing:
+			s.queue(it)
+			s.mu.Unlock()
+			return true
+		}
+		s.mu.Unlock()
+		if timeout == nil {
+			t := time.NewTimer(drainTimeout)
+			defer t.Stop()
+			timeout = t.C
+		}
+		select {
+		case <-s.room:
+		case <-s.done:
+		case <-timeout:
+			s.close(closeSlow, "too slow")
+		}
+	}
+}
+
+// hold makes the session collect events; the hub calls it with its lock held.
+func (s *session) hold() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state = held
+}
+
+// release sends what was held, and from now on everything at once.
+func (s *session) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state = live
+	s.out = append(s.out, s.wait...)
+	s.wait = nil
+	s.startFlush()
+}
+
+// close ends the session after what is queued was written. It returns at once
+// and only the first call counts.
+func (s *session) close(code int, reason string) { s.closeWith(code, reason, nil) }
+
+func (s *session) closeWith(code int, reason string, back *reconnect) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.end(code, reason, back)
+}
+
+// end needs mu. A client that is too slow gets nothing more but the close: what
+// it misses is in the log.
+func (s *session) end(code int, reason string, back *reconnect) {
+	if s.ending != nil {
+		return
+	}
+	s.ending = &ending{code, reason}
+	s.wait = nil
+	if code == closeSlow {
+		s.out = nil // still counted: nothing is pushed any more
+	}
+	s.queue(item{kind: itemClose, data: encodeClose(code, reason, back)})
+}
+
+// drain is how the daemon asks the session to end.
+func (s *session) drain(code int) {
+	if code == closeRestart {
+		s.closeWith(code, "restart", &reconnect{MinMS: 0, MaxMS: 5000})
+		return
+	}
+	s.close(code, "removed")
+}
+
+// gone says that the transport's reader ended: there is nobody to write to.
+func (s *session) gone() {
+	s.mu.Lock()
+	s.broken = true
+	if s.ending == nil {
+		s.ending = &ending{}
+	}
+	s.startFlush()
+	s.mu.Unlock()
+}
+
+// startFlush needs mu. The goroutine lives while there is something to write.
+func (s *session) startFlush() {
+	if s.writing || len(s.out) == 0 && s.ending == nil {
+		return
+	}
+	s.writing = true
+	s.chat.work.Go(s.flush)
+}
+
+func (s *session) flush() {
+	for {
+		batch, ok := s.take()
+		if !ok {
+			return
+		}
+		err := s.tr.write(batch)
+		s.lastSent.Store(time.Now().UnixNano())
+		s.wrote(batch, err)
+	}
+}
+
+// take cuts the next batch off the queue. Where there is none it ends the
+// flush, and the session, if that is what it comes to.
+func (s *session) take() (batch []item, ok bool) {
+	s.mu.Lock()
+	if !s.broken && len(s.out) > 0 {
+		n, size := 0, 0
+		for n < len(s.out) && (n == 0 || size+len(s.out[n].data) <= batchBytes) {
+			size += len(s.out[n].data)
+			n++
+		}
+		batch = s.out[:n:n]
+		if s.out = s.out[n:]; len(s.out) == 0 {
+			s.out = nil // an idle session keeps no buffer
+		}
+		s.mu.Unlock()
+		return batch, true
+	}
+	end, broken := s.ending, s.broken
+	if broken || end != nil {
+		s.out, s.wait = nil, nil
+		s.mu.Unlock() // writing stays true: nobody starts another flush
+		s.finish(end, broken)
+		return nil, false
+	}
+	s.writing = false
+	s.mu.Unlock()
+	return nil, false
+}
+
+// wrote gives the room of a batch back.
+func (s *session) wrote(batch []item, err error) {
+	s.mu.Lock()
+	for _, it := range batch {
+		s.bytes -= len(it.data)
+		s.events--
+	}
+	if err != nil {
+		s.broken = true
+		if s.ending == nil {
+			s.ending = &ending{}
+		}
+	}
+	s.mu.Unlock()
+	select {
+	case s.room <- struct{}{}:
+	default:
+	}
+}
+
+// finish is the last thing that a session does, once.
+func (s *session) finish(end *ending, broken bool) {
+	s.chat.hub.leave(s)
+	if broken {
+		s.tr.abort()
+	} else {
+		s.tr.close(end.code, end.reason)
+	}
+	close(s.done)
+}
+
+// received notes that the client said something.
+func (s *session) received() {
+	s.lastRecv.Store(time.Now().UnixNano())
+	s.mu.Lock()
+	s.pinged = time.Time{}
+	s.mu.Unlock()
+}
+
+// tick is the session's share of the wheel: the time to connect, pings and the
+// time to answer them.
+func (s *session) tick(now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ending != nil:
+		return 0
+	case !s.connected:
+		if wait := connectTimeout - now.Sub(s.born); wait > 0 {
+			return min(wait, time.Second) // it may connect, and Ping may be short
+		}
+		s.end(closeNoConnect, "no connect in time", nil)
+		return 0
+	case !s.pinged.IsZero():
+		if wait := pongTimeout - now.Sub(s.pinged); wait > 0 {
+			return wait
+		}
+		s.end(closeNoPong, "no answer to a ping", nil)
+		return 0
+	case s.state != live: // the replay is alive by itself, and bounded by drainTimeout
+		return time.Second
+	}
+	every, answered := s.tr.keepalive()
+	if every == 0 {
+		every = s.chat.config().Ping
+	}
+	silent := now.Sub(time.Unix(0, min(s.lastRecv.Load(), s.lastSent.Load())))
+	if silent < every {
+		return every - silent
+	}
+	s.queue(item{kind: itemPing})
+	if !answered {
+		s.lastRecv.Store(now.UnixNano())
+		s.lastSent.Store(now.UnixNano())
+		return every
+	}
+	s.pinged = now
+	return pongTimeout
+}

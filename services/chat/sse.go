@@ -1,0 +1,131 @@
+package chat
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// sseEvery is after how much silence a comment shows that the stream is alive.
+const sseEvery = 15 * time.Second
+
+// stream is server-sent events: a session without commands.
+func (c *Chat) stream(w http.ResponseWriter, r *http.Request, who *identity, from *resumption) error {
+	if !c.begin() {
+		return errUnavailable
+	}
+	defer c.work.Done()
+	t := &sseTransport{w: w, ctl: http.NewResponseController(w), epoch: c.store.Epoch()}
+	s := newSession(c, t)
+	s.signIn(who)
+	if !c.hub.join(s, c.config().Limits.Connections) {
+		return errConnections
+	}
+	defer c.hub.leave(s)
+	if _, err := c.authenticate(r.Context(), who.token); err != nil {
+		return err
+	}
+	rep, err := c.startReplay(r.Context(), s.user.ID, from)
+	if err != nil {
+		return err
+	}
+	c.open(s)
+	defer c.forget(s)
+	done := c.env.Track(nil, s.drain)
+	defer done()
+
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Accel-Buffering", "no") // nginx would collect the events
+	w.WriteHeader(http.StatusOK)
+	c.wheel.add(s, time.Second)
+	// Writes go through flush, in a goroutine of its own; this one stays until
+	// the last of them has returned, because w is good only that long.
+	if rep.reset {
+		s.reply(item{kind: itemReset, cursor: rep.upTo})
+	}
+	if _, err := s.catchUp(r.Context(), rep); err != nil {
+		c.blame(err)
+		s.close(closeResume, "resume again")
+	}
+	select {
+	case <-s.done:
+	case <-r.Context().Done():
+		s.gone()
+		<-s.done
+	}
+	return nil
+}
+
+// sseTransport writes items as server-sent events.
+type sseTransport struct {
+	w     http.ResponseWriter
+	epoch string
+	buf   bytes.Buffer // of write; empty between two
+
+	mu  sync.Mutex // setting deadlines: abort comes from another goroutine
+	ctl *http.ResponseController
+	cut bool // guarded by mu
+}
+
+func (t *sseTransport) write(batch []item) error {
+	t.buf.Reset()
+	for _, it := range batch {
+		switch it.kind {
+		case itemEvent:
+			fmt.Fprintf(&t.buf, "id: %s:%d\ndata: %s\n\n", t.epoch, it.cursor, it.data)
+		case itemSynced:
+			fmt.Fprintf(&t.buf, "id: %s:%d\nevent: synced\ndata: {\"cursor\":%d}\n\n", t.epoch, it.cursor, it.cursor)
+		case itemReset:
+			fmt.Fprintf(&t.buf, "event: reset\ndata: {\"epoch\":%q,\"cursor\":%d}\n\n", t.epoch, it.cursor)
+		case itemPing:
+			t.buf.WriteString(":\n\n")
+		case itemClose:
+			fmt.Fprintf(&t.buf, "event: close\ndata: %s\n\n", it.data)
+		}
+	}
+	if err := t.deadline(drainTimeout); err != nil {
+		return err
+	}
+	if _, err := t.w.Write(t.buf.Bytes()); err != nil {
+		return err
+	}
+	if t.buf.Cap() > batchBytes {
+		t.buf = bytes.Buffer{}
+	}
+	return t.ctl.Flush()
+}
+
+// deadline bounds the next write. What does not support it has its own.
+func (t *sseTransport) deadline(d time.Duration) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.cut {
+		return http.ErrHandlerTimeout
+	}
+	_ = t.ctl.SetWriteDeadline(time.Now().Add(d))
+	return nil
+}
+
+func (t *sseTransport) keepalive() (time.Duration, bool) { return sseEvery, false }
+
+// close leaves the connection to the next request, which has its own deadlines.
+func (t *sseTransport) close(int, string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cut = true
+	_ = t.ctl.SetWriteDeadline(time.Time{})
+}
+
+func (t *sseTransport) abort() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.cut {
+		t.cut = true
+		_ = t.ctl.SetWriteDeadline(time.Now())
+	}
+}

@@ -1,0 +1,207 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/porticod/portico/pkg/sqlite"
+)
+
+// Draft is a message to be stored. What it holds was checked already.
+type Draft struct {
+	From    Person
+	Conv    ConvID
+	CID     string
+	Text    string
+	ReplyTo int64 // 0: none
+	// Allow is asked once it is sure that the message is a new one; ok false
+	// refuses it with Limited. It must not block.
+	Allow func() (after time.Duration, ok bool)
+}
+
+// Sent is the answer to a Draft. Err concerns this draft only.
+type Sent struct {
+	Seq int64
+	At  int64
+	Dup bool // it was stored before
+	Err error
+}
+
+// Send stores drafts in one commit, in their order, and returns after it is on
+// disk. The error means that nothing is known of any of them.
+func (s *Store) Send(ctx context.Context, drafts []Draft) ([]Sent, error) {
+	sent := make([]Sent, len(drafts))
+	err := s.write(ctx, func(tx *sqlite.Tx, out *[]Event) error {
+		for i := range drafts {
+			var err error
+			sent[i], err = sendOne(tx, &drafts[i], out)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sent, nil
+}
+
+// sendOne looks at everything before it writes anything, so that a draft that
+// is refused (Sent.Err) leaves the transaction to the others.
+func sendOne(tx *sqlite.Tx, d *Draft, out *[]Event) (Sent, error) {
+	var fromSeq, lastSeq, lastAt int64
+	err := tx.QueryRow(`SELECT m.from_seq, c.last_seq, c.last_at FROM members m JOIN conversations c ON c.id = m.conv
+		WHERE m.conv = ? AND m.person = ? AND m.left_seq IS NULL`, d.Conv, d.From.ID).Scan(&fromSeq, &lastSeq, &lastAt)
+	switch {
+	case errors.Is(err, sqlite.ErrNoRows):
+		return Sent{Err: ErrNotFound}, nil
+	case err != nil:
+		return Sent{}, err
+	}
+	hash := bodyHash(d)
+	if sent, found, err := findSent(tx, d, hash); found || err != nil {
+		return sent, err
+	}
+	if d.ReplyTo != 0 {
+		if ok, err := canReply(tx, d, fromSeq); !ok || err != nil {
+			return Sent{Err: ErrReplyTo}, err
+		}
+	}
+	if d.Allow != nil {
+		if after, ok := d.Allow(); !ok {
+			return Sent{Err: &Limited{After: after}}, nil
+		}
+	}
+	return insert(tx, d, hash, max(nowMillis(), lastAt), out)
+}
+
+// findSent looks for the cid. It stays unique for ever: edits and deletions
+// keep it and the hash of what was first sent.
+func findSent(tx *sqlite.Tx, d *Draft, hash []byte) (sent Sent, found bool, err error) {
+	var old []byte
+	err = tx.QueryRow(`SELECT seq, at, hash FROM events WHERE conv = ? AND sender = ? AND cid = ?`,
+		d.Conv, d.From.ID, d.CID).Scan(&sent.Seq, &sent.At, &old)
+	switch {
+	case errors.Is(err, sqlite.ErrNoRows):
+		return Sent{}, false, nil
+	case err != nil:
+		return Sent{}, false, err
+	case !bytes.Equal(old, hash):
+		return Sent{Err: ErrConflict}, true, nil
+	}
+	sent.Dup = true
+	return sent, true, nil
+}
+
+func canReply(tx *sqlite.Tx, d *Draft, fromSeq int64) (bool, error) {
+	var n int
+	err := tx.QueryRow(`SELECT count(*) FROM events WHERE conv = ? AND seq = ? AND seq >= ? AND type = ?`,
+		d.Conv, d.ReplyTo, fromSeq, Message).Scan(&n)
+	return n == 1, err
+}
+
+func insert(tx *sqlite.Tx, d *Draft, hash []byte, at int64, out *[]Event) (Sent, error) {
+	audience, err := showToAll(tx, d.Conv, out)
+	if err != nil {
+		return Sent{}, err
+	}
+	cursor, err := nextCursor(tx)
+	if err != nil {
+		return Sent{}, err
+	}
+	sent := Sent{At: at}
+	err = tx.QueryRow(`UPDATE conversations SET last_seq = last_seq + 1, last_at = ?, last_cursor = ?, touched = ?
+		WHERE id = ? RETURNING last_seq`, at, cursor, cursor, d.Conv).Scan(&sent.Seq)
+	if err != nil {
+		return Sent{}, err
+	}
+	_, err = tx.Exec(`INSERT INTO events (cursor, conv, seq, type, sender, at, cid, hash, text, reply_to)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		cursor, d.Conv, sent.Seq, Message, d.From.ID, at, d.CID, hash, d.Text, nullable(d.ReplyTo))
+	if err != nil {
+		return Sent{}, err
+	}
+	// Who writes has read what is above; that needs no event of its own.
+	_, err = tx.Exec(`UPDATE members SET recv = ?, read = ? WHERE conv = ? AND person = ?`, sent.Seq, sent.Seq, d.Conv, d.From.ID)
+	if err != nil {
+		return Sent{}, err
+	}
+	*out = append(*out, Event{
+		Cursor: cursor, Type: Message, Conv: d.Conv, Seq: sent.Seq, CID: d.CID, From: d.From, At: at,
+		Text: d.Text, ReplyTo: d.ReplyTo, Audience: audience,
+	})
+	return sent, nil
+}
+
+// showToAll returns the ids of the members. Those who do not have the
+// conversation in their list yet get it there, with an event of their own: a
+// direct conversation appears to the other side with its first message.
+func showToAll(tx *sqlite.Tx, conv ConvID, out *[]Event) ([]int64, error) {
+	rows, err := tx.Query(`SELECT person, shown FROM members WHERE conv = ? AND left_seq IS NULL`, conv)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all, hidden []int64
+	for rows.Next() {
+		var id, shown int64
+		if err := rows.Scan(&id, &shown); err != nil {
+			return nil, err
+		}
+		all = append(all, id)
+		if shown == 0 {
+			hidden = append(hidden, id)
+		}
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, err
+	}
+	for _, id := range hidden {
+		if err := show(tx, conv, id, out); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// show puts a conversation into a member's list.
+func show(tx *sqlite.Tx, conv ConvID, person int64, out *[]Event) error {
+	cursor, err := nextCursor(tx)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`UPDATE members SET shown = ? WHERE conv = ? AND person = ?`, cursor, conv, person); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`UPDATE conversations SET touched = ? WHERE id = ?`, cursor, conv); err != nil {
+		return err
+	}
+	sum, err := summary(tx, person, conv)
+	if err != nil {
+		return err
+	}
+	*out = append(*out, Event{Cursor: cursor, Type: Conversation, Conv: conv, Summary: sum, Audience: []int64{person}})
+	return nil
+}
+
+// bodyHash identifies what a cid was first used for. Each part is preceded by
+// its length, so that no two bodies look alike.
+func bodyHash(d *Draft) []byte {
+	b := binary.AppendUvarint(nil, uint64(len(d.Text)))
+	b = append(b, d.Text...)
+	b = binary.AppendUvarint(b, uint64(d.ReplyTo))
+	sum := sha256.Sum256(b)
+	return sum[:16]
+}
+
+func nullable(n int64) any {
+	if n == 0 {
+		return nil
+	}
+	return n
+}
