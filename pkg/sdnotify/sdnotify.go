@@ -1,5 +1,5 @@
 // Package sdnotify tells systemd how the daemon is doing: ready, reloading,
-// stopping, alive. It does not pass descriptors; package listen does.
+// stopping, alive; and it takes over the descriptors that systemd passes.
 package sdnotify
 
 import (

@@ -1,0 +1,18 @@
+// Command portico binds the ports of a config file and hands each connection to
+// the service that the file names for it. A program with kinds of its own is
+// this file with one more line; see examples/kind.
+package main
+
+import (
+	"github.com/porticod/portico/pkg/cli"
+	"github.com/porticod/portico/pkg/service"
+	"github.com/porticod/portico/services"
+)
+
+func main() {
+	shared := services.New()
+	cli.Main(cli.App{
+		Kinds:  service.NewRegistry(services.All(shared)...),
+		Shared: shared,
+	})
+}

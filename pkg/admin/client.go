@@ -1,0 +1,142 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/porticod/portico/pkg/daemon"
+)
+
+// maxAnswer bounds what a client reads: a line of sockets is about 200 bytes.
+const maxAnswer = 256 << 20
+
+// ErrNotRunning is matched by the errors of a client that found nobody at its
+// socket.
+var ErrNotRunning = errors.New("no daemon answers")
+
+// An Error is what the daemon answered in place of a result.
+type Error struct {
+	Status  int    `json:"-"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// A Client speaks to the daemon behind a socket. It is safe for concurrent use.
+type Client struct {
+	path string
+	http http.Client
+}
+
+// NewClient returns a client for the socket at path. It connects with each call.
+func NewClient(path string) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		d := net.Dialer{Timeout: 5 * time.Second}
+		return d.DialContext(ctx, "unix", path)
+	}
+	return &Client{path: path, http: http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true, Proxy: nil}}}
+}
+
+// Path is the socket that the client connects to.
+func (c *Client) Path() string { return c.path }
+
+// Status asks how the daemon is.
+func (c *Client) Status(ctx context.Context) (s daemon.Status, err error) {
+	return s, c.Do(ctx, http.MethodGet, "/status", nil, &s)
+}
+
+// Sockets asks for the live connections.
+func (c *Client) Sockets(ctx context.Context) (s []Socket, err error) {
+	return s, c.Do(ctx, http.MethodGet, "/sockets", nil, &s)
+}
+
+// Reload makes the daemon load its file again; with dry it only says what would
+// change. A reload that failed is no error here: see its Exit.
+func (c *Client) Reload(ctx context.Context, dry bool) (r Reload, err error) {
+	path := "/reload"
+	if dry {
+		path += "?diff=1"
+	}
+	return r, c.Do(ctx, http.MethodPost, path, nil, &r)
+}
+
+// Do makes any call. in and out are JSON; either may be nil.
+func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("ask the daemon: %w", err)
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://portico"+path, body)
+	if err != nil {
+		return fmt.Errorf("ask the daemon: %w", err)
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return c.explain(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("ask the daemon at %s: %w", c.path, err)
+	}
+	if res.StatusCode >= 400 {
+		return failure(res.StatusCode, b)
+	}
+	if out == nil || len(bytes.TrimSpace(b)) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(b, out); err != nil {
+		return fmt.Errorf("understand the daemon at %s: %w", c.path, err)
+	}
+	return nil
+}
+
+// failure makes an error of an answer that is one.
+func failure(status int, body []byte) error {
+	var wrapped struct {
+		Error *Error `json:"error"`
+	}
+	if json.Unmarshal(body, &wrapped) == nil && wrapped.Error != nil && wrapped.Error.Message != "" {
+		wrapped.Error.Status = status
+		return wrapped.Error
+	}
+	text := strings.TrimSpace(string(body[:min(len(body), 500)]))
+	if text == "" {
+		text = http.StatusText(status)
+	}
+	return &Error{Status: status, Message: text}
+}
+
+// explain turns what the kernel said into what to do.
+func (c *Client) explain(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	switch {
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w at %s", ErrNotRunning, c.path)
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("the socket %s belongs to another user; run the command as that user or as root", c.path)
+	}
+	return fmt.Errorf("ask the daemon at %s: %w", c.path, err)
+}

@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/porticod/portico/pkg/config"
+	"github.com/porticod/portico/pkg/probe"
+)
+
+func newCheck(e *env) *cobra.Command {
+	var (
+		asJSON  bool
+		timeout time.Duration
+		vars    []string
+	)
+	cmd := &cobra.Command{
+		Use:   "check [LISTENER...]",
+		Short: "Make a real request through every port",
+		Long: `Make a real request through every port of the config, or of the listeners named:
+an HTTP request, a WebSocket handshake, bytes that have to come back or a mere
+connection, as the kind of the service asks for. Each has a deadline. The table
+ends with the curl line that does the same; the exit status is 1 if one fails.`,
+		RunE: func(cmd *cobra.Command, names []string) error {
+			ctx, cancel := interruptible(cmd.Context())
+			defer cancel()
+			checks, err := e.checks(ctx, names, vars)
+			if err != nil {
+				return err
+			}
+			results := probe.Run(ctx, checks, timeout)
+			if asJSON {
+				err = printJSON(e.Out, results)
+			} else {
+				err = printResults(e.Out, results)
+			}
+			if err != nil {
+				return err
+			}
+			if slices.ContainsFunc(results, func(r probe.Result) bool { return !r.OK && !r.Skipped }) {
+				return silent(exitFailed)
+			}
+			return nil
+		},
+		ValidArgsFunction: e.completeListeners,
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "for programs")
+	cmd.Flags().DurationVar(&timeout, "timeout", probe.DefaultTimeout, "how long one request may take")
+	addVars(cmd, &vars)
+	return cmd
+}
+
+// checks lists the requests to make. The file says what there is; the daemon,
+// if it runs, which ports the kernel picked.
+func (e *env) checks(ctx context.Context, names, vars []string) ([]probe.Check, error) {
+	src, err := e.source(nil, vars)
+	if err != nil {
+		return nil, err
+	}
+	l := src.load(e.Kinds)
+	if l.err != nil {
+		e.print(l)
+		return nil, silent(exitUsage)
+	}
+	if err := known(l.cfg, names); err != nil {
+		return nil, err
+	}
+	return probe.Checks(l.cfg, e.bound(ctx, l.cfg), names), nil
+}
+
+// bound asks the daemon where it listens. Where none answers, the file has to do.
+func (e *env) bound(ctx context.Context, cfg *config.Config) probe.Bound {
+	c, err := e.client()
+	if err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	s, err := c.Status(ctx)
+	if err != nil || s.File != cfg.File {
+		return nil
+	}
+	b := probe.Bound{}
+	for _, l := range s.Listeners {
+		b[l.Name] = l.Addresses
+	}
+	return b
+}
+
+// known refuses names of listeners that there are not.
+func known(cfg *config.Config, names []string) error {
+	have := listenerNames(cfg)
+	for _, n := range names {
+		if !slices.Contains(have, n) {
+			return usage("there is no listener %q in %s; it has %s", n, cfg.File, strings.Join(have, ", "))
+		}
+	}
+	return nil
+}
+
+func listenerNames(cfg *config.Config) []string {
+	var names []string
+	for _, l := range cfg.Listeners {
+		names = append(names, l.Name)
+	}
+	return names
+}
+
+func (e *env) completeListeners(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	src, err := e.source(nil, nil)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	l := src.load(e.Kinds)
+	if l.cfg == nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return listenerNames(l.cfg), cobra.ShellCompDirectiveNoFileComp
+}
+
+func printResults(out io.Writer, results []probe.Result) error {
+	t := newTable(out, "", "LISTENER", "ADDRESS", "ROUTE", "SERVICE", "RESULT", "LATENCY", "CURL")
+	var failures, skipped int
+	for _, r := range results {
+		mark, latency := "ok", r.Latency.Round(10*time.Microsecond).String()
+		switch {
+		case r.Skipped:
+			mark, latency = "skip", ""
+			skipped++
+		case !r.OK:
+			mark = "FAIL"
+			failures++
+		}
+		t.row(mark, r.Listener, r.Address, r.Route, r.Service, r.Result, latency, r.Curl)
+	}
+	if err := t.end(); err != nil {
+		return failed(err)
+	}
+	fmt.Fprintf(out, "\n%d checked, %d failed", len(results)-skipped, failures)
+	if skipped > 0 {
+		fmt.Fprintf(out, ", %d not checked", skipped)
+	}
+	fmt.Fprintln(out)
+	return nil
+}

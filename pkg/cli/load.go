@@ -1,0 +1,135 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/porticod/portico/pkg/config"
+	"github.com/porticod/portico/pkg/logging"
+	"github.com/porticod/portico/pkg/service"
+)
+
+// etcFile is where a packaged portico has its config file.
+const etcFile = "/etc/portico/config.hcl"
+
+// A source is where the config comes from.
+type source struct {
+	file   string // absolute
+	vars   map[string]string
+	getenv func(string) string
+}
+
+// addVars adds the flag --var.
+func addVars(cmd *cobra.Command, vars *[]string) {
+	cmd.Flags().StringArrayVar(vars, "var", nil, "set a variable of the config file: `name=value`; may be repeated")
+}
+
+// source finds the config file: the argument, --config, $PORTICO_CONFIG,
+// ./config.hcl, /etc/portico/config.hcl.
+func (e *env) source(args, vars []string) (source, error) {
+	s := source{vars: map[string]string{}, getenv: e.getenv}
+	for _, v := range vars {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok || name == "" {
+			return s, usage("--var %s: write it as --var name=value", v)
+		}
+		s.vars[name] = value
+	}
+	file, err := e.file(args)
+	if err != nil {
+		return s, err
+	}
+	if s.file, err = filepath.Abs(file); err != nil {
+		return s, failed(fmt.Errorf("find the config file: %w", err))
+	}
+	return s, nil
+}
+
+func (e *env) file(args []string) (string, error) {
+	switch {
+	case len(args) > 0:
+		return args[0], nil
+	case e.configFlag != "":
+		return e.configFlag, nil
+	case e.getenv("PORTICO_CONFIG") != "":
+		return e.getenv("PORTICO_CONFIG"), nil
+	}
+	for _, f := range []string{"config.hcl", etcFile} {
+		if _, err := os.Stat(f); err == nil {
+			return f, nil
+		}
+	}
+	return "", usage("no config file: there is neither ./config.hcl nor %s, and $PORTICO_CONFIG is not set; name one, or write one with: portico init", etcFile)
+}
+
+func (s source) options(kinds service.Registry) config.Options {
+	return config.Options{Kinds: kinds, Vars: s.vars, Getenv: s.getenv}
+}
+
+// loaded is what came of loading a file.
+type loaded struct {
+	cfg   *config.Config // nil if err is not
+	err   error          // the file has mistakes
+	src   *config.Source
+	diags hcl.Diagnostics
+}
+
+func (s source) load(kinds service.Registry) loaded {
+	cfg, src, diags := config.Load(s.file, s.options(kinds))
+	l := loaded{cfg: cfg, src: src, diags: diags}
+	if diags.HasErrors() {
+		l.err = mistakes(diags)
+	}
+	return l
+}
+
+// mistakes is the error for a file with mistakes: the first one says most.
+func mistakes(diags hcl.Diagnostics) error {
+	errs := diags.Errs()
+	first := errs[0]
+	if len(errs) == 1 {
+		return first
+	}
+	return fmt.Errorf("%w (and %d more)", first, len(errs)-1)
+}
+
+// text is the diagnostics for people, with the lines underlined.
+func (l loaded) text(color bool) string {
+	var b strings.Builder
+	_ = l.src.WriteText(&b, l.diags, 100, color) // a Builder takes everything
+	return b.String()
+}
+
+// json is the diagnostics for programs.
+func (l loaded) json() json.RawMessage {
+	var b bytes.Buffer
+	_ = l.src.WriteJSON(&b, l.diags)
+	return b.Bytes()
+}
+
+// print shows the diagnostics to people.
+func (e *env) print(l loaded) {
+	fmt.Fprint(e.Err, l.text(logging.IsTerminal(e.Err) && e.getenv("NO_COLOR") == ""))
+}
+
+// log writes one event for each diagnostic.
+func (l loaded) log(log zerolog.Logger) {
+	for _, d := range l.diags {
+		ev := log.Warn()
+		if d.Severity == hcl.DiagError {
+			ev = log.Error()
+		}
+		if d.Subject != nil {
+			ev = ev.Str("file", d.Subject.Filename).Int("line", d.Subject.Start.Line)
+		}
+		ev.Str("detail", d.Detail).Msg(d.Summary)
+	}
+}

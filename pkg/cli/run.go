@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/porticod/portico/pkg/daemon"
+	"github.com/porticod/portico/pkg/logging"
+)
+
+func newRun(e *env) *cobra.Command {
+	var vars []string
+	cmd := &cobra.Command{
+		Use:   "run [FILE]",
+		Short: "Run the daemon",
+		Long: `Run the daemon in the foreground until SIGTERM or SIGINT.
+
+SIGHUP loads the file again, SIGUSR1 reopens the log files. The first SIGTERM or
+SIGINT ends the daemon when its requests have ended, a second one at once.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			src, err := e.source(args, vars)
+			if err != nil {
+				return err
+			}
+			return newRunner(e, src).run(cmd.Context())
+		},
+	}
+	addVars(cmd, &vars)
+	return cmd
+}
+
+// run is one life of the daemon, from the first look at the file to the last
+// closed service.
+func (r *runner) run(ctx context.Context) error {
+	// Before anything else: a signal that comes early is not lost, and systemd
+	// may send SIGHUP as soon as it was told READY.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGTERM, os.Interrupt, syscall.SIGPIPE)
+	defer signal.Stop(signals)
+
+	if err := r.start(ctx); err != nil {
+		r.close()
+		return err
+	}
+	r.announce()
+	r.loop(ctx, signals)
+	return r.stop(signals)
+}
+
+// announce tells systemd, the log and the people at the terminal that the
+// daemon is ready.
+func (r *runner) announce() {
+	s := r.daemon.Status()
+	for _, l := range s.Listeners {
+		r.log.Info().Str("listener", l.Name).Strs("urls", l.URLs).Str("service", l.Service).Msg("listening")
+	}
+	if logging.IsTerminal(r.env.Out) {
+		printListeners(r.env.Out, s)
+	}
+	r.tell(r.notify.Ready(summary(s)))
+}
+
+// summary is the line for `systemctl status`.
+func summary(s daemon.Status) string {
+	return fmt.Sprintf("%d listeners, %d services, generation %d", len(s.Listeners), len(s.Services), s.Generation)
+}
+
+// loop serves signals until the daemon is to stop.
+func (r *runner) loop(ctx context.Context, signals <-chan os.Signal) {
+	alive, stopTicks := ticks(r.notify.Watchdog())
+	defer stopTicks()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-alive:
+			r.tell(r.notify.Alive())
+		case s := <-signals:
+			switch s {
+			case syscall.SIGHUP:
+				go r.reload(ctx, false)
+			case syscall.SIGUSR1:
+				r.reopen()
+			case syscall.SIGPIPE:
+				// Somebody who read the log is gone. That is no reason to end.
+			default:
+				r.log.Info().Str("signal", s.String()).Msg("stopping; a second signal ends at once")
+				return
+			}
+		}
+	}
+}

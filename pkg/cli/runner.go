@@ -1,0 +1,204 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/rs/zerolog"
+
+	"github.com/porticod/portico/pkg/admin"
+	"github.com/porticod/portico/pkg/config"
+	"github.com/porticod/portico/pkg/daemon"
+	"github.com/porticod/portico/pkg/durable"
+	"github.com/porticod/portico/pkg/listen"
+	"github.com/porticod/portico/pkg/logging"
+	"github.com/porticod/portico/pkg/sdnotify"
+)
+
+// applyTimeout bounds opening services and binding sockets.
+const applyTimeout = 60 * time.Second
+
+// A runner is one life of the daemon process.
+type runner struct {
+	env    *env
+	src    source
+	root   *logging.Root
+	log    zerolog.Logger
+	notify *sdnotify.Notifier
+
+	// Set by start, in this order; nil where it did not get that far.
+	lease  *durable.Lease
+	shared bool // env.Shared is open
+	daemon *daemon.Daemon
+	admin  *admin.Server
+
+	degraded atomic.Pointer[string] // why something else than the file runs; nil: the file does
+
+	mu     sync.Mutex // one reload at a time; guards what follows
+	cfg    *config.Config
+	access accessFile
+}
+
+func newRunner(e *env, src source) *runner {
+	r := &runner{env: e, src: src, root: logging.New(e.Err), notify: sdnotify.New(e.getenv, os.Getpid())}
+	r.log = r.root.Logger()
+	return r
+}
+
+// start brings up everything for the first time.
+func (r *runner) start(ctx context.Context) error {
+	cfg, err := r.first()
+	if err != nil {
+		return err
+	}
+	if err := r.root.Set(cfg.Log.Level, cfg.Log.Format); err != nil {
+		return failed(err)
+	}
+	if r.lease, err = openDataDir(cfg.DataDir); err != nil {
+		return failed(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
+	defer cancel()
+	if r.env.Shared != nil {
+		if err := r.env.Shared.Open(ctx, cfg, r.log); err != nil {
+			return failed(err)
+		}
+		r.shared = true
+	}
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
+	sockets := listen.New(r.log)
+	r.warn(sockets.Inherit(sdnotify.Files(r.env.getenv, os.Getpid())...), "not everything that systemd handed over is a listening socket")
+	r.daemon = daemon.New(daemon.Options{Log: r.log, Metrics: metrics, Sockets: sockets, Version: version()})
+	r.admin = admin.New(r.adminOptions(metrics))
+	if err := r.admin.ServeSocket(cfg.Admin.Socket); err != nil {
+		return failed(err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, err := r.apply(ctx, cfg); err != nil {
+		return failed(err)
+	}
+	for _, left := range sockets.CloseInherited() {
+		r.log.Warn().Str("address", left).Msg("systemd handed over a socket that no listener names")
+	}
+	r.keep(cfg)
+	return nil
+}
+
+func (r *runner) adminOptions(metrics *prometheus.Registry) admin.Options {
+	o := admin.Options{
+		Log:     r.log.With().Str("part", "admin").Logger(),
+		Status:  r.status,
+		Sockets: r.daemon.Sockets,
+		Ready:   r.ready,
+		Reload:  r.reload,
+		Metrics: metrics,
+	}
+	if r.shared {
+		o.Users = r.env.Shared.Users()
+	}
+	return o
+}
+
+// status is the daemon's, and what only the runner knows.
+func (r *runner) status() daemon.Status {
+	s := r.daemon.Status()
+	if why := r.degraded.Load(); why != nil {
+		s.Ready, s.Degraded = false, *why
+	}
+	return s
+}
+
+func (r *runner) ready(context.Context) error {
+	if s := r.status(); !s.Ready {
+		return errors.New(s.Degraded)
+	}
+	return nil
+}
+
+// reopen opens log files anew that were moved away.
+func (r *runner) reopen() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.access.file == nil {
+		return
+	}
+	if err := r.access.file.Reopen(); err != nil {
+		r.log.Error().Err(err).Msg("the access log could not be reopened; the old file stays in use")
+		return
+	}
+	r.log.Info().Str("file", r.access.file.Path()).Msg("access log reopened")
+}
+
+// stop ends the daemon gently, unless a second signal comes.
+func (r *runner) stop(signals <-chan os.Signal) error {
+	r.tell(r.notify.Stopping())
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- r.daemon.Stop(ctx) }()
+	for {
+		select {
+		case err := <-done:
+			// What was cut had its time; that is no failure of the daemon.
+			r.warn(err, "something had to be cut")
+			r.close()
+			return nil
+		case s := <-signals:
+			if s == syscall.SIGTERM || s == os.Interrupt {
+				r.log.Warn().Str("signal", s.String()).Msg("second signal: ending at once")
+				return silent(exitFailed)
+			}
+		}
+	}
+}
+
+// close lets go of what start opened, the last first. It is safe after a start
+// that failed halfway.
+func (r *runner) close() {
+	if r.admin != nil {
+		r.warn(r.admin.Close(), "closing the admin socket failed")
+	}
+	if r.shared {
+		r.warn(r.env.Shared.Close(), "closing the accounts failed")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.warn(r.access.close(), "closing the access log failed")
+	if r.lease != nil {
+		r.warn(r.lease.Release(), "giving the data folder up failed")
+	}
+}
+
+func (r *runner) warn(err error, message string) {
+	if err != nil {
+		r.log.Warn().Err(err).Msg(message)
+	}
+}
+
+// tell logs that systemd did not take a word. Nothing else can be done about it.
+func (r *runner) tell(err error) { r.warn(err, "systemd does not listen") }
+
+// ticks ticks every d; never, where d is 0.
+func ticks(d time.Duration) (<-chan time.Time, func()) {
+	if d <= 0 {
+		return nil, func() {}
+	}
+	t := time.NewTicker(d)
+	return t.C, t.Stop
+}
+
+// buildInfo is the metric that tells versions apart.
+func buildInfo() prometheus.Collector {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "portico_build_info", Help: "1, labelled with the version that runs."}, []string{"version"})
+	g.WithLabelValues(Version).Set(1)
+	return g
+}

@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func newValidate(e *env) *cobra.Command {
+	var (
+		asJSON bool
+		vars   []string
+	)
+	cmd := &cobra.Command{
+		Use:   "validate [FILE]",
+		Short: "Look for mistakes in a config file",
+		Long: `Read a config file and what it includes, and report every mistake with its place
+and its remedy. Nothing is bound, opened or made. The exit status is 2 where
+there are mistakes.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			src, err := e.source(args, vars)
+			if err != nil {
+				return err
+			}
+			l := src.load(e.Kinds)
+			if asJSON {
+				err = failed(l.src.WriteJSON(e.Out, l.diags))
+			} else {
+				e.print(l)
+			}
+			switch {
+			case err != nil:
+				return err
+			case l.err != nil:
+				return silent(exitUsage)
+			case !asJSON:
+				fmt.Fprintf(e.Out, "%s: ok, %d listeners, %d services\n", src.file, len(l.cfg.Listeners), len(l.cfg.Services))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "for programs")
+	addVars(cmd, &vars)
+	return cmd
+}

@@ -1,0 +1,303 @@
+// Package probe makes a real request through every port of a config, the way a
+// client would, and says what came of it. It needs nothing from the daemon but
+// the ports that the kernel picked.
+package probe
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/porticod/portico/pkg/config"
+	"github.com/porticod/portico/pkg/service"
+)
+
+// DefaultTimeout bounds one check, from the first packet on.
+const DefaultTimeout = 5 * time.Second
+
+// parallel bounds how many checks are under way at a time.
+const parallel = 32
+
+// A Check is one request to make: through one address of one listener to one of
+// the services behind it.
+type Check struct {
+	Listener string
+	Route    string // "default", or the route's number and conditions
+	Service  string // kind.name
+	Probe    service.Probe
+
+	Network, Address string // to dial: tcp or unix
+	Name             string // name to ask for: Host and SNI; empty: the address
+	Path             string // of HTTP requests
+	TLS              bool   // portico terminates TLS
+	HTTP2            bool   // prior knowledge
+	ALPN             []string
+	Proxy            bool   // the port wants a PROXY header first
+	Opening          string // a protocol whose first bytes are sent before a raw probe: ssh, tls, ...
+	Loose            bool   // any answer counts, because the probe is not the service's own
+
+	Skip string // why it cannot be made from here; empty: it can
+}
+
+// A Result is what came of a Check.
+type Result struct {
+	Listener string        `json:"listener"`
+	Address  string        `json:"address"`
+	Route    string        `json:"route"`
+	Service  string        `json:"service"`
+	Probe    string        `json:"probe"`
+	OK       bool          `json:"ok"`
+	Skipped  bool          `json:"skipped,omitempty"`
+	Result   string        `json:"result"` // what was answered, or what went wrong
+	Latency  time.Duration `json:"latency_ns"`
+	Curl     string        `json:"curl"` // a command line that does the same
+}
+
+// Bound tells where a listener's addresses are bound, in the order of the
+// config. Without it a port 0 cannot be checked.
+type Bound map[string][]string
+
+// Checks lists what to check in cfg, listener by listener. names picks
+// listeners; none means all.
+func Checks(cfg *config.Config, bound Bound, names []string) []Check {
+	specs := map[service.Ref]service.Spec{}
+	for _, s := range cfg.Services {
+		specs[s.Ref()] = s
+	}
+	var all []Check
+	for _, l := range cfg.Listeners {
+		if len(names) > 0 && !slices.Contains(names, l.Name) {
+			continue
+		}
+		for i, a := range l.Addresses {
+			base := Check{Listener: l.Name, TLS: l.TLS != nil}
+			base.place(l, a, at(bound[l.Name], i))
+			for n, r := range l.Routes {
+				all = append(all, base.route(n, r, specs[r.Service]))
+			}
+			if l.Service != nil {
+				all = append(all, base.fallback(specs[*l.Service]))
+			}
+		}
+	}
+	return all
+}
+
+func at(list []string, i int) string {
+	if i < len(list) {
+		return list[i]
+	}
+	return ""
+}
+
+// place finds out how to reach the address, and whether that can work at all.
+func (c *Check) place(l config.Listener, a config.Address, bound string) {
+	c.Network = a.Network
+	if a.Network == "unix" {
+		c.Address = a.Host
+		return
+	}
+	port := a.Port
+	if _, p, err := net.SplitHostPort(bound); err == nil {
+		port, _ = strconv.Atoi(p)
+	}
+	ip := reachable(a.Host)
+	c.Address = net.JoinHostPort(ip.String(), strconv.Itoa(port))
+	c.Proxy = within(l.ProxyFrom, ip)
+	switch {
+	case port == 0:
+		c.Skip = "the port is picked at start, and no daemon tells which it is"
+	case within(l.Deny, ip), len(l.Allow) > 0 && !within(l.Allow, ip):
+		c.Skip = "the listener's allow and deny lists do not let this machine in"
+	}
+}
+
+// reachable is the address to dial for a host as configured. From there a
+// request comes from the same address.
+func reachable(host string) netip.Addr {
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case err != nil:
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	case ip.IsUnspecified() && ip.Is6():
+		return netip.IPv6Loopback()
+	case ip.IsUnspecified():
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return ip
+}
+
+func within(list []netip.Prefix, ip netip.Addr) bool {
+	return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(ip.Unmap()) || p.Contains(ip) })
+}
+
+// fallback checks the listener's default service.
+func (c Check) fallback(s service.Spec) Check {
+	c.Route, c.Service, c.Probe = "default", s.Ref().String(), s.Probe()
+	c.Path = c.Probe.Path
+	return c
+}
+
+// route checks the service of a route, with a request that the route takes.
+func (c Check) route(n int, r config.Route, s service.Spec) Check {
+	c = c.fallback(s)
+	c.Route = "route" + strconv.Itoa(n+1)
+	if len(r.Hosts) > 0 {
+		c.Name = concrete(r.Hosts[0])
+	} else if len(r.SNI) > 0 {
+		c.Name = concrete(r.SNI[0])
+	}
+	c.ALPN = r.ALPN
+	c.throughPath(r.Paths)
+	c.throughProtocol(r, s.Kind.Ability())
+	if len(r.From) > 0 && c.Network == "tcp" && c.Skip == "" {
+		if ap, err := netip.ParseAddrPort(c.Address); err == nil && !within(r.From, ap.Addr()) {
+			c.Skip = "the route takes only peers in " + r.From[0].String()
+		}
+	}
+	return c
+}
+
+// throughPath picks a path that the route takes: the probe's own where that is
+// one of them.
+func (c *Check) throughPath(paths []string) {
+	if len(paths) == 0 {
+		return
+	}
+	for _, p := range paths {
+		prefix, whole := strings.CutSuffix(p, "/*")
+		if c.Path == p || whole && (c.Path == prefix || strings.HasPrefix(c.Path, prefix+"/")) {
+			return
+		}
+	}
+	c.Path = strings.TrimSuffix(paths[0], "*")
+	c.asHTTP()
+}
+
+// asHTTP makes the check a plain request where the probe was something else or
+// was meant for another path.
+func (c *Check) asHTTP() {
+	c.Probe = service.Probe{Kind: service.ProbeHTTP, Path: c.Path}
+	c.Loose = true
+}
+
+// throughProtocol makes the request one of the protocol that the route takes.
+func (c *Check) throughProtocol(r config.Route, able service.Ability) {
+	implied := len(r.Hosts) > 0 || len(r.Paths) > 0
+	if len(r.Protocols) == 0 && !implied {
+		if len(r.SNI) > 0 || len(r.ALPN) > 0 {
+			c.passThrough(able)
+		}
+		return
+	}
+	first := "http"
+	if len(r.Protocols) > 0 && !implied {
+		first = r.Protocols[0]
+	}
+	switch first {
+	case "any":
+	case "http", "http1", "http2":
+		c.HTTP2 = first == "http2"
+		if c.Probe.Kind != service.ProbeHTTP && c.Probe.Kind != service.ProbeWebSocket || c.HTTP2 && c.Probe.Kind == service.ProbeWebSocket {
+			if c.Path == "" {
+				c.Path = "/"
+			}
+			c.asHTTP()
+		}
+	case "tls":
+		c.passThrough(able)
+	default:
+		c.raw(first)
+	}
+}
+
+// passThrough speaks TLS to the service itself, unless portico terminates TLS
+// and the service speaks HTTP.
+func (c *Check) passThrough(able service.Ability) {
+	if c.TLS && able.Has(service.HTTP) {
+		return
+	}
+	c.raw("tls")
+}
+
+// raw sends the first bytes of a protocol in place of the probe's own, which
+// the route would not take.
+func (c *Check) raw(protocol string) {
+	c.TLS = c.TLS && protocol != "tls"
+	c.Probe = service.Probe{Kind: service.ProbeConnect}
+	c.Opening, c.Loose = protocol, true
+}
+
+// concrete is a name that a pattern takes.
+func concrete(pattern string) string {
+	if rest, ok := strings.CutPrefix(pattern, "*."); ok {
+		return "check." + rest
+	}
+	return pattern
+}
+
+// Run makes the checks, many at a time, each within timeout, and returns the
+// results in the same order.
+func Run(ctx context.Context, checks []Check, timeout time.Duration) []Result {
+	results := make([]Result, len(checks))
+	slots := make(chan struct{}, parallel)
+	var wg sync.WaitGroup
+	for i := range checks {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			results[i] = checks[i].run(ctx, timeout)
+		})
+	}
+	wg.Wait()
+	return results
+}
+
+func (c *Check) run(ctx context.Context, timeout time.Duration) Result {
+	r := Result{Listener: c.Listener, Address: c.shown(), Route: c.Route, Service: c.Service, Probe: string(c.Probe.Kind), Curl: c.curl(timeout)}
+	if c.Skip != "" {
+		r.Skipped, r.Result = true, c.Skip
+		return r
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	start := time.Now()
+	answer, err := c.ask(ctx)
+	r.Latency = time.Since(start)
+	r.OK, r.Result = err == nil, answer
+	if err != nil {
+		r.Result = explain(ctx, err, timeout)
+	}
+	return r
+}
+
+func (c *Check) shown() string {
+	if c.Network == "unix" {
+		return "unix:" + c.Address
+	}
+	return c.Address
+}
+
+// ask makes the request and says in a few words what was answered.
+func (c *Check) ask(ctx context.Context) (string, error) {
+	switch c.Probe.Kind {
+	case service.ProbeHTTP:
+		return c.askHTTP(ctx)
+	case service.ProbeWebSocket:
+		return c.askWebSocket(ctx)
+	case service.ProbeRaw:
+		return c.askRaw(ctx)
+	case service.ProbeConnect:
+		if c.Opening != "" {
+			return c.askOpening(ctx)
+		}
+		return c.askConnect(ctx)
+	}
+	return "", fmt.Errorf("the kind asks for an unknown probe %q", c.Probe.Kind)
+}

@@ -1,0 +1,77 @@
+// Package services is the one list of the kinds that portico comes with, and of
+// what they share. It runs nothing.
+package services
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"path/filepath"
+
+	"github.com/rs/zerolog"
+
+	"github.com/porticod/portico/pkg/account"
+	"github.com/porticod/portico/pkg/account/sqlite"
+	"github.com/porticod/portico/pkg/config"
+	"github.com/porticod/portico/pkg/durable"
+	"github.com/porticod/portico/pkg/picture"
+	"github.com/porticod/portico/pkg/service"
+	"github.com/porticod/portico/services/echo"
+	"github.com/porticod/portico/services/redirect"
+	"github.com/porticod/portico/services/respond"
+	"github.com/porticod/portico/services/static"
+)
+
+// All are the kinds, in the order of the docs. Those that need what is shared
+// hold s's pointers.
+func All(s *Shared) []service.Kind {
+	return []service.Kind{
+		service.KindOf(static.Type{}),
+		service.KindOf(redirect.Type{}),
+		service.KindOf(respond.Type{}),
+		service.KindOf(echo.Type{}),
+	}
+}
+
+// Shared is what services of several kinds use together. It is made with New
+// and works from Open to Close; its fields never change.
+type Shared struct {
+	Accounts *account.Directory
+	Pictures *picture.Pool
+
+	log zerolog.Logger
+}
+
+// New returns what is shared, not open yet.
+func New() *Shared {
+	return &Shared{Accounts: account.New(), Pictures: picture.NewPool(picture.Options{})}
+}
+
+// Open makes the accounts usable. Their store is opened by the first service
+// that needs it.
+func (s *Shared) Open(_ context.Context, cfg *config.Config, log zerolog.Logger) error {
+	s.log = log.With().Str("part", "accounts").Logger()
+	dir := filepath.Join(cfg.DataDir, "accounts")
+	s.Accounts.Configure(account.Options{
+		Open: func(ctx context.Context) (account.Store, error) {
+			if err := durable.MkdirAll(dir, 0o700); err != nil {
+				return nil, fmt.Errorf("make the folder of the accounts: %w", err)
+			}
+			return sqlite.Open(ctx, filepath.Join(dir, "accounts.db"), s.log)
+		},
+		Log:          s.log,
+		Registration: account.Registration(cfg.Accounts.Registration),
+	})
+	return nil
+}
+
+// Apply takes what cfg says about accounts.
+func (s *Shared) Apply(cfg *config.Config) {
+	s.Accounts.Configure(account.Options{Log: s.log, Registration: account.Registration(cfg.Accounts.Registration)})
+}
+
+// Users answers the command `portico user`.
+func (s *Shared) Users() http.Handler { return nil }
+
+// Close closes the accounts.
+func (s *Shared) Close() error { return s.Accounts.Close() }
