@@ -60,10 +60,9 @@ func (d *Daemon) commit(n *next) leftover {
 			key := keyOf(cfg, a)
 			s := n.bound[key]
 			s.OnError(func(error) { d.connections.AcceptError(cfg.Name) })
+			s.SetHandler(l.port.Serve)
 			if n.fresh[key] != nil {
-				d.accepting.Go(func() { s.Serve(l.port.Serve) })
-			} else {
-				s.SetHandler(l.port.Serve)
+				d.accepting.Go(func() { s.Serve(nil) })
 			}
 		}
 	}

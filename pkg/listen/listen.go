@@ -21,6 +21,7 @@ type Address struct {
 	Network string // tcp or unix
 	Host    string // IP address, or empty for all, IPv4 and IPv6; for unix the absolute path
 	Port    int    // 0: the kernel picks one, and it stays while the socket is open
+	Name    string // tells sockets with Port 0 apart; empty otherwise
 }
 
 func (a Address) String() string {
@@ -116,7 +117,8 @@ func (s *Set) Open(a Address) (*Socket, error) {
 	}
 	s.sockets[a] = k
 	if heir != nil {
-		go k.Serve(heir.handle)
+		k.SetHandler(heir.handle)
+		go k.Serve(nil)
 	}
 	return k, nil
 }

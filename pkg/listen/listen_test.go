@@ -3,6 +3,7 @@ package listen_test
 import (
 	"io"
 	"net"
+	"strconv"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -53,3 +54,16 @@ func greeting(t *testing.T, a net.Addr) string {
 	}
 	return string(b)
 }
+
+// freePort is a port that was free a moment ago, on all addresses.
+func freePort(t *testing.T, ip string) int {
+	t.Helper()
+	ln, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().(*net.TCPAddr).Port
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -62,11 +62,14 @@ func (k *Socket) OnError(f func(error)) { k.onError.Store(&f) }
 // block: it is called from the accept loop.
 func (k *Socket) SetHandler(h func(net.Conn)) { k.handler.Store(&h) }
 
-// Serve sets the handler and accepts connections until Close has closed the
-// socket. Where the socket is being served already, only the handler changes;
-// Serve still returns when the socket is closed.
+// Serve accepts connections until Close has closed the socket, then returns. h
+// is the handler from now on; nil leaves the one that was set, which a caller
+// that starts Serve in a goroutine wants, because its turn may come late. A
+// socket may be served by several callers; one of them does the work.
 func (k *Socket) Serve(h func(net.Conn)) {
-	k.SetHandler(h)
+	if h != nil {
+		k.SetHandler(h)
+	}
 	if k.serving.TryLock() {
 		k.accept()
 		k.serving.Unlock()
