@@ -35,7 +35,7 @@ func TestBad(t *testing.T) {
 				t.Errorf("cfg == nil is %t", cfg == nil)
 			}
 			var b bytes.Buffer
-			if err := src.WriteText(&b, diags, 100, false); err != nil {
+			if err := src.WriteText(&b, diags, 0, false); err != nil {
 				t.Fatal(err)
 			}
 			golden(t, strings.TrimSuffix(file, ".hcl")+".txt", b.Bytes())

@@ -10,10 +10,11 @@ import (
 
 // cross makes the checks that need all services and listeners.
 func (l *loader) cross() {
-	l.unused()
-	if !l.diags.HasErrors() {
-		l.passwords()
+	if l.diags.HasErrors() {
+		return // warnings would be about what the mistakes caused
 	}
+	l.unused()
+	l.passwords()
 }
 
 func (l *loader) unused() {

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"regexp"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"github.com/porticod/portico/pkg/settings"
@@ -12,41 +13,39 @@ import (
 // SocketGuess finds the admin socket of the daemon that runs file, however
 // broken file may be by now: it takes what can be understood and the default
 // for the rest.
-func SocketGuess(file string) string {
-	l, src := look(file)
+func SocketGuess(file string, opt Options) string {
+	l := guess(file, opt)
 	socket := l.guessAdmin()
-	if socket == "" {
-		socket = guessText(src, l.cfg.File)
+	if socket == "" && l.src.files[l.cfg.File] != nil {
+		socket = guessText(l.src.files[l.cfg.File].Bytes, l.cfg.File)
 	}
 	return defaultSocket(socket, l.opt.Getenv, l.cfg.DataDir)
 }
 
-// DataDirGuess finds data_dir in the same way.
-func DataDirGuess(file string) string {
-	l, _ := look(file)
-	return l.cfg.DataDir
+// DataDirGuess finds the data_dir of file as SocketGuess finds the socket.
+func DataDirGuess(file string, opt Options) string {
+	return guess(file, opt).cfg.DataDir
 }
 
-// look reads as much of a file as it can, data_dir at least.
-func look(file string) (*loader, []byte) {
+// guess loads file as far as variables, locals and data_dir, and drops what it
+// has to say about mistakes.
+func guess(file string, opt Options) *loader {
 	if abs, err := filepath.Abs(file); err == nil {
 		file = abs
 	}
-	l := newLoader(file, Options{})
-	src, err := readFile(file, maxFile)
-	if err != nil {
-		l.cfg.DataDir = defaultDataDir("", l.opt.Getenv, file)
-		return l, nil
+	l := newLoader(file, opt)
+	l.addFile(file, hcl.Range{})
+	if f := l.src.files[file]; f != nil && len(l.parts) == 0 {
+		body := f.Body.(*hclsyntax.Body) // what the parser made of it
+		content, _, _ := body.PartialContent(topSchema())
+		l.parts = []part{{file, body, content}}
+		l.ectxs[file] = l.newContext(file)
 	}
-	f, _ := parse(src, file)
-	body := f.Body.(*hclsyntax.Body)
-	content, _, _ := body.PartialContent(topSchema())
-	l.parts = []part{{file, body, content}}
-	l.cfg.Files = []string{file}
-	l.ectxs[file] = l.newContext(file)
-	l.include()
+	if len(l.parts) > 0 {
+		l.include()
+	}
 	l.evaluate()
-	return l, src
+	return l
 }
 
 // guessAdmin evaluates admin.socket alone.

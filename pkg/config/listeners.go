@@ -43,15 +43,13 @@ func (l *loader) listeners() {
 	places := map[string]hcl.Range{}
 	for _, b := range l.blocks("listener") {
 		name := b.Labels[0]
-		if !l.checkLabel(b.LabelRanges[0], "listener", name, namePattern.MatchString(name)) {
-			continue
-		}
+		l.checkLabel(b.LabelRanges[0], "listener", name, namePattern.MatchString(name))
 		if first, dup := places[name]; dup {
 			l.errorf(b.DefRange, fmt.Sprintf("Second listener %q", name),
 				"The other place is %s. Remove or rename one.", place(first))
-			continue
+		} else {
+			places[name] = b.DefRange
 		}
-		places[name] = b.DefRange
 		l.listener(name, b)
 	}
 }

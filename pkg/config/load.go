@@ -66,6 +66,8 @@ type loader struct {
 	diags   hcl.Diagnostics
 	secrets []string // values that no message may show
 
+	broken bool // a file is missing or cannot be parsed
+
 	parts []part                      // one for each file
 	ectxs map[string]*hcl.EvalContext // by file; they differ in functions only
 	names names
@@ -101,12 +103,12 @@ func (l *loader) report(sev hcl.DiagnosticSeverity, at hcl.Range, summary, detai
 }
 
 func (l *loader) load(file string) {
-	if !l.addFile(file, hcl.Range{}) || l.diags.HasErrors() {
-		return
+	l.addFile(file, hcl.Range{})
+	if !l.broken {
+		l.include()
 	}
-	l.include()
-	if l.diags.HasErrors() {
-		return // with a file missing, names would seem unknown that are not
+	if l.broken {
+		return // with a part missing, names would seem unknown that are not
 	}
 	l.evaluate()
 	l.top()
@@ -124,8 +126,8 @@ func (l *loader) read(path string, limit int64) ([]byte, error) {
 	return b, err
 }
 
-// addFile reads and parses a file. at is what names it.
-func (l *loader) addFile(file string, at hcl.Range) bool {
+// addFile reads and parses a file, or sets broken. at is what names it.
+func (l *loader) addFile(file string, at hcl.Range) {
 	b, err := l.read(file, maxFile)
 	if err != nil {
 		detail := fmt.Sprintf("%s cannot be read: %s.", file, reason(err))
@@ -133,21 +135,22 @@ func (l *loader) addFile(file string, at hcl.Range) bool {
 			detail += " Name another file, or write one with: portico init"
 		}
 		l.report(hcl.DiagError, at, "Cannot read the config file", detail)
-		return false
+		l.broken = true
+		return
 	}
 	f, diags := parse(b, file)
 	l.src.files[file] = f
 	l.cfg.Files = append(l.cfg.Files, file)
 	l.add(diags)
 	if diags.HasErrors() {
-		return true // half of a tree would lead to mistakes that are none
+		l.broken = true
+		return
 	}
 	body := f.Body.(*hclsyntax.Body)
 	content, more := settings.Content(body, topSchema())
 	l.add(more)
 	l.parts = append(l.parts, part{file, body, content})
 	l.ectxs[file] = l.newContext(file)
-	return true
 }
 
 func (l *loader) newContext(file string) *hcl.EvalContext {
@@ -294,6 +297,7 @@ func (l *loader) finish() hcl.Diagnostics {
 		}
 		return a.Subject.Start.Byte - b.Subject.Start.Byte
 	})
+	l.diags = l.polish(l.diags)
 	l.diags = slices.CompactFunc(l.diags, func(a, b *hcl.Diagnostic) bool {
 		return a.Subject != nil && b.Subject != nil && *a.Subject == *b.Subject && a.Summary == b.Summary && a.Detail == b.Detail
 	})
@@ -305,7 +309,7 @@ func (l *loader) finish() hcl.Diagnostics {
 	for _, d := range l.diags {
 		d.Expression, d.EvalContext = nil, nil // they hold values
 		d.Summary, d.Detail = l.redact(d.Summary), l.redact(d.Detail)
-		l.notYet(d)
+		notYet(d)
 	}
 	return l.diags
 }
@@ -319,19 +323,6 @@ func (l *loader) redact(s string) string {
 		}
 	}
 	return s
-}
-
-// notYet rewords the message about an option that a later version will have.
-func (l *loader) notYet(d *hcl.Diagnostic) {
-	u, ok := hcl.DiagnosticExtra[settings.Unknown](d)
-	if !ok || !slices.Contains([]string{"acme", "client_ca", "http3", "storage"}, u.Name) {
-		return
-	}
-	d.Summary = fmt.Sprintf("%q is not supported yet", u.Name)
-	d.Detail = "A later version will have it. Remove it."
-	if u.Name == "acme" {
-		d.Detail = "A later version will have it. Use certificate { file, key } with files, or self_signed = true."
-	}
 }
 
 // sortedKeys are the keys of m in order, for messages and for the same order

@@ -20,6 +20,7 @@ var (
 // names are the things that expressions may refer to.
 type names struct {
 	vars   map[string]cty.Value
+	wrong  map[string]bool // vars whose declaration is a mistake, not to be suggested
 	locals map[string]*local
 }
 
@@ -34,7 +35,7 @@ type local struct {
 // evaluate finds the values of variables and locals and makes them visible to
 // all files, data_dir first: secrets need it.
 func (l *loader) evaluate() {
-	l.names = names{vars: map[string]cty.Value{}, locals: map[string]*local{}}
+	l.names = names{vars: map[string]cty.Value{}, wrong: map[string]bool{}, locals: map[string]*local{}}
 	l.variables()
 	l.collectLocals()
 	for _, p := range l.parts {
@@ -170,9 +171,9 @@ func (l *loader) checkName(t hcl.Traversal) {
 		if _, ok := l.names.vars[name]; ok {
 			return
 		}
-		l.unknownMember(at, "var", name, sortedKeys(l.names.vars),
+		l.unknownMember(at, "var", name, l.knownVars(),
 			fmt.Sprintf("Declare it: variable %q { default = ... }", name))
-		l.names.vars[name] = cty.DynamicVal
+		l.wrongVar(name)
 	case "local":
 		name := member(t, "local")
 		if _, ok := l.names.locals[name]; ok {

@@ -141,6 +141,15 @@ func (s *Source) line(r *hcl.Range) (before, marked, after string, ok bool) {
 	return printable(before), printable(marked), strings.TrimRight(printable(after), " \t\ufffd"), true
 }
 
+// text is what stands at r.
+func (s *Source) text(r hcl.Range) string {
+	f := s.files[r.Filename]
+	if f == nil || !r.CanSliceBytes(f.Bytes) {
+		return ""
+	}
+	return string(r.SliceBytes(f.Bytes))
+}
+
 // printable keeps what a file contains from steering a terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {

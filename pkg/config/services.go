@@ -28,16 +28,14 @@ func (l *loader) services() {
 
 func (l *loader) service(b *hcl.Block) {
 	ref := service.Ref{Kind: b.Labels[0], Name: b.Labels[1]}
-	if !l.checkLabel(b.LabelRanges[1], "service", ref.Name, namePattern.MatchString(ref.Name)) {
-		return
-	}
+	l.checkLabel(b.LabelRanges[1], "service", ref.Name, namePattern.MatchString(ref.Name))
+	d := &declared{at: b.DefRange}
 	if first := l.declared[ref]; first != nil {
 		l.errorf(b.DefRange, fmt.Sprintf("Second service %q %q", ref.Kind, ref.Name),
 			"The other place is %s. Remove or rename one.", place(first.at))
-		return
+	} else {
+		l.declared[ref] = d
 	}
-	d := &declared{at: b.DefRange}
-	l.declared[ref] = d
 	kind, ok := l.opt.Kinds[ref.Kind]
 	if !ok {
 		l.errorf(b.LabelRanges[0], fmt.Sprintf("There is no kind of service %q", ref.Kind),

@@ -3,80 +3,90 @@ package config
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/hashicorp/hcl/v2"
-
 	"github.com/porticod/portico/pkg/settings"
 )
 
-// tls checks a tls block and that its certificates can be used. It keeps no key.
+// tls checks a tls block. Its certificates were checked when they were decoded.
 func (l *loader) tls(raw *tlsBlock) *TLS {
 	t := &TLS{SelfSigned: raw.SelfSigned, Redirect: raw.Redirect}
 	if len(raw.Certificates) == 0 && !raw.SelfSigned {
 		l.errorf(raw.Range, "TLS without a certificate",
-			"Add certificate { file = ..., key = ... } on lines of their own, or self_signed = true for tests.")
+			"Add a block certificate with file and key, or self_signed = true for tests.")
 	}
 	for i := range raw.Certificates {
 		c := &raw.Certificates[i]
 		t.Certificates = append(t.Certificates, Certificate{File: string(c.File), Key: string(c.Key)})
-		l.pair(c)
+		if leaf, err := c.leaf(); err == nil && time.Now().After(leaf.NotAfter) {
+			l.warnf(c.Range, "The certificate has expired",
+				"%s was valid until %s. Clients will refuse it; renew it.", shortName(string(c.File)), leaf.NotAfter.Format(time.DateOnly))
+		}
 	}
 	return t
 }
 
-func (l *loader) pair(c *certificateBlock) {
-	if c.File == "" || c.Key == "" {
-		return // reported as missing
-	}
-	chain, ok1 := l.pem(c.File, c.Range, "certificate")
-	key, ok2 := l.pem(c.Key, c.Range, "key")
-	if !ok1 || !ok2 {
-		return
+// Validate implements settings.Validator: the files can be read and belong to
+// each other.
+func (c *certificateBlock) Validate() error {
+	_, err := c.leaf()
+	return err
+}
+
+// leaf is the certificate that the key is for. No key is kept. The files are
+// read from the disk, also by LoadLastGood: keys are not copied.
+func (c *certificateBlock) leaf() (*x509.Certificate, error) {
+	chain, err := readPEM("file", c.File)
+	key, err2 := readPEM("key", c.Key)
+	if err = errors.Join(err, err2); err != nil {
+		return nil, err
 	}
 	pair, err := tls.X509KeyPair(chain, key)
 	if err != nil {
-		l.errorf(c.Range, "The certificate cannot be used", "%s", pairHint(c, err))
-		return
+		return nil, c.mistake(err)
 	}
-	leaf := pair.Leaf
-	if leaf == nil {
-		if leaf, err = x509.ParseCertificate(pair.Certificate[0]); err != nil {
-			return
-		}
+	leaf, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		return nil, c.mistake(err)
 	}
-	if time.Now().After(leaf.NotAfter) {
-		l.warnf(c.Range, "The certificate has expired",
-			"%s was valid until %s. Clients will refuse it; renew it.", c.File, leaf.NotAfter.Format(time.DateOnly))
-	}
+	return leaf, nil
 }
 
-// pem reads a file of a certificate block. Copies of the last good files do not
-// have it: keys stay where they are.
-func (l *loader) pem(path settings.Path, at hcl.Range, what string) ([]byte, bool) {
+func readPEM(attr string, path settings.Path) ([]byte, error) {
+	if path == "" {
+		return nil, &settings.Error{Attr: attr, Summary: fmt.Sprintf("%q is empty", attr), Detail: "Name a PEM file."}
+	}
 	b, err := readFile(string(path), maxFile)
 	if err != nil {
-		l.errorf(at, fmt.Sprintf("The %s cannot be read", what),
-			"%s: %s. Check the path, and that the user portico runs as may read it.", path, reason(err))
+		return nil, &settings.Error{
+			Attr: attr, Summary: fmt.Sprintf("%s cannot be read", shortName(string(path))),
+			Detail: upperFirst(reason(err)) + ". Check the path, and that the user portico runs as may read the file.",
+		}
 	}
-	return b, err == nil
+	return b, nil
 }
 
-// pairHint turns what crypto/tls says into what to do.
-func pairHint(c *certificateBlock, err error) string {
-	msg := strings.TrimPrefix(err.Error(), "tls: ")
-	switch {
+// mistake turns what crypto/tls says into what to do.
+func (c *certificateBlock) mistake(err error) error {
+	file, key := shortName(string(c.File)), shortName(string(c.Key))
+	e := &settings.Error{Attr: "file", Summary: "The certificate cannot be used"}
+	switch msg := strings.TrimPrefix(err.Error(), "tls: "); {
 	case strings.Contains(msg, "private key does not match"):
-		return fmt.Sprintf("The key %s belongs to another certificate than the first one in %s. "+
-			"The leaf comes first in the file, then the chain.", c.Key, c.File)
-	case strings.Contains(msg, "certificate input") || strings.Contains(msg, "certificate PEM"):
-		return fmt.Sprintf("%s has no PEM block CERTIFICATE. Are file and key mixed up?", c.File)
-	case strings.Contains(msg, "key input") || strings.Contains(msg, "private key PEM"):
-		return fmt.Sprintf("%s has no PEM block with a private key. Are file and key mixed up?", c.Key)
+		e.Attr, e.Summary = "key", "The key does not belong to the certificate"
+		e.Detail = fmt.Sprintf("%s is the key of another certificate than the first one in %s. In the file the leaf comes first, then the chain.", key, file)
+	case strings.Contains(msg, "certificate input"):
+		e.Detail = fmt.Sprintf("%s has no PEM block CERTIFICATE. Are file and key mixed up?", file)
+	case strings.Contains(msg, "key input"):
+		e.Attr, e.Summary = "key", "The key cannot be used"
+		e.Detail = fmt.Sprintf("%s has no PEM block with a private key. Are file and key mixed up?", key)
 	case strings.Contains(msg, "failed to parse private key"):
-		return fmt.Sprintf("The key in %s cannot be parsed. Encrypted keys are not supported; decrypt it.", c.Key)
+		e.Attr, e.Summary = "key", "The key cannot be used"
+		e.Detail = fmt.Sprintf("The key in %s cannot be parsed. If it is encrypted, decrypt it.", key)
+	default:
+		e.Detail = fmt.Sprintf("%s with %s: %s.", file, key, msg)
 	}
-	return fmt.Sprintf("%s with %s: %s.", c.File, c.Key, msg)
+	return e
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -18,7 +19,7 @@ func (l *loader) variables() {
 	for _, b := range l.blocks("variable") {
 		name := b.Labels[0]
 		if !l.checkLabel(b.LabelRanges[0], "variable", name, variablePattern.MatchString(name)) {
-			l.names.vars[name] = cty.DynamicVal
+			l.wrongVar(name)
 			continue
 		}
 		if first, dup := places[name]; dup {
@@ -32,12 +33,22 @@ func (l *loader) variables() {
 	for _, name := range sortedKeys(l.opt.Vars) {
 		if _, ok := l.names.vars[name]; !ok {
 			remedy := "The file declares no variable."
-			if known := sortedKeys(l.names.vars); len(known) > 0 {
+			if known := l.knownVars(); len(known) > 0 {
 				remedy = settings.DidYouMean(name, "Variables are", known)
 			}
 			l.errorf(hcl.Range{}, fmt.Sprintf("--var %s: there is no such variable", name), "%s", remedy)
 		}
 	}
+}
+
+// wrongVar makes a variable unknown, about which enough was said.
+func (l *loader) wrongVar(name string) {
+	l.names.vars[name] = cty.DynamicVal
+	l.names.wrong[name] = true
+}
+
+func (l *loader) knownVars() []string {
+	return slices.DeleteFunc(sortedKeys(l.names.vars), func(name string) bool { return l.names.wrong[name] })
 }
 
 // variable returns a variable's value, unknown where that was a mistake.

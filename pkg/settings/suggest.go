@@ -5,10 +5,11 @@ import "strings"
 // Suggest returns the one of known that given was most likely meant to be, or
 // the empty string. Of equally close ones the first wins.
 func Suggest(given string, known []string) string {
-	best, bestDist := "", 3 // more than two slips are another word
+	best, bestDist := "", 3
 	for _, k := range known {
 		d := distance(strings.ToLower(given), strings.ToLower(k))
-		if d < bestDist && d < max(len(k), len(given)) {
+		slips := min(2, max(1, len(k)/3)) // more make another word
+		if d < bestDist && d <= slips && d < len(k) {
 			best, bestDist = k, d
 		}
 	}

@@ -1,0 +1,2 @@
+drain = "5s"
+drain = "6s"

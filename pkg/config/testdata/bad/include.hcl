@@ -1,0 +1,1 @@
+include = ["conf.d/missing.hcl", "conf.d/[", "conf.d/nothing-*.hcl"]

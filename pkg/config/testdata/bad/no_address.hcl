@@ -1,0 +1,9 @@
+service "static" "site" {}
+
+listener "one" {
+  service = service.static.site
+}
+listener "two" {
+  address = []
+  service = service.static.site
+}

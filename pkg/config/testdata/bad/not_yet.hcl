@@ -1,0 +1,17 @@
+service "static" "site" {}
+
+storage {
+  url = "postgres://localhost/x"
+}
+listener "one" {
+  address = "127.0.0.1:8443"
+  service = service.static.site
+  http3   = true
+  tls {
+    client_ca   = "ca.pem"
+    self_signed = true
+    acme {
+      email = "ops@example.org"
+    }
+  }
+}

@@ -1,0 +1,1 @@
+service "static" "site" { root = "." browse = true }

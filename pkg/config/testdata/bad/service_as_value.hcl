@@ -1,0 +1,3 @@
+service "static" "site" {
+  root = service.static.other
+}

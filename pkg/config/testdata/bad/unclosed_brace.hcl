@@ -1,0 +1,6 @@
+service "static" "site" {
+  root = "."
+
+listener "web" {
+  address = ":8080"
+}

@@ -1,0 +1,6 @@
+servce "static" "site" {
+  root = "."
+}
+log {
+  colour = true
+}

@@ -1,0 +1,6 @@
+service "static" "site" {}
+
+listener "web" {
+  address = "127.0.0.1:8080"
+  service = service.static.stie
+}

@@ -1,0 +1,6 @@
+service "photos" "instagram" {}
+
+listener "web" {
+  address = "127.0.0.1:8080"
+  service = service.images.instagram
+}
