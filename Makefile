@@ -1,0 +1,49 @@
+# portico. The two that matter: make run, make test.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0-dev)
+LDFLAGS  = -s -w -X github.com/porticod/portico/pkg/cli.Version=$(VERSION)
+CONFIG  ?= config.hcl
+FUZZTIME ?= 1m
+
+.PHONY: run build test setup lint unit generate fuzz bench clean
+
+# Build the one binary and start it.
+run: build
+	./bin/portico run $(CONFIG)
+
+# Static: without cgo it runs on any Linux of the architecture.
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/portico ./cmd/portico
+
+# Everything that has to be good before a change is.
+test: setup lint unit
+
+# The Debian packages that tests need, those that are missing, in one step.
+setup:
+	test/setup
+
+lint:
+	@unformatted=$$(gofmt -l .); \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+# With the race detector; scripts against the real binary are among the tests.
+unit:
+	$(GO) run ./internal/testrun -race -shuffle=on -timeout=15m ./...
+
+# Files that are made from the code; a test fails when they are stale.
+generate:
+	$(GO) generate ./...
+
+# Every fuzz target in turn: make fuzz FUZZTIME=10m
+fuzz:
+	test/fuzz $(FUZZTIME)
+
+# Benchmarks beside bare net/http; see bench/ for the whole table.
+bench:
+	$(GO) test -run='^$$' -bench=. -benchmem ./...
+
+clean:
+	rm -rf bin
