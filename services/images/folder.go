@@ -1,0 +1,310 @@
+package images
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/porticod/portico/pkg/picture"
+)
+
+const (
+	pageSize    = 100  // pictures of a page where the client does not say
+	maxPageSize = 1000 // pictures of a page at most
+	maxFolders  = 1000 // folders that are listed
+	// maxLooked is how many files are looked into for one page. A folder of
+	// other files gives short pages with a next one.
+	maxLooked = 5000
+	// patience is how long a list waits for blurhashes that are not known yet.
+	patience = 250 * time.Millisecond
+	// maxPrepared is how many of them one list has made.
+	maxPrepared = 200
+)
+
+//go:embed folder.html
+var folderHTML string
+
+var folderPage = template.Must(template.New("folder").Parse(folderHTML))
+
+// page is a folder as it is shown; the JSON names are part of the interface.
+type page struct {
+	Title    string `json:"-"`
+	Path     string `json:"path"`
+	Folders  []link `json:"folders"`
+	Pictures []item `json:"pictures"`
+	// Next is the address of the next page; null after the last one.
+	Next *string `json:"next"`
+}
+
+type link struct {
+	Name string `json:"name"`
+	URL  string `json:"url"`
+}
+
+// item is a picture of a list. Addresses change when the picture does, so what
+// they answer may be kept for ever.
+type item struct {
+	Name     string            `json:"name"`
+	Size     int64             `json:"size"` // bytes
+	Width    int               `json:"width"`
+	Height   int               `json:"height"`
+	Type     string            `json:"type"`
+	Modified time.Time         `json:"modified"`
+	Blurhash *string           `json:"blurhash"` // null until it was made
+	URL      string            `json:"url"`
+	Sizes    map[string]string `json:"sizes"` // by width
+
+	id    ident
+	steps []int // widths of Sizes
+}
+
+// Grow is the share of a row that the picture takes.
+func (i item) Grow() string { return strconv.FormatFloat(i.ratio(), 'f', 3, 64) }
+
+// Basis is the width in pixels that the picture has before the row is filled.
+func (i item) Basis() string { return strconv.FormatFloat(i.ratio()*200, 'f', 0, 64) }
+
+func (i item) ratio() float64 { return min(max(float64(i.Width)/float64(i.Height), 0.4), 4) }
+
+// Thumb is the smallest version that looks good in the page.
+func (i item) Thumb() string { return i.Sizes[strconv.Itoa(i.steps[0])] }
+
+// SrcSet lists the versions for the browser to choose from.
+func (p page) SrcSet(i item) string {
+	var parts []string
+	for _, w := range i.steps {
+		if w > 1100 && len(parts) > 0 {
+			break
+		}
+		parts = append(parts, p.Local(i.Sizes[strconv.Itoa(w)])+" "+strconv.Itoa(w)+"w")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Local is an address of the folder as one relative to it, so that the page is
+// right behind a proxy that cuts a prefix off.
+func (p page) Local(u string) string { return "./" + strings.TrimPrefix(u, escape(p.Path)) }
+
+// Up is the folder above, "" for the root.
+func (p page) Up() string {
+	if p.Path == "/" {
+		return ""
+	}
+	return "../"
+}
+
+// folder answers with the page of a folder.
+func (s *Service) folder(w http.ResponseWriter, r *http.Request, root *os.Root, name string) error {
+	query := r.URL.Query()
+	limit := pageSize
+	if v := query.Get("limit"); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 || n > maxPageSize {
+			return badRequest("limit must be a whole number from 1 to %d", maxPageSize)
+		}
+		limit = n
+	}
+	asJSON := strings.Contains(r.Header.Get("Accept"), "application/json")
+	p, err := s.list(root, name, query.Get("after"), limit)
+	if err != nil {
+		return err
+	}
+	var body bytes.Buffer
+	h := w.Header()
+	h.Set("Vary", "Accept")
+	h.Set("Cache-Control", "no-cache")
+	if asJSON {
+		s.blurhashes(r.Context(), name, p)
+		h.Set("Content-Type", "application/json")
+		err = json.NewEncoder(&body).Encode(p)
+	} else {
+		p.Title = s.name
+		if name != "." {
+			p.Title = path.Base(name)
+		}
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Security-Policy", "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'")
+		err = folderPage.Execute(&body, p)
+	}
+	if err != nil {
+		return fmt.Errorf("list folder: %w", err)
+	}
+	h.Set("ETag", `"`+sumOf(body.Bytes()).String()+`"`)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body.Bytes()))
+	return nil
+}
+
+// list reads a page of a folder: pictures in the order of their names, from the
+// one behind after. The first page has the folders too.
+func (s *Service) list(root *os.Root, name, after string, limit int) (*page, error) {
+	dir, fi, err := openFile(root, name)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	if !fi.IsDir() {
+		return nil, errNotFound
+	}
+	entries, err := dir.ReadDir(-1)
+	if err != nil {
+		return nil, fmt.Errorf("list folder: %w", err)
+	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	p := &page{Path: "/", Folders: []link{}, Pictures: []item{}}
+	if name != "." {
+		p.Path = "/" + name + "/"
+	}
+	looked, last := 0, after
+	for _, e := range entries {
+		if !visible(e.Name()) {
+			continue
+		}
+		if e.IsDir() {
+			if after == "" && len(p.Folders) < maxFolders {
+				p.Folders = append(p.Folders, link{e.Name(), escape(p.Path + e.Name() + "/")})
+			}
+			continue
+		}
+		if e.Name() <= after {
+			continue
+		}
+		if len(p.Pictures) == limit || looked == maxLooked {
+			next := escape(p.Path) + "?" + url.Values{"limit": {strconv.Itoa(limit)}, "after": {last}}.Encode()
+			p.Next = &next
+			break
+		}
+		looked, last = looked+1, e.Name()
+		if it, ok := s.item(root, p.Path, path.Join(name, e.Name())); ok {
+			p.Pictures = append(p.Pictures, it)
+		}
+	}
+	return p, nil
+}
+
+// escape makes an address of a path. Commas would end an entry of a srcset.
+func escape(p string) string {
+	return strings.ReplaceAll((&url.URL{Path: p}).EscapedPath(), ",", "%2C")
+}
+
+// item describes a picture; not ok where the file is none or cannot be read.
+func (s *Service) item(root *os.Root, folder, name string) (item, bool) {
+	src, err := open(root, name)
+	if err != nil {
+		return item{}, false
+	}
+	defer src.file.Close()
+	f, err := s.facts(src)
+	if err != nil || f.info.Width == 0 {
+		return item{}, false
+	}
+	it := item{
+		Name: path.Base(name), Size: src.size, Width: f.info.Width, Height: f.info.Height,
+		Type: f.info.Format.MediaType(), Modified: src.mod.UTC(), Sizes: map[string]string{}, id: src.id,
+	}
+	if f.blurhash != "" {
+		it.Blurhash = &f.blurhash
+	}
+	at := escape(folder + it.Name)
+	v := src.id.version()
+	it.URL = at + "?v=" + v
+	for _, w := range s.steps(f.info) {
+		it.steps = append(it.steps, w)
+		it.Sizes[strconv.Itoa(w)] = fmt.Sprintf("%s?w=%d&v=%s", at, w, v)
+	}
+	return it, true
+}
+
+// steps are the widths of the ladder that a picture has, from 320 or so on.
+func (s *Service) steps(info picture.Info) (out []int) {
+	ladder := s.cfg.Load().Ladder
+	for i, w := range ladder {
+		if w < 320 && i < len(ladder)-1 && info.Width > w {
+			continue // for icons, not for thumbnails
+		}
+		if w >= info.Width {
+			return append(out, info.Width)
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+// blurhashes has those made that p lacks, and waits for them a little. What is
+// not there then is there when the client asks again.
+func (s *Service) blurhashes(ctx context.Context, folder string, p *page) {
+	var missing []string
+	for _, it := range p.Pictures {
+		if it.Blurhash == nil && len(missing) < maxPrepared {
+			missing = append(missing, path.Join(folder, it.Name))
+		}
+	}
+	if len(missing) == 0 || !s.preparing.CompareAndSwap(false, true) {
+		return
+	}
+	done := make(chan struct{})
+	s.work.Go(func() {
+		defer close(done)
+		defer s.preparing.Store(false)
+		s.prepare(missing)
+	})
+	wait := time.NewTimer(patience)
+	defer wait.Stop()
+	select {
+	case <-done:
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+	for i, it := range p.Pictures {
+		if f, ok := s.known.GetIfPresent(it.id); ok && f.blurhash != "" {
+			p.Pictures[i].Blurhash = &f.blurhash
+		}
+	}
+}
+
+// prepare makes the thumbnails of pictures, and their blurhashes on the way.
+func (s *Service) prepare(names []string) {
+	cfg := s.cfg.Load()
+	root, err := os.OpenRoot(string(cfg.Root))
+	if err != nil {
+		return // requests say so
+	}
+	defer root.Close()
+	for _, name := range names {
+		if s.ctx.Err() != nil {
+			return
+		}
+		src, err := open(root, name)
+		if err != nil {
+			continue
+		}
+		f, err := s.facts(src)
+		if err == nil && f.err == nil && f.blurhash == "" {
+			spec := wish{w: 320}.spec(f.info, cfg)
+			if _, err = s.await(src, spec); errors.Is(err, picture.ErrBusy) {
+				_ = src.file.Close()
+				return // people come first
+			}
+		}
+		_ = src.file.Close()
+	}
+}
+
+// await makes a version, whether it is in a cache or not.
+func (s *Service) await(src *source, spec picture.Spec) (*object, error) {
+	c := s.join(specKey(src.id, spec), src, spec)
+	<-c.done // it ends with the service's context
+	return c.obj, c.err
+}
