@@ -39,7 +39,7 @@ func makeAll(dir string) error {
 		{"hills.jpg", photo(1600, 1067, hills)},
 		{"lake.jpg", photo(1600, 1200, lake)},
 		// Stored on its side, with an orientation that stands it up.
-		{"columns.jpg", turned(photo(1350, 900, func(x, y float64) rgb { return columns(y, 1-x) }))},
+		{"columns.jpg", turned(photo(1350, 900, func(x, y float64) rgb { return columns(1-y, x) }))},
 		{"patterns/julia.png", paletted(800, 600)},
 		{"patterns/glass.png", glass(720, 720)},
 		{"patterns/ripples.jpg", photo(1280, 960, ripples)},
