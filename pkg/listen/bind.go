@@ -66,10 +66,11 @@ type Holder struct {
 func (h Holder) String() string { return fmt.Sprintf("%s (pid %d)", h.Name, h.PID) }
 
 func (e *InUseError) Error() string {
-	if e.Holder == nil {
-		return fmt.Sprintf("listen on %s: the address is in use by another process; stop it or choose another address", e.Address)
+	who := "another process"
+	if e.Holder != nil {
+		who = e.Holder.String()
 	}
-	return fmt.Sprintf("listen on %s: the address is in use by %s; stop it or choose another address", e.Address, e.Holder)
+	return fmt.Sprintf("listen on %s: the address is in use by %s; stop it or choose another address", e.Address, who)
 }
 
 func (e *InUseError) Unwrap() error { return e.err }
@@ -79,36 +80,33 @@ const (
 	probeTimeout    = time.Second
 )
 
-// listenUnix binds path with mode. A file that is there is replaced only if it
-// is a socket and nobody answers on it. The socket gets its mode before it gets
-// its name, so that it is never open to more than it should be.
+// listenUnix binds path with mode. A file that is there is removed only if it is
+// a socket and nobody answers on it.
 func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	if mode == 0 {
 		mode = defaultUnixMode
 	}
-	if err := vacant(path); err != nil {
+	if err := vacate(path); err != nil {
 		return nil, err
 	}
-	tmp := path + "~"
-	_ = os.Remove(tmp) // ours, from a crash between here and rename
-	ln, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: tmp})
+	lc := net.ListenConfig{Control: func(_, _ string, rc syscall.RawConn) error {
+		// The file is made with the socket's mode less the umask: never, not
+		// for a moment, is it open to more than it should be.
+		return rc.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), uint32(mode.Perm())) })
+	}}
+	ln, err := lc.Listen(context.Background(), "unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("listen on unix:%s: %w", path, err)
 	}
-	ln.SetUnlinkOnClose(false)
-	if err = os.Chmod(tmp, mode); err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
+	if err := os.Chmod(path, mode.Perm()); err != nil {
 		_ = ln.Close()
-		_ = os.Remove(tmp)
 		return nil, fmt.Errorf("listen on unix:%s: %w", path, err)
 	}
 	return ln, nil
 }
 
-// vacant returns an error if path is somebody's.
-func vacant(path string) error {
+// vacate makes sure that there is nothing at path, or returns whose it is.
+func vacate(path string) error {
 	fi, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -124,7 +122,8 @@ func vacant(path string) error {
 		defer nc.Close()
 		return &InUseError{Address: Address{Network: "unix", Host: path}, Holder: holderOfUnix(nc), err: errInUse}
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist):
-		return nil // left behind by a process that is gone
+		_ = os.Remove(path) // left behind by a process that is gone; bind says if not
+		return nil
 	}
 	return fmt.Errorf("listen on unix:%s: cannot tell whether the socket there is in use: %w", path, err)
 }

@@ -8,8 +8,10 @@ import (
 )
 
 const (
-	quiet    = 50 * time.Millisecond // without a connection: the queue is empty
-	maxDrain = time.Second
+	// Without a connection for so long, the queue is empty and handshakes that
+	// were under way are complete: a round trip, with room.
+	quiet    = 200 * time.Millisecond
+	maxDrain = 2 * time.Second
 )
 
 // deadliner is a listener whose Accept can be given an end.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -60,17 +61,22 @@ func (s *Set) Inherit(files ...*os.File) error {
 	var errs []error
 	for _, f := range files {
 		ln, err := net.FileListener(f)
+		_ = f.Close()
 		if err != nil {
 			errs = append(errs, fmt.Errorf("inherit %s: %w", f.Name(), err))
-		} else if u, ok := ln.(*net.UnixListener); ok {
-			u.SetUnlinkOnClose(false)
-			s.inherited = append(s.inherited, ln)
-		} else {
-			s.inherited = append(s.inherited, ln)
+			continue
 		}
-		_ = f.Close()
+		s.inherited = append(s.inherited, ln)
 	}
 	return errors.Join(errs...)
+}
+
+// keepFile stops net from removing the file of a unix socket: it may have
+// become another one's. See Socket.unlink.
+func keepFile(ln net.Listener) {
+	if u, ok := ln.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
 }
 
 // CloseInherited closes the inherited sockets that no Open has adopted and
@@ -80,6 +86,7 @@ func (s *Set) CloseInherited() (left []string) {
 	defer s.mu.Unlock()
 	for _, ln := range s.inherited {
 		left = append(left, ln.Addr().String())
+		keepFile(ln)
 		_ = ln.Close()
 	}
 	s.inherited = nil
@@ -111,10 +118,10 @@ func (s *Set) Open(a Address) (*Socket, error) {
 		return nil, err
 	}
 	k := &Socket{set: s, addr: a, ln: ln, refs: 1, leave: make(chan struct{}), done: make(chan struct{})}
-	if u, ok := ln.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(false) // see unlink
+	if a.Network == "unix" {
 		k.inode = inodeOf(a.Host)
 	}
+	keepFile(ln)
 	s.sockets[a] = k
 	if heir != nil {
 		k.SetHandler(heir.handle)
@@ -136,28 +143,29 @@ func (s *Set) awaitLeaving(a Address) {
 // adopt finds an inherited socket for a.
 func (s *Set) adopt(a Address) net.Listener {
 	for i, ln := range s.inherited {
-		if matches(a, ln.Addr()) {
-			s.inherited = append(s.inherited[:i], s.inherited[i+1:]...)
+		if matches(a, ln) {
+			s.inherited = slices.Delete(s.inherited, i, i+1)
 			return ln
 		}
 	}
 	return nil
 }
 
-// matches reports whether a socket bound to b is what Open(a) would bind.
-func matches(a Address, b net.Addr) bool {
-	switch b := b.(type) {
+// matches reports whether ln is what Open(a) would bind.
+func matches(a Address, ln net.Listener) bool {
+	switch b := ln.Addr().(type) {
 	case *net.UnixAddr:
 		return a.Network == "unix" && a.Host == b.Name
 	case *net.TCPAddr:
 		if a.Network != "tcp" || a.Port != b.Port {
 			return false
 		}
-		if a.Host == "" {
-			return b.IP.IsUnspecified() && b.IP.To4() == nil || len(b.IP) == 0
+		bound := b.AddrPort().Addr().Unmap()
+		if bound == netip.IPv6Unspecified() {
+			return a.Host == "" && !onlyIPv6(ln) || a.Host == "::" && onlyIPv6(ln)
 		}
 		ip, err := netip.ParseAddr(a.Host)
-		return err == nil && ip.WithZone("") == b.AddrPort().Addr().WithZone("").Unmap() && ip.Zone() == b.Zone
+		return err == nil && ip == bound
 	}
 	return false
 }

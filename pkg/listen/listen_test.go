@@ -12,6 +12,7 @@ import (
 )
 
 func TestOpenServeClose(t *testing.T) {
+	t.Parallel()
 	set := listen.New(zerolog.Nop())
 	a := listen.Address{Network: "tcp", Host: "127.0.0.1"}
 	k, err := set.Open(a)
@@ -53,17 +54,6 @@ func greeting(t *testing.T, a net.Addr) string {
 		t.Fatal(err)
 	}
 	return string(b)
-}
-
-// freePort is a port that was free a moment ago, on all addresses.
-func freePort(t *testing.T, ip string) int {
-	t.Helper()
-	ln, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

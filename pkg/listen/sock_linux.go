@@ -75,3 +75,13 @@ func divert(ln net.Listener) {
 		})
 	}
 }
+
+// onlyIPv6 reports whether an IPv6 socket takes no IPv4 connections.
+func onlyIPv6(ln net.Listener) (only bool) {
+	_ = onSocket(ln, func(fd int) error {
+		v, err := unix.GetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY)
+		only = v != 0
+		return err
+	})
+	return only
+}

@@ -36,6 +36,8 @@ func setReusePort(ln net.Listener, on bool) error {
 
 func divert(net.Listener) {}
 
+func onlyIPv6(net.Listener) bool { return false }
+
 func holderOf(Address) *Holder { return nil }
 
 func holderOfUnix(net.Conn) *Holder { return nil }
