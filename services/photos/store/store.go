@@ -168,12 +168,8 @@ type Store interface {
 	// Sweep removes pictures that were unattached since before cutoff, and
 	// forgets keys that have expired.
 	Sweep(ctx context.Context, cutoff time.Time) error
-	// Garbage lists blobs that a removal left, and Referenced tells whether
-	// something needs a blob after all. A blob that was dealt with is
-	// forgotten with Forget.
-	Garbage(ctx context.Context, limit int) ([]string, error)
+	// Referenced tells whether a picture needs the blob.
 	Referenced(ctx context.Context, hash string) (bool, error)
-	Forget(ctx context.Context, hash string) error
 
 	// Secret returns 32 random bytes that stay the same.
 	Secret(ctx context.Context, name string) ([]byte, error)

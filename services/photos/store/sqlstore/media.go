@@ -156,13 +156,8 @@ func (d *DB) IncompleteMedia(ctx context.Context, after int64, limit int) (list 
 	return list, wrap("list incomplete pictures", err)
 }
 
-// removeMedia deletes a picture's rows and leaves its blobs to the garbage.
+// removeMedia deletes a picture's rows.
 func removeMedia(tx *sqlite.Tx, m store.Media) error {
-	for _, f := range append([]store.File{m.Original}, m.Sizes...) {
-		if _, err := tx.Exec(`INSERT INTO garbage (hash) VALUES (?) ON CONFLICT DO NOTHING`, f.Hash); err != nil {
-			return err
-		}
-	}
 	if _, err := tx.Exec(`DELETE FROM media WHERE id = ?`, m.ID); err != nil {
 		return err
 	}
@@ -196,31 +191,10 @@ func (d *DB) Sweep(ctx context.Context, cutoff time.Time) error {
 	return nil
 }
 
-// Garbage lists blobs that removals left.
-func (d *DB) Garbage(ctx context.Context, limit int) (hashes []string, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) (err error) {
-		hashes, err = collect(q, func(r *sqlite.Rows) (h string, err error) {
-			err = r.Scan(&h)
-			return h, err
-		}, `SELECT hash FROM garbage LIMIT ?`, limit)
-		return err
-	})
-	return hashes, wrap("list garbage", err)
-}
-
 // Referenced tells whether a picture needs the blob.
 func (d *DB) Referenced(ctx context.Context, hash string) (yes bool, err error) {
 	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
 		return q.QueryRow(`SELECT EXISTS (SELECT 1 FROM media WHERE hash = ?1) OR EXISTS (SELECT 1 FROM sizes WHERE hash = ?1)`, hash).Scan(&yes)
 	})
 	return yes, wrap("look for references", err)
-}
-
-// Forget takes a blob off the garbage.
-func (d *DB) Forget(ctx context.Context, hash string) error {
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
-		_, err := tx.Exec(`DELETE FROM garbage WHERE hash = ?`, hash)
-		return err
-	})
-	return wrap("forget garbage", err)
 }

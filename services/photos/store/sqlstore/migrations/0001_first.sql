@@ -56,11 +56,6 @@ CREATE TABLE sizes (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sizes_hash ON sizes (hash);
 
--- Blobs that a removal left behind; the row goes after the bytes.
-CREATE TABLE garbage (
-    hash TEXT PRIMARY KEY
-) STRICT, WITHOUT ROWID;
-
 CREATE TABLE idempotency (
     author_id INTEGER NOT NULL,
     key       TEXT NOT NULL,

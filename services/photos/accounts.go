@@ -1,0 +1,97 @@
+package photos
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/porticod/portico/pkg/account"
+	"github.com/porticod/portico/services/photos/entity"
+	"github.com/porticod/portico/services/photos/store"
+)
+
+// signUp is POST /api/v1/accounts. With an app's token the new one is the app's;
+// without, it is a token of the service's own.
+func (p *Photos) signUp(c *call) (any, error) {
+	u, err := p.people.SignUp(c.r.Context(), account.NewUser{
+		Username: c.params.String("username"), Password: c.params.String("password"),
+		Name: c.params.String("display_name"), Invite: c.params.String("invite_code"), From: peer(c.r),
+	})
+	if err != nil {
+		return nil, formError(err)
+	}
+	s := c.viewer.session
+	if s.Device == "" {
+		s.Device, s.Scopes = "API", "read write follow push"
+	}
+	return p.newToken(c, account.Session{UserID: u.ID, Device: s.Device, Scopes: s.Scopes, AppID: s.AppID})
+}
+
+// formError is the answer to what people enter about themselves or their apps.
+func formError(err error) error {
+	inv := (*account.Invalid)(nil)
+	switch {
+	case errors.Is(err, account.ErrTaken):
+		return fieldError("username", "ERR_TAKEN", err)
+	case errors.As(err, &inv):
+		return fieldError(inv.Field, "ERR_INVALID", err)
+	case errors.Is(err, account.ErrClosed), errors.Is(err, account.ErrInvite):
+		return fail(http.StatusForbidden, "%s", err)
+	}
+	return err
+}
+
+func fieldError(field, code string, err error) error {
+	return &problem{status: http.StatusUnprocessableEntity, body: entity.Error{
+		Error:   "Validation failed: " + err.Error(),
+		Details: map[string][]entity.Detail{field: {{Error: code, Description: err.Error()}}},
+	}}
+}
+
+// verifyCredentials is GET /api/v1/accounts/verify_credentials.
+func (p *Photos) verifyCredentials(c *call) (any, error) {
+	return c.renderer(p).credentials(c.viewer.user)
+}
+
+// account is GET /api/v1/accounts/:id.
+func (p *Photos) account(c *call) (any, error) {
+	id, err := c.id()
+	if err != nil {
+		return nil, err
+	}
+	u, err := p.people.User(c.r.Context(), id)
+	return c.accountOf(p, u, err)
+}
+
+// lookup is GET /api/v1/accounts/lookup.
+func (p *Photos) lookup(c *call) (any, error) {
+	u, err := p.people.UserByName(c.r.Context(), c.localName(c.params.String("acct")))
+	return c.accountOf(p, u, err)
+}
+
+func (c *call) accountOf(p *Photos, u account.User, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	if p.relation(c.viewer, u).gone {
+		return nil, errNotFound
+	}
+	return c.renderer(p).account(u)
+}
+
+// accountStatuses is GET /api/v1/accounts/:id/statuses.
+func (p *Photos) accountStatuses(c *call) (any, error) {
+	id, err := c.id()
+	if err != nil {
+		return nil, err
+	}
+	u, err := p.people.User(c.r.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	if c.params.Bool(false, "pinned") {
+		return []entity.Status{}, nil // nothing can be pinned yet
+	}
+	return p.feed(c, store.Feed{
+		Authors: []int64{id}, Visibilities: visible(p.relation(c.viewer, u)), OnlyMedia: c.params.Bool(false, "only_media"),
+	})
+}

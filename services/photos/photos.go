@@ -1,0 +1,177 @@
+// Package photos is a kind of service: a place to show pictures, with the part
+// of the Mastodon client API that photo apps use and a web page. It keeps its
+// posts and pictures itself; accounts and the picture pipeline it borrows. It
+// does not talk to other servers.
+package photos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/porticod/portico/pkg/account"
+	"github.com/porticod/portico/pkg/blob"
+	"github.com/porticod/portico/pkg/picture"
+	"github.com/porticod/portico/pkg/service"
+	"github.com/porticod/portico/services/photos/store"
+	"github.com/porticod/portico/services/photos/store/sqlstore"
+)
+
+// Type is the kind, with what its services share with others.
+type Type struct {
+	Accounts *account.Directory
+	Pictures *picture.Pool
+}
+
+// Kind is "photos".
+func (Type) Kind() string { return "photos" }
+
+// Default is the configuration of an empty block.
+func (Type) Default() Config { return defaults() }
+
+// Probe asks for what every client asks for first.
+func (Type) Probe(Config) service.Probe {
+	return service.Probe{Kind: service.ProbeHTTP, Path: "/api/v1/instance", Status: []int{http.StatusOK}}
+}
+
+// Photos is a running service.
+type Photos struct {
+	label    string // kind.name, which tokens are bound to
+	name     string
+	log      zerolog.Logger
+	config   atomic.Pointer[Config]
+	people   *account.Directory
+	pictures *picture.Pool
+	store    store.Store
+	blobs    blob.Store
+	spoolDir string
+	signer   signer
+	metrics  *metrics
+	api, web http.Handler
+
+	// keep is held for reading from when bytes are stored until the row that
+	// needs them is, and for writing while bytes that nothing needs go.
+	keep sync.RWMutex
+
+	wake   chan struct{} // the worker has something to do
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+var (
+	_ service.Type[Config, *Photos] = Type{}
+	_ service.Updater[Config]       = (*Photos)(nil)
+	_ service.Checker               = (*Photos)(nil)
+	_ service.Metered               = (*Photos)(nil)
+)
+
+// Open opens the service's data in env.Dir and starts its worker.
+func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Photos, error) {
+	st, err := sqlstore.Open(ctx, filepath.Join(env.Dir, "photos.db"), env.Log, nil)
+	if err != nil {
+		return nil, err // the lease of the database is that of the folder
+	}
+	p := &Photos{
+		label: env.Label(), name: env.Name, log: env.Log,
+		people: t.Accounts, pictures: t.Pictures, store: st,
+		spoolDir: filepath.Join(env.Dir, "spool"), wake: make(chan struct{}, 1),
+	}
+	if err := p.open(ctx, env.Dir); err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	p.config.Store(&cfg)
+	p.metrics = newMetrics()
+	p.api = p.newAPI()
+	p.web = p.newWeb()
+	ctx, p.cancel = context.WithCancel(ctx)
+	p.done.Go(func() { p.work(ctx) })
+	return p, nil
+}
+
+func (p *Photos) open(ctx context.Context, dir string) error {
+	blobs, err := blob.OpenDir(filepath.Join(dir, "blobs"))
+	if err != nil {
+		return err
+	}
+	p.blobs = blobs
+	if err := emptyDir(p.spoolDir); err != nil {
+		return err
+	}
+	key, err := p.store.Secret(ctx, "media-urls")
+	if err != nil {
+		return fmt.Errorf("open photos: %w", err)
+	}
+	p.signer = signer{key: key, now: time.Now}
+	return nil
+}
+
+// Update takes another configuration; requests that run keep the one they
+// began with.
+func (p *Photos) Update(cfg Config) { p.config.Store(&cfg) }
+
+// Check tells whether posts can be stored.
+func (p *Photos) Check(context.Context) error { return p.store.Check() }
+
+// Collectors are the service's own metrics.
+func (p *Photos) Collectors() []prometheus.Collector { return p.metrics.collectors() }
+
+// Close waits for the worker and closes the data.
+func (p *Photos) Close() error {
+	p.cancel()
+	p.done.Wait()
+	return p.store.Close()
+}
+
+// ServeHTTP answers everything: the API below its roots, the web page elsewhere.
+func (p *Photos) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch path := r.URL.Path; {
+	case path == "/healthz":
+		p.healthz(w, r)
+	case isAPI(path):
+		cors(w.Header())
+		if r.Method == http.MethodOptions {
+			preflight(w, r)
+			return
+		}
+		p.api.ServeHTTP(w, tidy(r))
+	case strings.HasPrefix(path, mediaRoot):
+		p.serveMedia(w, r)
+	default:
+		p.web.ServeHTTP(w, r)
+	}
+}
+
+// apiRoots are where every answer is JSON.
+var apiRoots = []string{"/api/", "/oauth/", "/.well-known/", "/nodeinfo/"}
+
+func isAPI(path string) bool {
+	for _, root := range apiRoots {
+		if strings.HasPrefix(path, root) || path == strings.TrimSuffix(root, "/") {
+			return true
+		}
+	}
+	return false
+}
+
+// healthz says whether the service can do its work.
+func (p *Photos) healthz(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		p.writeProblem(w, r, fail(http.StatusMethodNotAllowed, "%s is not allowed here", r.Method))
+		return
+	}
+	if err := p.Check(r.Context()); err != nil {
+		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "failing", "reason": err.Error()})
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}

@@ -1,0 +1,184 @@
+package photos
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/porticod/portico/services/photos/params"
+)
+
+// need says who may make a call.
+type need uint8
+
+const (
+	anyone need = iota // a token is used where there is one
+	app                // any token
+	user               // a token of a person
+)
+
+// A call is one request to the API with everything that handlers use.
+type call struct {
+	w      http.ResponseWriter
+	r      *http.Request
+	cfg    *Config
+	params *params.Values
+	viewer viewer
+	base   string // scheme and host of every URL in the answer
+	upload *spool // the file of a multipart body; nil: none came
+}
+
+// id reads the id in the path.
+func (c *call) id() (int64, error) {
+	id, err := strconv.ParseInt(c.r.PathValue("id"), 10, 64)
+	if err != nil || id <= 0 {
+		return 0, errNotFound
+	}
+	return id, nil
+}
+
+// A handler answers a call with an entity or an error.
+type handler func(c *call) (any, error)
+
+// A route is a line of the table of calls.
+type route struct {
+	method string
+	path   string
+	need   need
+	scope  string // that a token must have; empty: none in particular
+	files  bool   // takes a file
+	do     handler
+}
+
+// endpoints are the routes of one path, by method.
+type endpoints map[string]route
+
+// newMux makes the mux of a table. Unknown paths below the roots get a JSON 404.
+func (p *Photos) newMux(table []route, roots ...string) *http.ServeMux {
+	byPath := map[string]endpoints{}
+	for _, r := range table {
+		if byPath[r.path] == nil {
+			byPath[r.path] = endpoints{}
+		}
+		byPath[r.path][r.method] = r
+	}
+	mux := http.NewServeMux()
+	for path, e := range byPath {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { p.serveCall(w, r, e) })
+	}
+	for _, root := range roots {
+		mux.HandleFunc(root, func(w http.ResponseWriter, r *http.Request) { p.writeProblem(w, r, errNotFound) })
+	}
+	return mux
+}
+
+func (e endpoints) allow() string {
+	var methods []string
+	for m := range e {
+		methods = append(methods, m)
+		if m == http.MethodGet {
+			methods = append(methods, http.MethodHead)
+		}
+	}
+	slices.Sort(methods)
+	return strings.Join(append(methods, http.MethodOptions), ", ")
+}
+
+// serveCall does what all calls have in common.
+func (p *Photos) serveCall(w http.ResponseWriter, r *http.Request, e endpoints) {
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	rt, ok := e[method]
+	if !ok {
+		w.Header().Set("Allow", e.allow())
+		p.writeProblem(w, r, fail(http.StatusMethodNotAllowed, "%s is not allowed here", r.Method))
+		return
+	}
+	cfg := p.config.Load()
+	c := &call{w: w, r: r, cfg: cfg, base: baseOf(cfg.PublicURL, r)}
+	body, err := p.runCall(c, rt)
+	if err != nil {
+		p.writeProblem(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, body)
+}
+
+func (p *Photos) runCall(c *call, rt route) (any, error) {
+	var err error
+	if c.viewer, err = p.authorize(c.r, rt.need, rt.scope); err != nil {
+		return nil, err // before the body is read
+	}
+	var file params.FileFunc
+	if rt.files {
+		file = p.spoolFile(c)
+		defer func() { c.upload.close() }()
+	}
+	c.params, err = params.Read(c.w, c.r, int64(c.cfg.MaxUpload)+params.MaxText, file)
+	if err != nil {
+		return nil, err
+	}
+	return rt.do(c)
+}
+
+// tidy removes slashes at the end and in a row from the paths of the API, where
+// clients put them; a redirect would cost a POST its body.
+func tidy(r *http.Request) *http.Request {
+	clean := path.Clean(r.URL.Path)
+	if clean == r.URL.Path {
+		return r
+	}
+	r2, u := *r, *r.URL
+	u.Path, u.RawPath = clean, ""
+	r2.URL = &u
+	return &r2
+}
+
+// writeJSON answers with body, which no cache may keep: what it says depends on
+// who asks.
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(body); err != nil {
+		status = http.StatusInternalServerError
+		b.Reset()
+		b.WriteString(`{"error":"the answer cannot be written"}`)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Vary", "Authorization")
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes()) // a client that left is nobody's error
+}
+
+// cors lets pages from anywhere use the API with a token; cookies are never
+// read there, so there is nothing that they could abuse.
+func cors(h http.Header) {
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", "Link, Idempotency-Key, Retry-After, X-Request-Id")
+}
+
+// preflight answers OPTIONS (Fetch standard, CORS-preflight).
+func preflight(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	cors(h)
+	h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
+		h.Set("Access-Control-Allow-Headers", asked)
+	} else {
+		h.Set("Access-Control-Allow-Headers", "*")
+	}
+	h.Add("Vary", "Access-Control-Request-Headers")
+	h.Set("Access-Control-Max-Age", "86400")
+	w.WriteHeader(http.StatusNoContent)
+}

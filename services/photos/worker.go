@@ -1,0 +1,148 @@
+package photos
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/porticod/portico/pkg/blob"
+	"github.com/porticod/portico/pkg/picture"
+	"github.com/porticod/portico/services/photos/store"
+)
+
+const (
+	batch      = 16               // pictures that the worker reads at a time
+	retryEvery = time.Minute      // pictures that failed are tried again
+	sweepEvery = time.Hour        // unattached pictures and orphaned bytes
+	looseLife  = 24 * time.Hour   // of a picture that nobody posts
+	orphanLife = time.Hour        // of bytes without a row: longer than any upload takes
+	workTime   = 10 * time.Minute // for one picture, waiting for its turn included
+)
+
+// work is the worker's goroutine: it makes the sizes that uploads did not wait
+// for, one picture at a time, and sweeps. What is to do stands in the rows, so
+// nothing is lost with the process, and a wake-up that comes while it is busy is
+// enough for any number.
+func (p *Photos) work(ctx context.Context) {
+	retry, sweep := time.NewTicker(retryEvery), time.NewTicker(sweepEvery)
+	defer retry.Stop()
+	defer sweep.Stop()
+	p.sweep(ctx)
+	for {
+		p.finish(ctx)
+		select {
+		case <-p.wake:
+		case <-retry.C:
+		case <-sweep.C:
+			p.sweep(ctx)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (p *Photos) wakeWorker() {
+	select {
+	case p.wake <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// finish completes the ladder of every picture that lacks sizes. One that fails
+// for a passing reason stays for the next round.
+func (p *Photos) finish(ctx context.Context) {
+	failed := 0
+	for after := int64(0); ; {
+		list, err := p.store.IncompleteMedia(ctx, after, batch)
+		if err != nil {
+			p.complain(ctx, err, "the worker cannot read what is to do")
+			return
+		}
+		p.metrics.pending.Set(float64(len(list) + failed))
+		if len(list) == 0 {
+			return
+		}
+		for _, m := range list {
+			after = m.ID
+			if err := p.complete(ctx, m); err != nil {
+				failed++
+				p.complain(ctx, err, "sizes of a picture are not made yet")
+			}
+		}
+	}
+}
+
+func (p *Photos) complain(ctx context.Context, err error, msg string) {
+	if ctx.Err() == nil {
+		p.log.Warn().Err(err).Msg(msg)
+	}
+}
+
+// complete makes the sizes that m lacks. A picture that cannot be decoded any
+// more has all it will ever have.
+func (p *Photos) complete(ctx context.Context, m store.Media) error {
+	ctx, cancel := context.WithTimeout(ctx, workTime)
+	defer cancel()
+	made, err := p.missingSizes(ctx, m)
+	switch {
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, blob.ErrNotFound):
+		return nil // deleted meanwhile
+	case errors.Is(err, picture.ErrBroken), errors.Is(err, picture.ErrTooLarge), errors.Is(err, picture.ErrFormat), errors.Is(err, picture.ErrSlow):
+		p.log.Warn().Err(err).Int64("media", m.ID).Msg("a picture keeps the sizes that it has")
+		return p.store.AddSizes(ctx, m.ID, nil, true)
+	case err != nil:
+		return err
+	}
+	p.keep.RLock()
+	files, err := p.putSizes(ctx, made)
+	if err == nil {
+		err = p.store.AddSizes(ctx, m.ID, files, true)
+	}
+	p.keep.RUnlock()
+	if errors.Is(err, store.ErrNotFound) {
+		p.discard(store.Media{Sizes: files}) // deleted meanwhile
+		return nil
+	}
+	return err
+}
+
+func (p *Photos) missingSizes(ctx context.Context, m store.Media) ([]picture.Variant, error) {
+	id, err := blob.ParseID(m.Original.Hash)
+	if err != nil {
+		return nil, err
+	}
+	f, err := p.blobs.Open(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	have := map[int]bool{}
+	for _, s := range m.Sizes {
+		have[s.Width] = true
+	}
+	var specs []picture.Spec
+	for _, s := range picture.LadderSpecs(picture.Info{Width: m.Original.Width, Height: m.Original.Height}, ladder...) {
+		if !have[s.Width] {
+			specs = append(specs, s)
+		}
+	}
+	res, err := p.pictures.Make(ctx, io.NewSectionReader(f, 0, m.Original.Bytes), picture.Job{Specs: specs, Limits: picture.Limits{Pixels: matrixLimit}})
+	return res.Variants, err
+}
+
+// sweep removes pictures that nobody posted within a day, and bytes whose row
+// was never written.
+func (p *Photos) sweep(ctx context.Context) {
+	now := time.Now()
+	if err := p.store.Sweep(ctx, now.Add(-looseLife)); err != nil {
+		p.complain(ctx, err, "sweep failed")
+		return
+	}
+	_, err := p.blobs.Sweep(ctx, now.Add(-orphanLife), func(id blob.ID) (bool, error) {
+		return p.store.Referenced(ctx, id.String())
+	})
+	if err != nil {
+		p.complain(ctx, err, "sweep failed")
+	}
+}
