@@ -1,1 +1,351 @@
+// A client of the chat service, for browsers and for runtimes that have fetch
+// and WebSocket. It signs in, stays connected, resumes where it was, and sends
+// each message once however often the connection breaks. It shows nothing: see
+// app.js for a page that does.
+//
+//   import { Client, signIn } from "/client.js";
+//
+//   const { user, token } = await signIn("https://chat.example.org", "alice", "secret pass");
+//   const client = new Client({ base: "https://chat.example.org", token, outbox: localStorage });
+//   client.on("event", (ev) => console.log(ev.type, ev));
+//   client.on("ready", async ({ reset }) => { if (reset) await readEverythingAnew(client); });
+//   client.start();
+//   const conv = await client.post("/v1/conversations", { kind: "direct", with: "bob" });
+//   const ack = await client.send(conv.id, "hello");   // resolves when it is on disk
+//
+// Events of a Client, for on(name, fn):
+//   event    an event of the log: {cursor, type, conv, ...}
+//   ready    the connection is up to date; {reset: true} where events were missed
+//            that were not sent: read conversations and history over HTTP then.
+//            The first one of a client without a position is a reset, too.
+//   state    "connecting", "online", "offline" or "stopped"
+//   outbox   what waits to be acknowledged changed; see client.outbox
+//   stop     the server wants no more of this client: {code, reason}. 4500 means
+//            that the token is no longer good.
 
+/** A refusal by the server, with its code and, for some, a time to wait. */
+export class ChatError extends Error {
+  constructor({ code, message, retry_after_ms }, status) {
+    super(message);
+    this.name = "ChatError";
+    this.code = code;
+    this.status = status;
+    this.retryAfter = retry_after_ms;
+  }
+}
+
+/** Makes one HTTP call and returns the decoded answer, null where there is none. */
+export async function call(base, token, method, path, body) {
+  const headers = {};
+  if (token) headers.Authorization = "Bearer " + token;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const res = await fetch(base + path, {
+    method, headers, body: body === undefined ? undefined : JSON.stringify(body), credentials: "omit",
+  });
+  if (res.status === 204) return null;
+  const answer = await res.json().catch(() => null);
+  if (!res.ok) throw new ChatError(answer?.error ?? { code: "internal", message: res.statusText }, res.status);
+  return answer;
+}
+
+/** Makes an account; resolves with {user, token}. */
+export const signUp = (base, username, password, more = {}) =>
+  call(base, "", "POST", "/v1/accounts", { username, password, ...more });
+
+/** Signs in; resolves with {user, token}. */
+export const signIn = (base, username, password, device) =>
+  call(base, "", "POST", "/v1/sessions", { username, password, device });
+
+/** A cid: unique for this sender, wherever it is made. */
+export function newCID() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
+}
+
+const RETRY_MIN = 500;
+const RETRY_MAX = 30_000;
+const PATIENCE = 15_000; // on top of the server's ping, before a silent line counts as dead
+
+export class Client {
+  #handlers = new Map();
+  #socket = null;
+  #synced = false;
+  #stopped = true;
+  #failures = 0;
+  #hint = null; // {min_ms, max_ms} of the server's close line
+  #retry = 0; // timer of the next try
+  #watch = 0; // timer that notices a dead line
+  #ping = 25;
+  #nextID = 1;
+  #waiting = new Map(); // id of a command -> {resolve, reject}
+  #sent = new Map(); // cid -> id of the command it was sent with, on this connection
+  #promises = new Map(); // cid -> {resolve, reject}
+  #reset = true;
+
+  /**
+   * base     the service's root without a slash at the end; "" for the page's own
+   * token    from signUp or signIn
+   * outbox   a Storage (localStorage) in which unacknowledged messages outlive a
+   *          reload; without one they live as long as the client
+   * key      name of the outbox in it; one for each user
+   * position {epoch, cursor} to go on from, of a client that stored what it saw
+   */
+  constructor({ base = "", token, outbox = null, key = "portico_chat_outbox", position = null }) {
+    this.base = base;
+    this.token = token;
+    this.storage = outbox;
+    this.key = key;
+    this.position = position;
+    this.state = "offline";
+    this.user = "";
+    /** Messages not yet acknowledged: [{cid, conv, text, reply_to?, at, error?}]. */
+    this.outbox = this.#load();
+    this.wake = this.wake.bind(this);
+  }
+
+  /** Registers fn; returns the function that removes it. */
+  on(name, fn) {
+    if (!this.#handlers.has(name)) this.#handlers.set(name, new Set());
+    this.#handlers.get(name).add(fn);
+    return () => this.#handlers.get(name).delete(fn);
+  }
+
+  #emit(name, value) {
+    for (const fn of this.#handlers.get(name) ?? []) fn(value);
+  }
+
+  get(path) { return call(this.base, this.token, "GET", path); }
+  post(path, body) { return call(this.base, this.token, "POST", path, body); }
+  patch(path, body) { return call(this.base, this.token, "PATCH", path, body); }
+  delete(path) { return call(this.base, this.token, "DELETE", path); }
+
+  /** Connects, and stays connected until stop. */
+  start() {
+    if (!this.#stopped) return;
+    this.#stopped = false;
+    globalThis.addEventListener?.("online", this.wake);
+    globalThis.document?.addEventListener("visibilitychange", this.wake);
+    this.#open();
+  }
+
+  /** Disconnects. What is in the outbox stays there. */
+  stop() {
+    this.#stopped = true;
+    clearTimeout(this.#retry);
+    globalThis.removeEventListener?.("online", this.wake);
+    globalThis.document?.removeEventListener("visibilitychange", this.wake);
+    this.#drop();
+    this.#setState("stopped");
+  }
+
+  /** Tries at once instead of when the next try is due. */
+  wake() {
+    if (this.#stopped || this.#socket || globalThis.document?.hidden) return;
+    this.#failures = 0;
+    this.#open();
+  }
+
+  /**
+   * Sends a message. It is tried, with the same cid, until the server has it or
+   * refuses it; the promise resolves with the ack or rejects with a ChatError.
+   */
+  send(conv, text, { reply_to, cid = newCID() } = {}) {
+    this.outbox.push({ cid, conv, text, reply_to, at: new Date().toISOString() });
+    this.#save();
+    const done = new Promise((resolve, reject) => this.#promises.set(cid, { resolve, reject }));
+    this.#flush();
+    return done;
+  }
+
+  /** Takes a refused message out of the outbox. */
+  discard(cid) {
+    this.outbox = this.outbox.filter((m) => m.cid !== cid);
+    this.#save();
+  }
+
+  /** Says what was received and read. It is not tried again: the next one covers it. */
+  mark(conv, { recv, read }) {
+    if (this.#synced) this.#write({ mark: { conv, recv, read } });
+  }
+
+  /** Runs a command of the WebSocket, such as {history: {conv, limit: 20}}. */
+  command(cmd) {
+    return new Promise((resolve, reject) => {
+      if (!this.#synced) {
+        reject(new ChatError({ code: "unavailable", message: "not connected" }));
+        return;
+      }
+      const id = this.#nextID++;
+      this.#waiting.set(id, { resolve, reject });
+      this.#write({ id, ...cmd });
+    });
+  }
+
+  #setState(state) {
+    if (this.state === state) return;
+    this.state = state;
+    this.#emit("state", state);
+  }
+
+  #open() {
+    clearTimeout(this.#retry);
+    this.#setState("connecting");
+    const base = this.base || globalThis.location.origin;
+    const socket = new WebSocket(base.replace(/^http/, "ws") + "/v1/ws", "chat.v1.json");
+    this.#socket = socket;
+    this.#hint = null;
+    socket.onopen = () => {
+      const connect = { token: this.token, resume: this.position ?? undefined };
+      const id = this.#nextID++;
+      this.#waiting.set(id, { resolve: (a) => this.#connected(a.connect), reject: () => {} });
+      this.#write({ id, connect });
+    };
+    socket.onmessage = (m) => {
+      if (socket !== this.#socket) return;
+      this.#alive();
+      for (const line of m.data.split("\n")) if (line) this.#line(JSON.parse(line));
+    };
+    socket.onclose = (e) => {
+      if (socket === this.#socket) this.#closed(e.code, e.reason);
+    };
+    this.#alive();
+  }
+
+  // A line that is silent for longer than the server's ping is dead, even if
+  // nobody has told us so.
+  #alive() {
+    clearTimeout(this.#watch);
+    this.#watch = setTimeout(() => {
+      this.#drop();
+      this.#closed(1006, "silent");
+    }, this.#ping * 1000 + PATIENCE);
+  }
+
+  #write(cmd) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(cmd));
+  }
+
+  #line(l) {
+    if (Object.keys(l).length === 0) return this.#write({}); // the server's ping
+    if (l.ev) return this.#event(l.ev);
+    if (l.synced) return this.#onSynced(l.synced.cursor);
+    if (l.close) {
+      this.#hint = l.close.reconnect ?? null;
+      return;
+    }
+    const waiting = this.#waiting.get(l.id);
+    if (!waiting) return;
+    this.#waiting.delete(l.id);
+    if (l.error) waiting.reject(new ChatError(l.error));
+    else waiting.resolve(l);
+  }
+
+  #connected(answer) {
+    this.user = answer.user;
+    this.#ping = answer.ping;
+    this.#reset = !answer.resumed;
+    this.position = { epoch: answer.epoch, cursor: this.#reset ? answer.cursor : this.position.cursor };
+  }
+
+  #event(ev) {
+    if (ev.cursor) this.position.cursor = ev.cursor;
+    this.#emit("event", ev);
+  }
+
+  #onSynced(cursor) {
+    this.position.cursor = cursor;
+    this.#synced = true;
+    this.#failures = 0;
+    this.#setState("online");
+    this.#emit("ready", { reset: this.#reset });
+    this.#flush();
+  }
+
+  // What is still unacknowledged goes out again, in order and with the same cid:
+  // whatever the server has already it answers as a duplicate.
+  #flush() {
+    if (!this.#synced) return;
+    for (const m of this.outbox) {
+      if (this.#sent.has(m.cid) || m.error) continue;
+      const id = this.#nextID++;
+      this.#sent.set(m.cid, id);
+      this.#waiting.set(id, {
+        resolve: (a) => this.#acknowledged(m, a.ack),
+        reject: (err) => this.#refused(m, err),
+      });
+      this.#write({ id, send: { conv: m.conv, cid: m.cid, text: m.text, reply_to: m.reply_to } });
+    }
+  }
+
+  #acknowledged(m, ack) {
+    this.outbox = this.outbox.filter((o) => o.cid !== m.cid);
+    this.#save();
+    this.#promises.get(m.cid)?.resolve(ack);
+    this.#promises.delete(m.cid);
+  }
+
+  #refused(m, err) {
+    if (err.code === "rate_limited" || err.code === "unavailable" || err.code === "internal") {
+      setTimeout(() => {
+        this.#sent.delete(m.cid);
+        this.#flush();
+      }, err.retryAfter ?? 1000 + Math.random() * 4000);
+      return;
+    }
+    m.error = err.message;
+    this.#save();
+    this.#promises.get(m.cid)?.reject(err);
+    this.#promises.delete(m.cid);
+  }
+
+  #drop() {
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#synced = false;
+    clearTimeout(this.#watch);
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  #closed(code, reason) {
+    this.#drop();
+    this.#sent.clear();
+    for (const w of this.#waiting.values()) w.reject(new ChatError({ code: "unavailable", message: "connection lost" }));
+    this.#waiting.clear();
+    if (this.#stopped) return;
+    if (code >= 4500 && code <= 4999) {
+      this.stop();
+      this.#emit("stop", { code, reason });
+      return;
+    }
+    this.#setState("offline");
+    this.#retry = setTimeout(() => this.#open(), this.#delay());
+  }
+
+  // The server's wish, else half a second, doubling to 30 s, with full jitter so
+  // that clients that were cut off together do not come back together.
+  #delay() {
+    const { min_ms, max_ms } = this.#hint ?? {};
+    if (max_ms !== undefined) return min_ms + Math.random() * (max_ms - min_ms);
+    const limit = Math.min(RETRY_MAX, RETRY_MIN * 2 ** this.#failures++);
+    return Math.random() * limit;
+  }
+
+  #load() {
+    try {
+      return JSON.parse(this.storage?.getItem(this.key) ?? "[]").filter((m) => !m.error);
+    } catch {
+      return [];
+    }
+  }
+
+  #save() {
+    try {
+      this.storage?.setItem(this.key, JSON.stringify(this.outbox));
+    } catch {
+      // Full or forbidden: the messages live in memory only.
+    }
+    this.#emit("outbox", this.outbox);
+  }
+}

@@ -1,0 +1,162 @@
+package chat_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/porticod/portico/services/servicetest"
+)
+
+type action = chromedp.Action[chromedp.Void]
+
+// browser opens a headless Chromium with a profile of its own.
+func browser(t *testing.T, width, height int64) context.Context {
+	t.Helper()
+	opts := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.NoSandbox, chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-dev-shm-usage", true),
+		chromedp.UserDataDir(t.TempDir()))
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), opts...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, height)); err != nil {
+		t.Fatalf("start Chromium (Debian package chromium): %v", err)
+	}
+	return ctx
+}
+
+func run(ctx context.Context, t *testing.T, what string, actions ...action) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, actions...); err != nil {
+		shot(ctx, t, "failed")
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// shot keeps a picture of the page where CHAT_SHOTS names a folder.
+func shot(ctx context.Context, t *testing.T, name string) {
+	t.Helper()
+	dir := os.Getenv("CHAT_SHOTS")
+	if dir == "" {
+		return
+	}
+	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		t.Fatalf("screenshot: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// until waits for an expression to be true. It asks from here: the page's
+// policy forbids what a poll inside of it would need.
+func until(expression string) action {
+	return func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
+		for {
+			ok, err := chromedp.Evaluate[bool](expression)(ctx, target)
+			if ok || err != nil {
+				return chromedp.Void{}, err
+			}
+			select {
+			case <-ctx.Done():
+				return chromedp.Void{}, fmt.Errorf("never true: %s", expression)
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}
+}
+
+// message waits for a bubble with a text and, if it is one's own, a tick.
+func message(text, tick string) action {
+	return until(fmt.Sprintf(`[...document.querySelectorAll("li.msg")].some((li) =>
+		li.querySelector("p").textContent === %q && (li.querySelector(".tick")?.title ?? "") === %q)`, text, tick))
+}
+
+func state(s string) action { return until(fmt.Sprintf(`document.body.dataset.state === %q`, s)) }
+
+// front is a port behind which a chat comes and goes.
+type front struct{ to atomic.Pointer[http.Handler] }
+
+func (f *front) set(h http.Handler) { f.to.Store(&h) }
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*f.to.Load()).ServeHTTP(w, r) }
+
+var down = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+
+func TestPage(t *testing.T) {
+	w := start(t, nil)
+	port := &front{}
+	port.set(w.chat)
+	url := servicetest.HTTP(t, port).URL
+	bob := w.join("bob")
+	const hello = "hello <b>bob</b>, see https://example.org/"
+
+	alice := browser(t, 1100, 700)
+	run(alice, t, "sign up",
+		chromedp.Navigate(url+"/"),
+		chromedp.SendKeys("#sign input[name=username]", "alice"),
+		chromedp.SendKeys("#sign input[name=password]", "correct horse"),
+	)
+	shot(alice, t, "door")
+	run(alice, t, "start a chat",
+		chromedp.Click("#sign button[value=up]"),
+		state("online"),
+		chromedp.SendKeys("#start input[name=with]", "bob\n"),
+		chromedp.WaitVisible("#compose"),
+		chromedp.SendKeys("#compose textarea", hello+"\n"),
+		message(hello, "sent"),
+	)
+	conv := bob.with("alice")
+	s := bob.connect()
+	s.send(`{"mark":{"conv":%q,"recv":1}}`, conv)
+	run(alice, t, "delivered", message(hello, "delivered"))
+	s.send(`{"id":3,"send":{"conv":%q,"cid":"b1","text":"hi alice"}}`, conv)
+	run(alice, t, "the answer appears without a reload, and what is above it is read",
+		message("hi alice", ""), message(hello, "read"))
+	mark := s.next("alice's mark", func(l line) bool { return isMark(l) && l.Ev.From == "alice" }).Ev
+	if mark.Read != 2 {
+		t.Errorf("alice looks at the message; her mark is %+v", mark)
+	}
+	shot(alice, t, "desktop")
+
+	// What is written while there is no server is sent, once, when there is one,
+	// also by the page that was loaded anew meanwhile.
+	port.set(down)
+	w.close()
+	run(alice, t, "no server",
+		until(`["offline", "connecting"].includes(document.body.dataset.state)`),
+		chromedp.SendKeys("#compose textarea", "into the dark\n"),
+		message("into the dark", "waiting"),
+	)
+	shot(alice, t, "offline")
+	w.open()
+	bob.say(conv, "b2", "while you were away")
+	port.set(w.chat)
+	run(alice, t, "back by itself", state("online"), message("while you were away", ""), message("into the dark", "sent"))
+	run(alice, t, "a reload",
+		chromedp.Navigate(url+"/"), state("online"),
+		chromedp.Click("#list button"), message("into the dark", "sent"))
+	var h struct{ Messages []event }
+	bob.call("GET", "/v1/conversations/"+conv+"/messages", "", 200, &h)
+	if n := len(h.Messages); n != 4 || h.Messages[3].Text != "into the dark" {
+		t.Errorf("history: %+v", h)
+	}
+
+	phone := chromedp.EmulateViewport(390, 780, chromedp.EmulateMobile)
+	run(alice, t, "on a phone", phone, until(`getComputedStyle(document.querySelector(".side")).display === "none"`))
+	shot(alice, t, "phone-thread")
+	run(alice, t, "back to the list", chromedp.Click("#back"), chromedp.WaitVisible("#list button"))
+	shot(alice, t, "phone-list")
+	run(alice, t, "sign out", chromedp.Click("#out"), chromedp.WaitVisible("#sign"))
+}
