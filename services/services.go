@@ -5,7 +5,6 @@ package services
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"path/filepath"
 
 	"github.com/rs/zerolog"
@@ -16,6 +15,7 @@ import (
 	"github.com/porticod/portico/pkg/durable"
 	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/pkg/service"
+	"github.com/porticod/portico/services/chat"
 	"github.com/porticod/portico/services/echo"
 	"github.com/porticod/portico/services/redirect"
 	"github.com/porticod/portico/services/respond"
@@ -26,6 +26,7 @@ import (
 // hold s's pointers.
 func All(s *Shared) []service.Kind {
 	return []service.Kind{
+		service.KindOf(chat.Type{Accounts: s.Accounts}),
 		service.KindOf(static.Type{}),
 		service.KindOf(redirect.Type{}),
 		service.KindOf(respond.Type{}),
@@ -70,8 +71,8 @@ func (s *Shared) Apply(cfg *config.Config) {
 	s.Accounts.Configure(account.Options{Log: s.log, Registration: account.Registration(cfg.Accounts.Registration)})
 }
 
-// Users answers the command `portico user`.
-func (s *Shared) Users() http.Handler { return nil }
+// Directory is the accounts, for the command `portico user`.
+func (s *Shared) Directory() *account.Directory { return s.Accounts }
 
 // Close closes the accounts.
 func (s *Shared) Close() error { return s.Accounts.Close() }

@@ -49,6 +49,18 @@ func NewClient(path string) *Client {
 	return &Client{path: path, http: http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true, Proxy: nil}}}
 }
 
+// HTTP is for handlers that are mounted on the socket, under Base.
+func (c *Client) HTTP() *http.Client { return &c.http }
+
+// Base is the URL of what is mounted on the socket. Its host means nothing.
+const Base = "http://portico"
+
+// Ping returns nil where a daemon answers, else an ErrNotRunning or why it
+// cannot be asked.
+func (c *Client) Ping(ctx context.Context) error {
+	return c.Do(ctx, http.MethodGet, "/healthz", nil, nil)
+}
+
 // Path is the socket that the client connects to.
 func (c *Client) Path() string { return c.path }
 
@@ -82,7 +94,7 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 		}
 		body = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://portico"+path, body)
+	req, err := http.NewRequestWithContext(ctx, method, Base+path, body)
 	if err != nil {
 		return fmt.Errorf("ask the daemon: %w", err)
 	}

@@ -30,7 +30,6 @@ func (s *Server) private() http.Handler {
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	if s.opts.Users != nil {
-		mux.Handle("/users", s.opts.Users)
 		mux.Handle("/users/", s.opts.Users)
 	}
 	s.watch(mux)

@@ -30,7 +30,7 @@ func sockets(infos []daemon.SocketInfo) []Socket {
 	for i, s := range infos {
 		list[i] = Socket{
 			ID: s.ID, Listener: s.Listener, Route: s.Label, Service: s.Service,
-			Peer: s.Peer, Via: s.Via, Local: s.Local, Protocol: string(s.Protocol), State: string(s.State),
+			Peer: s.Peer, Via: s.Via, Local: s.Local, Protocol: string(s.Protocol), State: s.State.String(),
 			Opened: s.Opened, Age: now.Sub(s.Opened).Seconds(), Since: s.Since, BytesIn: s.In, BytesOut: s.Out,
 		}
 	}

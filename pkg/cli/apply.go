@@ -72,7 +72,7 @@ func (r *runner) reloadLocked(ctx context.Context, dry bool) admin.Reload {
 	if l.err != nil {
 		if !dry {
 			l.log(r.log)
-			r.log.Error().Err(l.err).Msg("reload refused: the file has mistakes; nothing changed")
+			r.log.Error().Err(l.err).Msg("reload refused; nothing changed")
 			r.daemon.ReloadFailed(l.err)
 		}
 		return res

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -17,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/pkg/config"
 	"github.com/porticod/portico/pkg/service"
 )
@@ -49,9 +49,9 @@ type Shared interface {
 	// Apply takes the settings of a later config, which was read without a
 	// mistake. It cannot fail.
 	Apply(cfg *config.Config)
-	// Users answers the `user` command's calls; nil where there are no
-	// accounts. It is called after Open.
-	Users() http.Handler
+	// Directory is the accounts; nil where there are none. It works after
+	// Open.
+	Directory() *account.Directory
 	// Close ends what Open began, after the last service was closed.
 	Close() error
 }
@@ -149,7 +149,7 @@ each connection to the service that the file names for it.`,
 	root.AddCommand(
 		newRun(e), newValidate(e), newFmt(e), newInit(e),
 		newCheck(e), newReload(e), newStatus(e), newSockets(e),
-		newServices(e), newVersion(e), newCompletion(e), newMan(e),
+		newServices(e), newUser(e), newVersion(e), newCompletion(e), newMan(e),
 	)
 	return root
 }

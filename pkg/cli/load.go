@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -91,14 +92,27 @@ func (s source) load(kinds service.Registry) loaded {
 	return l
 }
 
-// mistakes is the error for a file with mistakes: the first one says most.
+// mistakes is the error for a file with mistakes, on one line: the first one and
+// how many more there are.
 func mistakes(diags hcl.Diagnostics) error {
-	errs := diags.Errs()
-	first := errs[0]
-	if len(errs) == 1 {
-		return first
+	var first string
+	n := 0
+	for _, d := range diags {
+		if d.Severity != hcl.DiagError {
+			continue
+		}
+		if n++; n > 1 {
+			continue
+		}
+		first = d.Summary
+		if d.Subject != nil {
+			first = fmt.Sprintf("%s:%d: %s", d.Subject.Filename, d.Subject.Start.Line, d.Summary)
+		}
 	}
-	return fmt.Errorf("%w (and %d more)", first, len(errs)-1)
+	if n > 1 {
+		return fmt.Errorf("%s (and %d more)", first, n-1)
+	}
+	return errors.New(first)
 }
 
 // text is the diagnostics for people, with the lines underlined.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/rs/zerolog"
 
+	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/pkg/admin"
 	"github.com/porticod/portico/pkg/config"
 	"github.com/porticod/portico/pkg/daemon"
@@ -102,8 +104,8 @@ func (r *runner) adminOptions(metrics *prometheus.Registry) admin.Options {
 		Reload:  r.reload,
 		Metrics: metrics,
 	}
-	if r.shared {
-		o.Users = r.env.Shared.Users()
+	if r.shared && r.env.Shared.Directory() != nil {
+		o.Users = http.StripPrefix("/users", account.AdminHandler(r.env.Shared.Directory()))
 	}
 	return o
 }

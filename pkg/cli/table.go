@@ -16,7 +16,7 @@ type table struct{ w *tabwriter.Writer }
 
 func newTable(out io.Writer, columns ...string) table {
 	t := table{tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
-	t.row(columns...)
+	fmt.Fprintln(t.w, strings.Join(columns, "\t"))
 	return t
 }
 

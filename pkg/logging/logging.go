@@ -84,8 +84,9 @@ func (f format) Write(p []byte) (int, error) {
 	return f.r.out.Write(p)
 }
 
-// IsTerminal reports whether w is a file that is a terminal.
-func IsTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+// IsTerminal reports whether stream, a reader or a writer, is a file that is a
+// terminal.
+func IsTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
 	return ok && isTerminal(f)
 }

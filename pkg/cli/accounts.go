@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/porticod/portico/pkg/account"
+	"github.com/porticod/portico/pkg/admin"
+	"github.com/porticod/portico/pkg/logging"
+)
+
+// userTimeout bounds one call about accounts; setting a password costs time.
+const userTimeout = 30 * time.Second
+
+// withAccounts runs fn with the accounts: the running daemon's, else those in
+// the data folder, which nobody else may use meanwhile.
+func (e *env) withAccounts(ctx context.Context, fn func(context.Context, *account.AdminAPI) error) error {
+	ctx, cancel := context.WithTimeout(ctx, userTimeout)
+	defer cancel()
+	c, err := e.client()
+	if err != nil {
+		return err
+	}
+	err = c.Ping(ctx)
+	switch {
+	case err == nil:
+		return failed(fn(ctx, account.RemoteAdmin(c.HTTP(), admin.Base+"/users")))
+	case errors.Is(err, admin.ErrNotRunning):
+		return e.withLocalAccounts(ctx, fn)
+	}
+	return failed(err)
+}
+
+// withLocalAccounts opens the accounts in this process.
+func (e *env) withLocalAccounts(ctx context.Context, fn func(context.Context, *account.AdminAPI) error) (err error) {
+	if e.Shared == nil || e.Shared.Directory() == nil {
+		return failed(errors.New("this program has no accounts"))
+	}
+	src, err := e.source(nil, nil)
+	if err != nil {
+		return err
+	}
+	l := src.load(e.Kinds)
+	if l.err != nil {
+		e.print(l)
+		return silent(exitUsage)
+	}
+	if err := ownFolder(l.cfg.DataDir); err != nil {
+		return failed(err)
+	}
+	lease, err := openDataDir(l.cfg.DataDir)
+	if err != nil {
+		return failed(err)
+	}
+	defer func() { err = errors.Join(err, failed(lease.Release())) }()
+	log := logging.New(e.Err)
+	if err := log.Set("warn", logging.Auto); err != nil {
+		return failed(err)
+	}
+	if err := e.Shared.Open(ctx, l.cfg, log.Logger()); err != nil {
+		return failed(err)
+	}
+	return failed(errors.Join(fn(ctx, account.LocalAdmin(e.Shared.Directory())), e.Shared.Close()))
+}
+
+// ownFolder refuses to write as root into another user's data folder: the
+// daemon could not open the files afterwards.
+func ownFolder(dir string) error {
+	fi, err := os.Stat(dir)
+	if err != nil {
+		return nil // it will be made, or the reason be told, later
+	}
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok || int(st.Uid) == os.Geteuid() {
+		return nil
+	}
+	return fmt.Errorf("data_dir %s belongs to the user with the id %d; run the command as that user (sudo -u '#%d' portico ...), or start the daemon first", dir, st.Uid, st.Uid)
+}
