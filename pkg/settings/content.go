@@ -40,6 +40,16 @@ func leftovers(remain hcl.Body, schema *hcl.BodySchema) (diags hcl.Diagnostics) 
 	return diags
 }
 
+// isAmong reports whether diags has one about the unknown option name.
+func isAmong(diags hcl.Diagnostics, name string) bool {
+	for _, d := range diags {
+		if u, ok := hcl.DiagnosticExtra[Unknown](d); ok && u.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
 func unknown(name string, at hcl.Range, schema *hcl.BodySchema, block bool) *hcl.Diagnostic {
 	d := &hcl.Diagnostic{
 		Severity: hcl.DiagError,

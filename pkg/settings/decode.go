@@ -72,22 +72,24 @@ func (d *decoder) body(b hcl.Body, v reflect.Value, at hcl.Range) *node {
 	d.add(diags...)
 	blocks := content.Blocks.ByType()
 	n := &node{at: at, attrs: map[string]hcl.Range{}, blocks: map[string][]*node{}}
-	partial := false
+	strange := leftovers(remain, schema)
 	for _, f := range fields {
 		fv := v.Field(f.index)
 		switch f.role {
 		case "attr", "optional":
-			d.attr(content.Attributes[f.name], f, fv, n)
+			a := content.Attributes[f.name]
+			if a == nil && isAmong(strange, f.name) {
+				continue // written as a block, which is said below
+			}
+			d.attr(a, f, fv, n)
 		case "block":
 			d.blocks(blocks[f.name], f, fv, n)
 		case "remain":
-			partial = true
+			strange = nil
 			fv.Set(reflect.ValueOf(remain))
 		}
 	}
-	if !partial {
-		d.add(leftovers(remain, schema)...)
-	}
+	d.add(strange...)
 	if d.errors == before {
 		d.validate(v, n)
 	}
