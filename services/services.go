@@ -17,6 +17,8 @@ import (
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/services/chat"
 	"github.com/porticod/portico/services/echo"
+	"github.com/porticod/portico/services/images"
+	"github.com/porticod/portico/services/photos"
 	"github.com/porticod/portico/services/redirect"
 	"github.com/porticod/portico/services/respond"
 	"github.com/porticod/portico/services/static"
@@ -27,6 +29,8 @@ import (
 func All(s *Shared) []service.Kind {
 	return []service.Kind{
 		service.KindOf(chat.Type{Accounts: s.Accounts}),
+		service.KindOf(photos.Type{Accounts: s.Accounts, Pictures: s.Pictures}),
+		service.KindOf(images.Type{Pictures: s.Pictures}),
 		service.KindOf(static.Type{}),
 		service.KindOf(redirect.Type{}),
 		service.KindOf(respond.Type{}),

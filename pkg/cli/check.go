@@ -125,19 +125,23 @@ func (e *env) completeListeners(_ *cobra.Command, _ []string, _ string) ([]strin
 }
 
 func printResults(out io.Writer, results []probe.Result) error {
-	t := newTable(out, "", "LISTENER", "ADDRESS", "ROUTE", "SERVICE", "RESULT", "LATENCY", "CURL")
+	t := newTable(out, "LISTENER", "ADDRESS", "SERVICE", "RESULT", "LATENCY", "CURL")
 	var failures, skipped int
 	for _, r := range results {
-		mark, latency := "ok", r.Latency.Round(10*time.Microsecond).String()
+		verdict, latency := "ok: ", r.Latency.Round(10*time.Microsecond).String()
 		switch {
 		case r.Skipped:
-			mark, latency = "skip", ""
+			verdict, latency = "skipped: ", ""
 			skipped++
 		case !r.OK:
-			mark = "FAIL"
+			verdict = "FAILED: "
 			failures++
 		}
-		t.row(mark, r.Listener, r.Address, r.Route, r.Service, r.Result, latency, r.Curl)
+		service := r.Service
+		if r.Route != "default" {
+			service += " by " + r.Route
+		}
+		t.row(r.Listener, r.Address, service, verdict+r.Result, latency, r.Curl)
 	}
 	if err := t.end(); err != nil {
 		return failed(err)
