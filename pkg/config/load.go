@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -289,13 +290,9 @@ func (l *loader) finish() hcl.Diagnostics {
 		order[f] = i
 	}
 	slices.SortStableFunc(l.diags, func(a, b *hcl.Diagnostic) int {
-		if a.Subject == nil || b.Subject == nil {
-			return 0
-		}
-		if d := order[a.Subject.Filename] - order[b.Subject.Filename]; d != 0 {
-			return d
-		}
-		return a.Subject.Start.Byte - b.Subject.Start.Byte
+		fileA, byteA := position(a, order)
+		fileB, byteB := position(b, order)
+		return cmp.Or(cmp.Compare(fileA, fileB), cmp.Compare(byteA, byteB))
 	})
 	l.diags = l.polish(l.diags)
 	l.diags = slices.CompactFunc(l.diags, func(a, b *hcl.Diagnostic) bool {
@@ -312,6 +309,14 @@ func (l *loader) finish() hcl.Diagnostics {
 		notYet(d)
 	}
 	return l.diags
+}
+
+// position is where a diagnostic comes among all: without a place first.
+func position(d *hcl.Diagnostic, order map[string]int) (file, offset int) {
+	if d.Subject == nil {
+		return -1, 0
+	}
+	return order[d.Subject.Filename], d.Subject.Start.Byte
 }
 
 // redact takes secrets out of a message. What is very short would turn up

@@ -45,6 +45,9 @@ func (s *Source) WriteText(w io.Writer, diags hcl.Diagnostics, width int, color 
 			s.writePlace(out, d.Subject, on, off)
 		}
 		if d.Detail != "" {
+			if d.Subject != nil {
+				fmt.Fprintln(out)
+			}
 			writeDetail(out, d.Detail, width)
 		}
 		fmt.Fprintln(out)
@@ -81,7 +84,6 @@ func (s *Source) writePlace(out io.Writer, r *hcl.Range, on, off string) {
 	fmt.Fprintln(out)
 	before, marked, after, ok := s.line(r)
 	if !ok {
-		fmt.Fprintln(out)
 		return
 	}
 	number := fmt.Sprint(r.Start.Line)
@@ -92,7 +94,7 @@ func (s *Source) writePlace(out io.Writer, r *hcl.Range, on, off string) {
 		}
 		return ' '
 	}, before)
-	fmt.Fprintf(out, "  %*s | %s%s%s%s\n\n", len(number), "", indent, on, strings.Repeat("^", max(1, len([]rune(marked)))), off)
+	fmt.Fprintf(out, "  %*s | %s%s%s%s\n", len(number), "", indent, on, strings.Repeat("^", max(1, len([]rune(marked)))), off)
 }
 
 // context is the header of the block around r, if r is inside and not the

@@ -1,0 +1,7 @@
+package config
+
+// InMemory makes opt read from texts, by absolute path, and nothing else.
+func InMemory(opt Options, texts map[string][]byte) Options {
+	opt.files = saved(texts)
+	return opt
+}
