@@ -138,6 +138,7 @@ func jpegSize(m byte, b []byte, info *Info) error {
 	}
 	var hmax, vmax int
 	for i := range info.comps {
+		info.ids[i] = b[6+3*i]
 		hv := b[7+3*i]
 		h, v := int(hv>>4), int(hv&15)
 		if h < 1 || h > 4 || v < 1 || v > 4 {
@@ -152,41 +153,91 @@ func jpegSize(m byte, b []byte, info *Info) error {
 	return nil
 }
 
-// checkScans refuses a JPEG with more scans than limit: each costs a pass over
-// all pixels, however few bytes it has. It passes over the entropy-coded bytes
-// without decoding them.
-func checkScans(src Source, limit int) error {
+// checkScans refuses a progressive JPEG with more scans than limit, because each
+// costs a pass over all pixels, however few bytes it has; and one whose scans do
+// not add up to the whole picture, because it was cut off and closed again. It
+// passes over the entropy-coded bytes without decoding them.
+func checkScans(src Source, info Info, limit int) error {
 	s := newScanner(src)
 	if err := s.skip(2); err != nil {
 		return s.classify(JPEG, err)
 	}
+	var p precision
 	for scans, n := 0, 0; n < maxSegments+limit; n++ {
 		m, err := s.marker()
 		if err != nil {
 			return s.classify(JPEG, err)
 		}
-		switch {
-		case m == mEOI:
+		if m == mEOI {
+			if !p.full(info.comps) {
+				return fmt.Errorf("%w: scans of the JPEG are missing", ErrBroken)
+			}
 			return nil
-		case m == 0x01 || m >= mRST0 && m <= mSOI:
+		}
+		if m == 0x01 || m >= mRST0 && m <= mSOI {
 			continue
-		case m == mSOS:
+		}
+		if m == mSOS {
 			if scans++; scans > limit {
 				return fmt.Errorf("%w: more than %d scans", ErrTooLarge, limit)
 			}
 		}
-		size, err := s.length()
-		if err == nil {
-			err = s.skip(size)
-		}
-		if err == nil && m == mSOS {
-			err = s.skipEntropy()
-		}
-		if err != nil {
+		if err := s.passSegment(m, info, &p); err != nil {
 			return s.classify(JPEG, err)
 		}
 	}
 	return fmt.Errorf("%w: too many segments", ErrBroken)
+}
+
+// passSegment passes over a segment and the entropy-coded bytes behind it.
+func (s *scanner) passSegment(m byte, info Info, p *precision) error {
+	size, err := s.length()
+	if err != nil {
+		return err
+	}
+	if m != mSOS {
+		return s.skip(size)
+	}
+	b, err := s.take(size)
+	if err != nil {
+		return err
+	}
+	p.scan(info.ids[:info.comps], b)
+	return s.skipEntropy()
+}
+
+// precision tells how exactly each coefficient of each component is known: 0 not
+// at all, else one more than the number of low bits that are missing still.
+type precision [4][64]uint8
+
+// scan notes what a scan with the header b adds (T.81, B.2.3).
+func (p *precision) scan(ids, b []byte) {
+	if len(b) < 1 || len(b) != 4+2*int(b[0]) {
+		return // the decoder says what is wrong
+	}
+	tail := b[len(b)-3:]
+	for i, id := range ids {
+		for c := range int(b[0]) {
+			if b[1+2*c] != id {
+				continue
+			}
+			for k := int(tail[0]); k <= min(int(tail[1]), 63); k++ {
+				p[i][k] = 1 + tail[2]&15
+			}
+		}
+	}
+}
+
+// full reports that every coefficient of comps components is known exactly.
+func (p *precision) full(comps int) bool {
+	for _, c := range p[:comps] {
+		for _, v := range c {
+			if v != 1 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // skipEntropy stops before the next marker that is no restart.

@@ -99,6 +99,8 @@ type Info struct {
 	depth   int // bytes per pixel that the decoder needs, rounded up
 	samples int // JPEG: samples per 4 pixels, all components together
 	comps   int // JPEG: number of components
+
+	ids [4]byte // JPEG: what scans call the components
 }
 
 // Pixels is the area of one frame.

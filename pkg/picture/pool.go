@@ -164,7 +164,7 @@ func (p *Pool) Inspect(src Source, l Limits) (Info, error) {
 		return Info{}, err
 	}
 	if info.Format == JPEG && info.Progressive {
-		if err := checkScans(src, l.scans()); err != nil {
+		if err := checkScans(src, info, l.scans()); err != nil {
 			return Info{}, err
 		}
 	}
