@@ -139,6 +139,7 @@ func (s *Server) Listen(ctx context.Context, addr string) (commit, undo func(), 
 	srv := s.server(s.public(ln.Addr()))
 	commit = func() {
 		s.swap(srv, addr, ln.Addr().String())
+		s.opts.Log.Info().Str("address", ln.Addr().String()).Msg("metrics and health over HTTP")
 		go s.serve(srv, ln)
 	}
 	return commit, func() { _ = ln.Close() }, nil

@@ -33,12 +33,6 @@ func New(getenv func(string) string, pid int) *Notifier {
 	return n
 }
 
-// Variables are the names of the environment variables that a child process
-// must not inherit: it could speak to systemd in the daemon's name.
-func Variables() []string {
-	return []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "FDSTORE"}
-}
-
 // Watchdog is how often Alive should be called, half of what systemd allows; 0
 // where there is no watchdog.
 func (n *Notifier) Watchdog() time.Duration {
