@@ -3,6 +3,7 @@ package config_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -434,31 +435,34 @@ func TestBounds(t *testing.T) {
 	if got := mistakes(t, options(nil), large); !strings.Contains(got, "it is larger than 1024 KiB") {
 		t.Error(got)
 	}
-	for name, text := range map[string]string{
-		"brackets":  "drain = " + strings.Repeat("[", 100_000),
-		"parens":    "drain = " + strings.Repeat("(", 100_000) + "1" + strings.Repeat(")", 100_000),
-		"blocks":    strings.Repeat("a {\n", 100_000),
-		"templates": "drain = " + strings.Repeat(`"${`, 100_000),
-		"unary":     "drain = " + strings.Repeat("!", 500_000) + "true",
-		"minus":     "drain = " + strings.Repeat("-", 500_000) + "1",
-		"binary":    "drain = 1" + strings.Repeat("+1", 300_000),
-		"ternary":   "drain = " + strings.Repeat("true?1:", 100_000) + "1",
-		"index":     "drain = a" + strings.Repeat("[0]", 300_000),
-		"traversal": "drain = a" + strings.Repeat(".a", 300_000),
-		"splat":     "drain = a" + strings.Repeat("[*]", 300_000),
-	} {
-		if got := mistakes(t, options(nil), text); !strings.Contains(got, "Nested too deeply") {
+	deep := map[string]func(n int) string{
+		"brackets":  func(n int) string { return strings.Repeat("[", n) },
+		"parens":    func(n int) string { return strings.Repeat("(", n) + "1" + strings.Repeat(")", n) },
+		"blocks":    func(n int) string { return "1\n" + strings.Repeat("a {\n", n) },
+		"templates": func(n int) string { return strings.Repeat(`"${`, n) },
+		"unary":     func(n int) string { return strings.Repeat("!", n) + "true" },
+		"minus":     func(n int) string { return strings.Repeat("-", n) + "1" },
+		"binary":    func(n int) string { return "1" + strings.Repeat("+1", n) },
+		"ternary":   func(n int) string { return strings.Repeat("true?1:", n) + "1" },
+		"index":     func(n int) string { return "a" + strings.Repeat("[0]", n) },
+		"traversal": func(n int) string { return "a" + strings.Repeat(".a", n) },
+		"splat":     func(n int) string { return "a" + strings.Repeat("[*]", n) },
+		"calls":     func(n int) string { return strings.Repeat("upper(", n) },
+	}
+	for name, text := range deep {
+		// What is just not looked at must not exhaust the stack.
+		if got := mistakes(t, options(nil), "drain = "+text(19_990)); got == "" {
+			t.Errorf("%s: no mistake", name)
+		}
+		if got := mistakes(t, options(nil), "drain = "+text(20_001)); !strings.Contains(got, "Nested too deeply") {
 			t.Errorf("%s: %.300s", name, got)
 		}
 	}
-	if got := mistakes(t, options(nil), strings.Repeat("!", 9_000)+"\n"); got == "" {
-		t.Error("no mistake")
+	var chain strings.Builder
+	for i := range 1100 {
+		fmt.Fprintf(&chain, "  l%d = local.l%d\n", i, i+1)
 	}
-	chain := "locals {\n"
-	for i := range 200 {
-		chain += "  l" + string(rune('a'+i/26)) + string(rune('a'+i%26)) + " = local.l" + string(rune('a'+(i+1)/26)) + string(rune('a'+(i+1)%26)) + "\n"
-	}
-	if got := mistakes(t, options(nil), chain+"}\n"); !strings.Contains(got, "Nested too deeply") && !strings.Contains(got, "There is no local") {
+	if got := mistakes(t, options(nil), "locals {\n"+chain.String()+"  l1100 = 1\n}\n"); !strings.Contains(got, "Nested too deeply") {
 		t.Errorf("%.500s", got)
 	}
 	if got := strings.Count(mistakes(t, options(nil), strings.Repeat("x {\n}\n", 1000)), "Error:"); got != 201 {

@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	maxNesting = 100    // of brackets, braces and templates
+	maxNesting = 1000   // of brackets, braces and templates; of locals
 	maxChain   = 10_000 // tokens of one expression without a comma
+	maxUnseen  = 20_000 // of what could nest or chain, in files that are not looked at
 )
 
 // parse turns a file into a syntax tree. HCL's parser and evaluator recurse, so
@@ -33,7 +34,23 @@ func parse(src []byte, name string) (file *hcl.File, diags hcl.Diagnostics) {
 	return hclsyntax.ParseConfig(src, name, hcl.InitialPos)
 }
 
+// suspicious reports whether src has enough brackets and operators to exhaust
+// the stack if they all stood inside of each other.
+func suspicious(src []byte) bool {
+	n := 0
+	for _, b := range src {
+		switch b {
+		case '(', '[', '{', '!', '-', '+', '*', '/', '%', '?', '<', '>', '&', '|', '.':
+			n++
+		}
+	}
+	return n > maxUnseen
+}
+
 func tooDeep(src []byte, name string) *hcl.Diagnostic {
+	if !suspicious(src) {
+		return nil // most files; the tokens need not be read twice
+	}
 	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos) // parsing reports the same again
 	depth, chain := 0, 0
 	var parens []bool // whether a newline ends an expression at this depth
