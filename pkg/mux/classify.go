@@ -18,7 +18,7 @@ func Classify(b []byte, end bool) (v Verdict, done bool) {
 	}
 	a := maybe
 	switch c := b[0]; {
-	case c == 0x16:
+	case c == recordHandshake:
 		v, a = tlsHello(b)
 		if a == maybe && end && len(b) >= recordHeader {
 			return Verdict{Protocol: TLS}, true // truncated; let TLS say so

@@ -1,6 +1,7 @@
 package mux
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"slices"
@@ -39,7 +40,7 @@ func (p *Port) list() []*Conn {
 		conns = append(conns, c)
 	}
 	p.mu.Unlock()
-	slices.SortFunc(conns, func(a, b *Conn) int { return int(a.id) - int(b.id) })
+	slices.SortFunc(conns, func(a, b *Conn) int { return cmp.Compare(a.id, b.id) })
 	return conns
 }
 
@@ -84,17 +85,41 @@ func (p *Port) Idle(t time.Time) (n int) {
 	return n
 }
 
-// newGrace is how long a connection may take to send its first request before
-// CloseIdle counts it as idle; browsers open some that they never use.
-const newGrace = 300 * time.Millisecond
+const (
+	// newGrace is how long a connection may take to say something before it
+	// counts as idle; browsers open some that they never use.
+	newGrace = 300 * time.Millisecond
+	// handshakeGrace is the same for TLS, which takes round trips.
+	handshakeGrace = time.Second
+)
 
-// CloseIdle closes the HTTP connections between two requests, and those that
-// have not sent a first one within 300 ms, unless something from the client is
-// waiting to be read.
+// resting reports whether nothing is lost when c is closed: it waits for a
+// request, and none is on its way as far as the kernel knows.
+func (c *Conn) resting() bool {
+	st, since := c.State()
+	age := time.Since(since)
+	switch st {
+	case StateIdle:
+	case StateDetect, StateNew:
+		if age < newGrace {
+			return false
+		}
+	case StateHandshake:
+		if age < handshakeGrace {
+			return false
+		}
+	default:
+		return false
+	}
+	return readable(c.sock) == 0
+}
+
+// CloseIdle closes the connections between two HTTP requests, and those that
+// have said nothing for 300 ms since they were opened, unless bytes of the
+// client are waiting to be read.
 func (p *Port) CloseIdle() {
 	for _, c := range p.list() {
-		st, since := c.State()
-		if (st == StateIdle || st == StateNew && time.Since(since) > newGrace) && readable(c.sock) == 0 {
+		if c.resting() {
 			_ = c.Close()
 		}
 	}
@@ -108,22 +133,16 @@ func (p *Port) CloseIdle() {
 // stay open; see Abort.
 func (p *Port) Close(ctx context.Context) error {
 	for p.Pending() > 0 && ctx.Err() == nil {
+		p.CloseIdle()
 		pause(ctx)
 	}
-	p.mu.Lock()
-	p.closed = true
-	p.mu.Unlock()
-	if s := p.state.Load(); s != nil {
-		s.front.retire()
-	}
-	for {
+	p.end()
+	for p.busy() && ctx.Err() == nil {
 		p.CloseIdle()
-		if !slices.ContainsFunc(p.list(), (*Conn).ofPort) {
-			return nil
-		}
-		if pause(ctx); ctx.Err() != nil {
-			break
-		}
+		pause(ctx)
+	}
+	if !p.busy() {
+		return nil
 	}
 	for _, c := range p.list() {
 		if c.ofPort() {
@@ -132,6 +151,18 @@ func (p *Port) Close(ctx context.Context) error {
 	}
 	return ctx.Err()
 }
+
+// end lets no more connections in.
+func (p *Port) end() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	if s := p.state.Load(); s != nil {
+		s.front.retire()
+	}
+}
+
+func (p *Port) busy() bool { return slices.ContainsFunc(p.list(), (*Conn).ofPort) }
 
 // pause lets some time pass, or ctx end.
 func pause(ctx context.Context) {
@@ -151,13 +182,8 @@ func (c *Conn) ofPort() bool {
 
 // Abort ends the contexts of raw connections and closes every connection.
 func (p *Port) Abort() {
-	p.mu.Lock()
-	p.closed = true
-	p.mu.Unlock()
+	p.end()
 	p.cancel()
-	if s := p.state.Load(); s != nil {
-		s.front.retire()
-	}
 	for _, c := range p.list() {
 		_ = c.Close()
 	}

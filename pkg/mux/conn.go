@@ -62,8 +62,7 @@ type Conn struct {
 	counts ioCount // unix sockets only; TCP has TCP_INFO
 	plain  bool    // plain HTTP on a TLS port
 
-	// Owned by the goroutine that looks, until the hand-over.
-	proxied, proxyRead bool
+	proxied bool // a PROXY header is due; owned by the goroutine that looks
 
 	mu      sync.Mutex // guards the rest
 	remote  net.Addr   // of the client; from the PROXY header where there is one
@@ -188,11 +187,11 @@ func (c *Conn) moved(in, out int64) {
 // WriteTo moves everything to w, with splice between two sockets. It is what
 // io.Copy uses.
 func (c *Conn) WriteTo(w io.Writer) (int64, error) {
-	switch d := w.(type) {
-	case *net.TCPConn:
-		return d.ReadFrom(c.sock)
-	case *Conn:
-		return d.ReadFrom(c.sock)
+	switch w.(type) {
+	case *net.TCPConn, *Conn:
+		n, err := w.(io.ReaderFrom).ReadFrom(c.sock)
+		c.moved(n, 0)
+		return n, err
 	}
 	return copyPlain(w, c)
 }

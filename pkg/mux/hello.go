@@ -7,10 +7,11 @@ import (
 )
 
 const (
-	recordHeader = 5
-	maxRecord    = 1<<14 + 256 // RFC 8446 section 5.1, with what old stacks add
-	clientHello  = 1
-	maxHello     = 12 << 10 // of a handshake message; leaves room for record headers in a look
+	recordHandshake = 0x16        // type of a TLS record, its first byte
+	recordHeader    = 5           // bytes
+	maxRecord       = 1<<14 + 256 // RFC 8446 section 5.1, with what old stacks add
+	clientHello     = 1
+	maxHello        = 12 << 10 // of a handshake message; leaves room for record headers in a look
 )
 
 // tlsHello looks for a ClientHello (RFC 8446 section 4.1.2), which may be spread
@@ -46,7 +47,7 @@ func handshake(b []byte) (msg []byte, a answer) {
 		if len(b) == 0 {
 			return nil, maybe
 		}
-		if b[0] != 0x16 || len(b) > 1 && b[1] != 3 {
+		if b[0] != recordHandshake || len(b) > 1 && b[1] != 3 {
 			return nil, no
 		}
 		if len(b) < recordHeader {

@@ -18,11 +18,19 @@ const (
 	refusedRate      = "rate"      // Rate
 	refusedDenied    = "denied"    // Allow or Deny
 	refusedProxy     = "proxy"     // no PROXY header where one is due
-	refusedSilent    = "silent"    // nothing was said, and SilentClose
+	refusedSilent    = "silent"    // nothing was said in time
 	refusedUnmatched = "unmatched" // no route takes it
 	refusedHandshake = "handshake" // TLS for a raw service failed
 	refusedError     = "error"     // the client reset the connection
 )
+
+// refusedFor words an error of waiting for a client.
+func refusedFor(err error) string {
+	if isTimeout(err) {
+		return refusedSilent
+	}
+	return refusedError
+}
 
 // A Budget limits connections over several ports. The zero Budget has no limit.
 type Budget struct{ limit, used atomic.Int64 }
@@ -35,39 +43,56 @@ func (b *Budget) Used() int { return int(b.used.Load()) }
 
 // ticket is what a connection holds of limits and gauges, and gives back once.
 type ticket struct {
-	stats   *portStats
-	pending bool // guarded by Conn.mu
-	counted bool
-	budget  *Budget
-	peer    netip.Addr // counted for PerIP; zero: not
+	stats  *portStats
+	budget *Budget // set before anybody else can close the connection
+
+	// Guarded by Conn.mu.
+	pending  bool
+	released bool
+	peer     netip.Addr // counted for PerIP; zero: not
 }
 
-// release is called once, by Close. The other fields were written before the
-// connection could be closed by anybody but the goroutine that wrote them.
-func (t *ticket) release(p *Port) {
+// release is called once, by Close.
+func (c *Conn) release() {
+	c.mu.Lock()
+	c.ticket.released = true
+	t := c.ticket
+	c.mu.Unlock()
 	t.stats.open.Dec()
-	if t.counted {
-		p.open.Add(-1)
-	}
+	c.port.open.Add(-1)
 	if t.budget != nil {
 		t.budget.used.Add(-1)
 	}
 	if t.peer.IsValid() {
-		p.peers.leave(t.peer)
+		c.port.peers.leave(t.peer)
 	}
+}
+
+// hold counts c for its client's address.
+func (c *Conn) hold(a netip.Addr, limit int) (reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ticket.released {
+		return refusedClosed
+	}
+	if !c.port.peers.enter(a, limit) {
+		return refusedPerIP
+	}
+	c.ticket.peer = a
+	return ""
 }
 
 // enter counts c for the limits that need no address.
 func (p *Port) enter(c *Conn, s *state) (reason string) {
-	c.ticket.counted = true
-	if n := p.open.Add(1); s.MaxConns > 0 && n > int64(s.MaxConns) {
-		return refusedFull
-	}
+	n := p.open.Add(1)
 	if b := s.Budget; b != nil {
 		c.ticket.budget = b
 		if n, limit := b.used.Add(1), b.limit.Load(); limit > 0 && n > limit {
 			return refusedTotal
 		}
+	}
+	if s.MaxConns > 0 && n > int64(s.MaxConns) {
+		return refusedFull
 	}
 	return ""
 }
@@ -89,10 +114,7 @@ func (p *Port) admit(c *Conn, s *state, a netip.Addr) (reason string) {
 		return refusedRate
 	}
 	if s.PerIP > 0 {
-		if !p.peers.enter(a, s.PerIP) {
-			return refusedPerIP
-		}
-		c.ticket.peer = a
+		return c.hold(a, s.PerIP)
 	}
 	return ""
 }

@@ -111,10 +111,9 @@ func (p *Port) Serve(nc net.Conn) {
 	s.stats.accepted.Inc()
 	c := &Conn{sock: k, port: p, id: lastID.Add(1), born: time.Now(), remote: nc.RemoteAddr()}
 	c.setState(StateDetect)
-	c.ticket = ticket{stats: s.stats}
-	s.stats.open.Inc()
 	p.pending.Add(1)
-	c.ticket.pending = true
+	c.ticket = ticket{stats: s.stats, pending: true}
+	s.stats.open.Inc()
 	addr := peerAddr(c.remote)
 	c.proxied = s.proxies(addr)
 	reason := p.enter(c, s)
@@ -149,7 +148,7 @@ func (p *Port) add(c *Conn) bool {
 // remove is called once for every connection, when it was closed.
 func (p *Port) remove(c *Conn) {
 	p.handed(c)
-	c.ticket.release(p)
+	c.release()
 	p.mu.Lock()
 	delete(p.conns, c)
 	p.mu.Unlock()
@@ -188,10 +187,14 @@ func (p *Port) lookFirst(c *Conn) {
 	}
 	if s.Look == LookHTTP && s.tls != nil {
 		// Only plain HTTP must be told from TLS: the first byte says it.
-		_ = c.peek(deadline, func(b []byte, end bool) bool {
-			c.plain = len(b) > 0 && b[0] != 0x16
+		err := c.peek(deadline, func(b []byte, end bool) bool {
+			c.plain = len(b) > 0 && b[0] != recordHandshake
 			return len(b) > 0 || end
 		})
+		if err != nil {
+			p.refuse(c, refusedFor(err))
+			return
+		}
 	}
 	p.direct(c, s)
 }
@@ -227,7 +230,7 @@ func (p *Port) decide(c *Conn) (reason string) {
 	}
 	v, err := c.classify(deadline)
 	if err != nil {
-		return refusedError
+		return refusedFor(err)
 	}
 	s = p.state.Load()
 	s.stats.detected(v.Protocol, time.Since(c.born))

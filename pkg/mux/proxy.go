@@ -75,7 +75,7 @@ func parseProxy(b []byte) (client net.Addr, n int, err error) {
 // one, and admits the client that it names. It returns why c must be closed, or
 // "".
 func (p *Port) readProxy(c *Conn, deadline time.Time) (reason string) {
-	if !c.proxied || c.proxyRead {
+	if !c.proxied {
 		return ""
 	}
 	var client net.Addr
@@ -92,7 +92,7 @@ func (p *Port) readProxy(c *Conn, deadline time.Time) (reason string) {
 	if _, err := io.ReadFull(c.sock, make([]byte, n)); err != nil {
 		return refusedError
 	}
-	c.proxyRead = true
+	c.proxied = false // it is done with
 	if client != nil {
 		c.mu.Lock()
 		c.remote = client

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 )
 
@@ -26,6 +28,7 @@ func (p *Port) serveHTTPConn(c *Conn) {
 	nc := p.forHTTP(c)
 	for !p.isClosed() {
 		if p.state.Load().front.give(c, nc) {
+			p.handed(c)
 			return
 		}
 	}
@@ -42,10 +45,6 @@ func (p *Port) isClosed() bool {
 // server itself shakes hands, in the connection's goroutine.
 func (p *Port) forHTTP(c *Conn) net.Conn {
 	s := p.state.Load()
-	p.handed(c)
-	if f := c.flight.Load(); f != nil {
-		c.srv.Store(f)
-	}
 	c.guard.limit.Store(int64(s.Front.WriteTimeout))
 	if c.choice.Terminate && s.tls != nil {
 		c.setState(StateHandshake)
@@ -68,7 +67,7 @@ func (p *Port) serveRaw(c *Conn) {
 	var nc net.Conn = c
 	if choice.Terminate && s.tls != nil {
 		c.setState(StateHandshake)
-		tc := tls.Server(c, s.tls.raw(choice.ALPN))
+		tc := tls.Server(c, s.tls.forRaw(choice.ALPN))
 		ctx, cancel := context.WithTimeout(p.ctx, s.Front.HeaderTimeout)
 		err := tc.HandshakeContext(ctx)
 		cancel()
@@ -109,6 +108,9 @@ func (t tlsConn) ConnectionState() tls.ConnectionState { return t.c.ConnectionSt
 type tlsConfigs struct {
 	given *tls.Config
 	http  *tls.Config
+
+	mu  sync.Mutex
+	raw map[string]*tls.Config // guarded by mu; by ALPN, of which routes name few
 }
 
 // newTLSConfigs copies given, or keeps the copy that old has of it: a copy has
@@ -124,13 +126,20 @@ func newTLSConfigs(given *tls.Config, old *state) *tlsConfigs {
 			h.NextProtos = append(h.NextProtos, proto)
 		}
 	}
-	return &tlsConfigs{given: given, http: h}
+	return &tlsConfigs{given: given, http: h, raw: map[string]*tls.Config{}}
 }
 
-// raw is the configuration for a raw service.
-func (t *tlsConfigs) raw(alpn []string) *tls.Config {
-	c := t.given.Clone()
-	c.NextProtos = alpn
+// forRaw is the configuration for a raw service.
+func (t *tlsConfigs) forRaw(alpn []string) *tls.Config {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key := strings.Join(alpn, " ")
+	c := t.raw[key]
+	if c == nil {
+		c = t.given.Clone()
+		c.NextProtos = alpn
+		t.raw[key] = c
+	}
 	return c
 }
 

@@ -78,12 +78,19 @@ func newSplitter(p *Port) *splitter {
 		c := w.(*Conn)
 		return !c.choice.HTTP && !c.closed.Load()
 	})
-	s.http = &child{Listener: web, take: func(c *Conn) net.Conn { return p.forHTTP(c) }}
+	s.http = &child{Listener: web, take: p.takeHTTP}
 	go serveChild(&child{Listener: raw, take: func(c *Conn) net.Conn { return c }}, func(nc net.Conn) {
 		go p.serveRaw(nc.(*Conn))
 	})
 	go func() { _ = m.Serve() }() // ends when root is closed
 	return s
+}
+
+// takeHTTP is the step from the splitter to the HTTP server behind it.
+func (p *Port) takeHTTP(c *Conn) net.Conn {
+	c.srv.Store(c.flight.Load())
+	p.handed(c)
+	return p.forHTTP(c)
 }
 
 // close ends the splitter. Nothing may be inside.
