@@ -3,6 +3,7 @@ package photos
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/services/photos/entity"
@@ -33,11 +34,24 @@ func formError(err error) error {
 	case errors.Is(err, account.ErrTaken):
 		return fieldError("username", "ERR_TAKEN", err)
 	case errors.As(err, &inv):
-		return fieldError(inv.Field, "ERR_INVALID", err)
+		return fieldError(inv.Field, codeOf(inv.Reason), err)
 	case errors.Is(err, account.ErrClosed), errors.Is(err, account.ErrInvite):
 		return fail(http.StatusForbidden, "%s", err)
 	}
 	return err
+}
+
+// codeOf is Mastodon's code for a reason. Where none fits better, the field is
+// just invalid; the description says what people need.
+func codeOf(reason string) string {
+	for _, c := range []struct{ part, code string }{
+		{"missing", "ERR_BLANK"}, {"reserved", "ERR_RESERVED"}, {"shorter", "ERR_TOO_SHORT"}, {"longer", "ERR_TOO_LONG"},
+	} {
+		if strings.Contains(reason, c.part) {
+			return c.code
+		}
+	}
+	return "ERR_INVALID"
 }
 
 func fieldError(field, code string, err error) error {

@@ -57,8 +57,8 @@ type route struct {
 // endpoints are the routes of one path, by method.
 type endpoints map[string]route
 
-// newMux makes the mux of a table. Unknown paths below the roots get a JSON 404.
-func (p *Photos) newMux(table []route, roots ...string) *http.ServeMux {
+// newMux makes the mux of a table. All other paths get a JSON 404.
+func (p *Photos) newMux(table []route) *http.ServeMux {
 	byPath := map[string]endpoints{}
 	for _, r := range table {
 		if byPath[r.path] == nil {
@@ -70,9 +70,7 @@ func (p *Photos) newMux(table []route, roots ...string) *http.ServeMux {
 	for path, e := range byPath {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { p.serveCall(w, r, e) })
 	}
-	for _, root := range roots {
-		mux.HandleFunc(root, func(w http.ResponseWriter, r *http.Request) { p.writeProblem(w, r, errNotFound) })
-	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { p.writeProblem(w, r, errNotFound) })
 	return mux
 }
 

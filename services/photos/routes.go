@@ -34,7 +34,7 @@ func (p *Photos) newAPI() http.Handler {
 
 		{get, "/api/v1/timelines/public", anyone, "read:statuses", false, p.publicTimeline},
 		{get, "/api/v1/timelines/home", user, "read:statuses", false, p.homeTimeline},
-	}, append([]string{"/"}, apiRoots...)...)
+	})
 }
 
 // localName is the username that somebody meant with acct: ann, @ann or
