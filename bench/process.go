@@ -1,0 +1,256 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// build makes the binary that is shipped: static, without cgo.
+func build(ctx context.Context, dir string) (string, error) {
+	bin := filepath.Join(dir, "portico")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", bin, "github.com/porticod/portico/cmd/portico")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building portico: %w: %s", err, out)
+	}
+	return bin, nil
+}
+
+// portico is a running daemon in a folder of its own.
+type portico struct {
+	bin, dir string
+	cmd      *exec.Cmd
+	log      *bytes.Buffer
+	ready    time.Duration // from exec to ready
+}
+
+func startPortico(ctx context.Context, bin, parent, config string) (*portico, error) {
+	dir, err := os.MkdirTemp(parent, "run-")
+	if err != nil {
+		return nil, err
+	}
+	p := &portico{bin: bin, dir: dir, log: &bytes.Buffer{}}
+	if err := os.WriteFile(p.file(), []byte(config), 0o644); err != nil {
+		return nil, err
+	}
+	p.cmd = exec.CommandContext(ctx, bin, "run", p.file())
+	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	begun := time.Now()
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	for {
+		if b, err := p.admin("GET", "/readyz"); err == nil && strings.Contains(string(b), `"ok"`) {
+			p.ready = time.Since(begun)
+			return p, nil
+		}
+		if time.Since(begun) > 30*time.Second {
+			p.stop()
+			return nil, fmt.Errorf("portico was not ready within 30 s: %s", p.log)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func (p *portico) file() string { return filepath.Join(p.dir, "config.hcl") }
+
+func (p *portico) stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	_ = p.cmd.Wait()
+}
+
+// tool runs a portico command against the daemon.
+func (p *portico) tool(args ...string) ([]byte, error) {
+	cmd := exec.Command(p.bin, args...)
+	cmd.Env = append(os.Environ(), "PORTICO_ADMIN="+filepath.Join(p.dir, "data", "admin.sock"))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("portico %s: %w: %s", strings.Join(args, " "), err, out)
+	}
+	return out, nil
+}
+
+// addresses maps listeners to their first address.
+func (p *portico) addresses() (map[string]string, error) {
+	out, err := p.tool("status", "--json")
+	if err != nil {
+		return nil, err
+	}
+	var s struct {
+		Listeners []struct {
+			Name      string
+			Addresses []string
+		}
+	}
+	if err := json.Unmarshal(out, &s); err != nil {
+		return nil, err
+	}
+	m := map[string]string{}
+	for _, l := range s.Listeners {
+		m[l.Name] = l.Addresses[0]
+	}
+	return m, nil
+}
+
+// reload returns how long the daemon itself says that it took, parsing the
+// file included.
+func (p *portico) reload() (time.Duration, error) {
+	b, err := p.admin("POST", "/reload")
+	if err != nil {
+		return 0, err
+	}
+	var r struct {
+		OK      bool
+		Seconds float64
+	}
+	if err := json.Unmarshal(b, &r); err != nil || !r.OK {
+		return 0, fmt.Errorf("reload: %w: %s", err, b)
+	}
+	return time.Duration(r.Seconds * float64(time.Second)), nil
+}
+
+// admin asks the daemon over its socket.
+func (p *portico) admin(method, path string) ([]byte, error) {
+	c := http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(p.dir, "data", "admin.sock"))
+	}}}
+	req, err := http.NewRequest(method, "http://admin"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := c.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	return io.ReadAll(res.Body)
+}
+
+// processState is resident memory in KiB and the number of threads, from /proc.
+func processState(pid int) string {
+	b, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	return string(b)
+}
+
+var rssLine = regexp.MustCompile(`VmRSS:\s+(\d+) kB`)
+
+func rss(pid int) float64 {
+	m := rssLine.FindStringSubmatch(processState(pid))
+	if m == nil {
+		return 0
+	}
+	kb, _ := strconv.ParseFloat(m[1], 64)
+	return kb
+}
+
+var goroutineLine = regexp.MustCompile(`(?m)^go_goroutines (\d+)`)
+
+// goroutines reads the daemon's metrics.
+func (p *portico) goroutines() (float64, error) {
+	b, err := p.admin("GET", "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	m := goroutineLine.FindSubmatch(b)
+	if m == nil {
+		return 0, fmt.Errorf("no go_goroutines in the metrics")
+	}
+	return strconv.ParseFloat(string(m[1]), 64)
+}
+
+// measureIdle opens keep-alive connections that had one answer and stay.
+func measureIdle(p *portico, addrs map[string]string, n int) (string, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "| %d idle keep-alive connections | KiB of process memory each | goroutines each |\n|---|---|---|\n", n)
+	for _, l := range []string{"direct", "split"} {
+		rss0 := rss(p.cmd.Process.Pid)
+		g0, err := p.goroutines()
+		if err != nil {
+			return "", err
+		}
+		conns := make([]net.Conn, 0, n)
+		for range n {
+			c, err := net.Dial("tcp", addrs[l])
+			if err != nil {
+				return "", err
+			}
+			conns = append(conns, c)
+			_, _ = fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			if _, err := c.Read(make([]byte, 4096)); err != nil {
+				return "", err
+			}
+		}
+		g1, err := p.goroutines()
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "| %s listener | %.1f | %.2f |\n", l, (rss(p.cmd.Process.Pid)-rss0)/float64(n), (g1-g0)/float64(n))
+		for _, c := range conns {
+			c.Close()
+		}
+	}
+	b.WriteString("\n")
+	return b.String(), nil
+}
+
+func listenersConfig(n int, salt string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "data_dir = \"data\"\nlog { level = \"warn\" }\nservice \"respond\" \"a\" { body = %q }\n", salt)
+	for i := range n {
+		fmt.Fprintf(&b, "listener \"l%d\" {\n  address = \"127.0.0.1:0\"\n  service = service.respond.a\n}\n", i)
+	}
+	return b.String()
+}
+
+// measureStarts: from exec to ready, and one reload that changes what every
+// listener answers, as the person at the terminal waits for it.
+func measureStarts(ctx context.Context, bin, dir string, o options) (string, error) {
+	var b strings.Builder
+	b.WriteString("| listeners | start to ready, ms | reload, as the daemon measures it, ms | `portico reload` as a command, ms | resident memory, MiB |\n|---|---|---|---|---|\n")
+	for _, n := range []int{1, 100, 1000} {
+		var starts, reloads, commands, memory []float64
+		for range o.rounds {
+			p, err := startPortico(ctx, bin, dir, listenersConfig(n, "one"))
+			if err != nil {
+				return "", err
+			}
+			starts = append(starts, ms(p.ready))
+			memory = append(memory, rss(p.cmd.Process.Pid)/1024)
+			if err := os.WriteFile(p.file(), []byte(listenersConfig(n, "two")), 0o644); err != nil {
+				return "", err
+			}
+			begun := time.Now()
+			took, err := p.reload()
+			reloads = append(reloads, ms(took))
+			commands = append(commands, ms(time.Since(begun)))
+			p.stop()
+			if err != nil {
+				return "", err
+			}
+		}
+		fmt.Fprintf(&b, "| %d | %s | %s | %s | %.1f |\n", n, spread(starts), spread(reloads), spread(commands), median(memory))
+	}
+	b.WriteString("\n")
+	return b.String(), nil
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
+
+// spread is the median with the lowest and highest.
+func spread(v []float64) string {
+	return fmt.Sprintf("%.1f (%.1f – %.1f)", median(v), slices.Min(v), slices.Max(v))
+}
