@@ -1,0 +1,169 @@
+package photos_test
+
+import (
+	"context"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/porticod/portico/pkg/account"
+	"github.com/porticod/portico/pkg/service"
+	"github.com/porticod/portico/services/servicetest"
+)
+
+// start opens a service on a folder with a server in front of it. The returned
+// function ends both.
+func start(t *testing.T, k service.Kind, people *account.Directory, dir string) (*site, func()) {
+	t.Helper()
+	env := servicetest.NewEnvAt(t, "photos", "test", dir)
+	ctx, cancel := context.WithCancel(context.Background())
+	svc, err := servicetest.MustDecode(t, k, "").Open(ctx, env.Env)
+	if err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	s := &site{HTTPServer: servicetest.HTTP(t, svc.(http.Handler)), t: t, people: people, svc: svc, env: env}
+	return s, func() {
+		t.Helper()
+		s.Close()
+		cancel()
+		if err := svc.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestReopen(t *testing.T) {
+	k, people := kind(t)
+	dir := filepath.Join(t.TempDir(), "photos")
+	s, stop := start(t, k, people, dir)
+	ann := s.signUp("ann")
+	p, hidden := s.post(ann, "public"), s.post(ann, "private")
+	loose := s.picture(ann, small)
+	stop()
+	s, stop = start(t, k, people, dir)
+	defer stop()
+	var got status
+	s.get("/api/v1/statuses/"+p.ID, "").is(200).into(&got)
+	if got.CreatedAt != p.CreatedAt || got.Content != p.Content || got.Account.Statuses != 2 {
+		t.Errorf("after a restart: %+v, before: %+v", got, p)
+	}
+	here := func(u string) string { // the port is another one
+		parsed, err := url.Parse(u)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return parsed.RequestURI()
+	}
+	s.get(here(p.Media[0].URL), "").is(200)
+	s.get(here(hidden.Media[0].URL), "").is(200) // signed before
+	var next status
+	s.call("POST", "/api/v1/statuses", ann, url.Values{"media_ids[]": {loose.ID}}).is(200).into(&next)
+	if len(next.ID) != len(loose.ID) || next.ID <= loose.ID {
+		t.Errorf("id %s after %s", next.ID, loose.ID)
+	}
+}
+
+// TestKilled copies the data of a running service, as a kill would leave it,
+// between upload and post, and opens the copy.
+func TestKilled(t *testing.T) {
+	k, people := kind(t)
+	s, stop := start(t, k, people, filepath.Join(t.TempDir(), "photos"))
+	defer stop()
+	ann := s.signUp("ann")
+	m := s.picture(ann, jpegOf(2400, 300))
+	copied := filepath.Join(t.TempDir(), "copy")
+	copyTree(t, s.env.Dir, copied)
+	for _, name := range []string{"blobs/tmp/put-1", "spool/upload-1"} { // half-written
+		if err := os.WriteFile(filepath.Join(copied, name), []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	s2, stop2 := start(t, k, people, copied)
+	defer stop2()
+	var p status
+	s2.call("POST", "/api/v1/statuses", ann, url.Values{"media_ids[]": {m.ID}}).is(200).into(&p)
+	eventually(t, "the ladder is complete after the restart", func() bool {
+		s2.get("/api/v1/statuses/"+p.ID, "").is(200).into(&p)
+		return len(p.Media[0].Sizes) == 4
+	})
+	for _, size := range p.Media[0].Sizes {
+		s2.get(size.URL, "").is(200)
+	}
+	if n := s2.blobs(); n != 5 {
+		t.Errorf("%d blobs instead of an original and four sizes", n)
+	}
+	left, err := os.ReadDir(filepath.Join(copied, "spool"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("left in the spool: %v, %v", left, err)
+	}
+}
+
+// copyTree copies what is there, the database before its log.
+func copyTree(t *testing.T, from, to string) {
+	t.Helper()
+	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		dest := filepath.Join(to, rel)
+		if d.IsDir() {
+			return os.MkdirAll(dest, 0o700)
+		}
+		if strings.HasSuffix(path, ".lock") || strings.HasSuffix(path, "-shm") || strings.Contains(rel, "tmp") {
+			return nil
+		}
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(dest, raw, 0o600)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSweep: bytes whose row was never written go when they are old enough, at
+// the next start.
+func TestSweep(t *testing.T) {
+	k, people := kind(t)
+	dir := filepath.Join(t.TempDir(), "photos")
+	s, stop := start(t, k, people, dir)
+	p := s.post(s.signUp("ann"), "public")
+	stop()
+	before := s.blobs()
+	orphan := filepath.Join(dir, "blobs", "ab", "cd", "abcd"+strings.Repeat("0", 60))
+	if err := os.MkdirAll(filepath.Dir(orphan), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(orphan, []byte("nobody's"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	old := time.Now().Add(-48 * time.Hour)
+	err := filepath.WalkDir(filepath.Join(dir, "blobs"), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			err = os.Chtimes(path, old, old)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, stop = start(t, k, people, dir)
+	defer stop()
+	eventually(t, "the orphan is swept", func() bool { return s.blobs() == before })
+	var got status
+	s.get("/api/v1/statuses/"+p.ID, "").is(200).into(&got)
+	s.get(got.Media[0].URL, "").is(200)
+}
