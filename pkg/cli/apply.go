@@ -62,7 +62,7 @@ func (r *runner) reload(ctx context.Context, dry bool) admin.Reload {
 
 func (r *runner) reloadLocked(ctx context.Context, dry bool) admin.Reload {
 	l := r.src.load(r.env.Kinds)
-	res := admin.Reload{Exit: exitUsage, Text: l.text(false), Diagnostics: l.json()}
+	res := admin.Reload{Exit: exitUsage, Text: l.text(textWidth, false), Diagnostics: l.json()}
 	if l.err == nil {
 		l.err = r.needsRestart(l.cfg)
 		if l.err != nil {

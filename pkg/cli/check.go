@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/porticod/portico/pkg/config"
 	"github.com/porticod/portico/pkg/probe"
+	"github.com/porticod/portico/pkg/settings"
 )
 
 func newCheck(e *env) *cobra.Command {
@@ -98,7 +98,7 @@ func known(cfg *config.Config, names []string) error {
 	have := listenerNames(cfg)
 	for _, n := range names {
 		if !slices.Contains(have, n) {
-			return usage("there is no listener %q in %s; it has %s", n, cfg.File, strings.Join(have, ", "))
+			return usage("there is no listener %q in %s. %s", n, cfg.File, settings.DidYouMean(n, "It has", have))
 		}
 	}
 	return nil

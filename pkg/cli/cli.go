@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/rs/zerolog"
@@ -73,14 +74,14 @@ type Streams struct {
 func Run(ctx context.Context, app App, std Streams, args []string) int {
 	root := newRoot(&env{App: app, Streams: std, getenv: os.Getenv})
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
 	var st *exitError
 	if !errors.As(err, &st) {
 		// cobra's own: unknown commands and flags, wrong arguments
-		st = &exitError{status: exitUsage, err: err}
+		st = &exitError{exitUsage, fmt.Errorf("%s\nWhat there is: %s --help", strings.TrimSpace(err.Error()), cmd.CommandPath())}
 	}
 	if st.err != nil {
 		fmt.Fprintf(std.Err, "portico: %v\n", st.err)
@@ -144,8 +145,8 @@ each connection to the service that the file names for it.`,
 	root.SetOut(e.Out)
 	root.SetErr(e.Err)
 	flags := root.PersistentFlags()
-	flags.StringVarP(&e.configFlag, "config", "c", "", "the config file (default $PORTICO_CONFIG, ./config.hcl, /etc/portico/config.hcl)")
-	flags.StringVar(&e.adminFlag, "admin", "", "the daemon's admin socket (default $PORTICO_ADMIN, else as the config file says)")
+	flags.StringVarP(&e.configFlag, "config", "c", "", "the config `FILE` (default $PORTICO_CONFIG, ./config.hcl, /etc/portico/config.hcl)")
+	flags.StringVar(&e.adminFlag, "admin", "", "the daemon's admin `SOCKET` (default $PORTICO_ADMIN, else as the config file says)")
 	root.AddCommand(
 		newRun(e), newValidate(e), newFmt(e), newInit(e),
 		newCheck(e), newReload(e), newStatus(e), newSockets(e),
@@ -171,4 +172,12 @@ func version() string {
 // the commands that wait for something.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+}
+
+// count is a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

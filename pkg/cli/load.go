@@ -115,10 +115,13 @@ func mistakes(diags hcl.Diagnostics) error {
 	return errors.New(first)
 }
 
+// textWidth is how wide the diagnostics are on a terminal.
+const textWidth = 100
+
 // text is the diagnostics for people, with the lines underlined.
-func (l loaded) text(color bool) string {
+func (l loaded) text(width int, color bool) string {
 	var b strings.Builder
-	_ = l.src.WriteText(&b, l.diags, 100, color) // a Builder takes everything
+	_ = l.src.WriteText(&b, l.diags, width, color) // a Builder takes everything
 	return b.String()
 }
 
@@ -131,7 +134,12 @@ func (l loaded) json() json.RawMessage {
 
 // print shows the diagnostics to people.
 func (e *env) print(l loaded) {
-	fmt.Fprint(e.Err, l.text(logging.IsTerminal(e.Err) && e.getenv("NO_COLOR") == ""))
+	width := 0
+	terminal := logging.IsTerminal(e.Err)
+	if terminal {
+		width = textWidth
+	}
+	fmt.Fprint(e.Err, l.text(width, terminal && e.getenv("NO_COLOR") == ""))
 }
 
 // log writes one event for each diagnostic.

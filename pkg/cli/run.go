@@ -68,7 +68,7 @@ func (r *runner) announce() {
 
 // summary is the line for `systemctl status`.
 func summary(s daemon.Status) string {
-	return fmt.Sprintf("%d listeners, %d services, generation %d", len(s.Listeners), len(s.Services), s.Generation)
+	return fmt.Sprintf("%s, %s, generation %d", count(len(s.Listeners), "listener"), count(len(s.Services), "service"), s.Generation)
 }
 
 // loop serves signals until the daemon is to stop.

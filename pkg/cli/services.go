@@ -28,7 +28,7 @@ func newServices(e *env) *cobra.Command {
 			}
 			k, ok := e.Kinds[args[0]]
 			if !ok {
-				return usage("there is no kind %q; there are %s", args[0], strings.Join(e.Kinds.Names(), ", "))
+				return usage("there is no kind %q. %s", args[0], settings.DidYouMean(args[0], "There are", e.Kinds.Names()))
 			}
 			return printKind(e.Out, k)
 		},

@@ -35,7 +35,7 @@ there are mistakes.`,
 			case l.err != nil:
 				return silent(exitUsage)
 			case !asJSON:
-				fmt.Fprintf(e.Out, "%s: ok, %d listeners, %d services\n", src.file, len(l.cfg.Listeners), len(l.cfg.Services))
+				fmt.Fprintf(e.Out, "%s: ok, %s, %s\n", src.file, count(len(l.cfg.Listeners), "listener"), count(len(l.cfg.Services), "service"))
 			}
 			return nil
 		},

@@ -42,7 +42,8 @@ type Check struct {
 	Opening          string // a protocol whose first bytes are sent before a raw probe: ssh, tls, ...
 	Loose            bool   // any answer counts, because the probe is not the service's own
 
-	Skip string // why it cannot be made from here; empty: it can
+	Skip    string // why it cannot be made from here; empty: it can
+	Unknown string // why nobody knows where to; empty: somebody does
 }
 
 // A Result is what came of a Check.
@@ -112,7 +113,7 @@ func (c *Check) place(l config.Listener, a config.Address, bound string) {
 	c.Proxy = within(l.ProxyFrom, ip)
 	switch {
 	case port == 0:
-		c.Skip = "the port is picked at start, and no daemon tells which it is"
+		c.Unknown = "the port is picked at start, and no daemon answers that would know it"
 	case within(l.Deny, ip), len(l.Allow) > 0 && !within(l.Allow, ip):
 		c.Skip = "the listener's allow and deny lists do not let this machine in"
 	}
@@ -260,11 +261,16 @@ func Run(ctx context.Context, checks []Check, timeout time.Duration) []Result {
 }
 
 func (c *Check) run(ctx context.Context, timeout time.Duration) Result {
-	r := Result{Listener: c.Listener, Address: c.shown(), Route: c.Route, Service: c.Service, Probe: string(c.Probe.Kind), Curl: c.curl(timeout)}
-	if c.Skip != "" {
+	r := Result{Listener: c.Listener, Address: c.shown(), Route: c.Route, Service: c.Service, Probe: string(c.Probe.Kind)}
+	switch {
+	case c.Skip != "":
 		r.Skipped, r.Result = true, c.Skip
 		return r
+	case c.Unknown != "":
+		r.Result = c.Unknown
+		return r
 	}
+	r.Curl = c.curl(timeout)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	start := time.Now()
