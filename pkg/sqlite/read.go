@@ -18,6 +18,7 @@ type readers struct {
 	idle  time.Duration
 
 	mu     sync.Mutex
+	open   int         // guarded by mu; connections in use and free
 	free   []free      // guarded by mu; the most recently used last
 	timer  *time.Timer // guarded by mu; nil while free is empty
 	closed bool        // guarded by mu
@@ -56,7 +57,17 @@ func (p *readers) get(ctx context.Context) (*conn, error) {
 		<-p.slots
 		return nil, err
 	}
+	p.mu.Lock()
+	p.open++
+	p.mu.Unlock()
 	return c, nil
+}
+
+// connections is how many are open.
+func (p *readers) connections() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.open
 }
 
 // put gives a connection back; a broken one is closed.
@@ -64,6 +75,7 @@ func (p *readers) put(c *conn, broken bool) {
 	defer func() { <-p.slots }()
 	p.mu.Lock()
 	if broken || p.closed {
+		p.open--
 		p.mu.Unlock()
 		_ = c.close()
 		return
@@ -85,6 +97,7 @@ func (p *readers) reap() {
 	}
 	old := p.free[:n:n]
 	p.free = append([]free(nil), p.free[n:]...)
+	p.open -= n
 	p.timer = nil
 	if len(p.free) > 0 {
 		p.timer = time.AfterFunc(p.idle, p.reap)
@@ -111,6 +124,7 @@ func (p *readers) close() error {
 	for _, f := range p.free {
 		errs = append(errs, f.c.close())
 	}
+	p.open -= len(p.free)
 	p.free = nil
 	return errors.Join(append(errs, p.db.Close())...)
 }

@@ -67,6 +67,7 @@ type Stats struct {
 	Commits int64 // transactions of the writer, failed ones too
 	Reads   int64
 	Queued  int // requests that wait or are being written, now
+	Readers int // reading connections that are open, now
 }
 
 // Open opens the database at path, makes it with mode 0600 where it is missing,
@@ -218,6 +219,7 @@ func (db *DB) Stats() Stats {
 	return Stats{
 		Writes: db.stats.writes.Load(), Commits: db.stats.commits.Load(),
 		Reads: db.stats.reads.Load(), Queued: len(db.queue.slots),
+		Readers: db.readers.connections(),
 	}
 }
 
