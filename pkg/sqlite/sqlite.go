@@ -119,7 +119,7 @@ func (db *DB) open(ctx context.Context, opt Options) error {
 	}
 	// After a kill the log may hold a commit that was written but not synced:
 	// it would be visible now and gone after a power loss. A checkpoint syncs
-	// what it copies, so what readers see from here on is durable.
+	// the log before it copies, so what readers see from here on is durable.
 	if err := db.checkpoint(ctx); err != nil {
 		return err
 	}
@@ -202,9 +202,16 @@ func (db *DB) scan(ctx context.Context, query string, dest ...any) error {
 	return s.QueryRow(query).Scan(dest...)
 }
 
+// checkpoint syncs the log and moves it into the file. Where there is no room
+// for that the log stays, which costs nothing but its size: a full disk must
+// keep nobody from reading.
 func (db *DB) checkpoint(ctx context.Context) error {
 	var busy, logged, moved int
-	if err := db.scan(ctx, "PRAGMA wal_checkpoint(TRUNCATE)", &busy, &logged, &moved); err != nil {
+	err := db.scan(ctx, "PRAGMA wal_checkpoint(TRUNCATE)", &busy, &logged, &moved)
+	switch {
+	case errors.Is(err, ErrFull):
+		db.log.Warn().Err(err).Str("file", db.path).Msg("the log of the database stays until there is room")
+	case err != nil:
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	return nil
