@@ -7,6 +7,14 @@ import (
 	"github.com/porticod/portico/pkg/account"
 )
 
+type signUpJSON struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+	Name     string `json:"name"`   // to sign up
+	Invite   string `json:"invite"` // to sign up where that is needed
+	Device   string `json:"device"`
+}
+
 type signedInJSON struct {
 	User  userJSON `json:"user"`
 	Token string   `json:"token"`
@@ -22,7 +30,7 @@ func (c *Chat) getHealth(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (c *Chat) postAccounts(w http.ResponseWriter, r *http.Request) error {
-	var body struct{ Username, Password, Name, Invite, Device string }
+	var body signUpJSON
 	if err := readBody(w, r, &body); err != nil {
 		return err
 	}
@@ -36,7 +44,7 @@ func (c *Chat) postAccounts(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (c *Chat) postSessions(w http.ResponseWriter, r *http.Request) error {
-	var body struct{ Username, Password, Device string }
+	var body signUpJSON
 	if err := readBody(w, r, &body); err != nil {
 		return err
 	}
@@ -96,7 +104,10 @@ func (c *Chat) getMe(w http.ResponseWriter, _ *http.Request, who *identity) erro
 }
 
 func (c *Chat) patchMe(w http.ResponseWriter, r *http.Request, who *identity) error {
-	var body struct{ Name, About *string }
+	var body struct {
+		Name  *string `json:"name"`
+		About *string `json:"about"`
+	}
 	if err := readBody(w, r, &body); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -139,7 +140,9 @@ func (c *Chat) conversations(ctx context.Context, me store.Person, cmd *listComm
 		return conversationsJSON{}, err
 	}
 	sums, next, err := c.store.Conversations(ctx, me.ID, cmd.After, limit)
-	if err != nil {
+	if errors.Is(err, store.ErrNotFound) {
+		return conversationsJSON{}, badRequest("after must be the next of the page before")
+	} else if err != nil {
 		return conversationsJSON{}, fmt.Errorf("list conversations: %w", err)
 	}
 	list := conversationsJSON{Conversations: make([]conversationJSON, len(sums)), Next: next}

@@ -17,34 +17,30 @@ func (c *Chat) stream(w http.ResponseWriter, r *http.Request, who *identity, fro
 		return errUnavailable
 	}
 	defer c.work.Done()
-	t := &sseTransport{w: w, ctl: http.NewResponseController(w), epoch: c.store.Epoch()}
+	t := &sseTransport{w: w, ctl: http.NewResponseController(w), epoch: c.store.Epoch(), ready: make(chan struct{})}
 	s := newSession(c, t)
 	s.signIn(who)
 	if !c.hub.join(s, c.config().Limits.Connections) {
 		return errConnections
 	}
-	defer c.hub.leave(s)
-	if _, err := c.authenticate(r.Context(), who.token); err != nil {
-		return err
-	}
-	rep, err := c.startReplay(r.Context(), s.user.ID, from)
+	rep, err := c.beginStream(r, s, who, from)
 	if err != nil {
+		t.close(0, "") // the answer is an error, and not the stream's
+		close(t.ready)
+		s.leave()
 		return err
 	}
 	c.open(s)
 	defer c.forget(s)
-	done := c.env.Track(nil, s.drain)
-	defer done()
-
+	defer c.env.Track(nil, s.drain)()
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Accel-Buffering", "no") // nginx would collect the events
 	w.WriteHeader(http.StatusOK)
+	close(t.ready)
 	c.wheel.add(s, time.Second)
-	// Writes go through flush, in a goroutine of its own; this one stays until
-	// the last of them has returned, because w is good only that long.
 	if rep.reset {
 		s.reply(item{kind: itemReset, cursor: rep.upTo})
 	}
@@ -55,17 +51,32 @@ func (c *Chat) stream(w http.ResponseWriter, r *http.Request, who *identity, fro
 	select {
 	case <-s.done:
 	case <-r.Context().Done():
-		s.gone()
-		<-s.done
+		s.leave()
 	}
 	return nil
 }
 
-// sseTransport writes items as server-sent events.
+func (c *Chat) beginStream(r *http.Request, s *session, who *identity, from *resumption) (replay, error) {
+	if _, err := c.authenticate(r.Context(), who.token); err != nil {
+		return replay{}, err
+	}
+	return c.startReplay(r.Context(), s.user.ID, from)
+}
+
+// leave ends a session whose client is gone and waits for the last write.
+func (s *session) leave() {
+	s.gone()
+	<-s.done
+}
+
+// sseTransport writes items as server-sent events. The session's flush writes,
+// in a goroutine of its own; the handler stays until that is over, because w is
+// good only so long.
 type sseTransport struct {
 	w     http.ResponseWriter
 	epoch string
-	buf   bytes.Buffer // of write; empty between two
+	ready chan struct{} // closed when the head of the answer was written
+	buf   bytes.Buffer  // of write; empty between two
 
 	mu  sync.Mutex // setting deadlines: abort comes from another goroutine
 	ctl *http.ResponseController
@@ -88,6 +99,7 @@ func (t *sseTransport) write(batch []item) error {
 			fmt.Fprintf(&t.buf, "event: close\ndata: %s\n\n", it.data)
 		}
 	}
+	<-t.ready
 	if err := t.deadline(drainTimeout); err != nil {
 		return err
 	}

@@ -86,8 +86,7 @@ func (c *Chat) serveWS(w http.ResponseWriter, r *http.Request) error {
 		defer cancel()
 		socket.ReadLoop()
 		conn.linger()
-		s.gone()
-		<-s.done
+		s.leave()
 	})
 	c.wheel.add(s, time.Second)
 	return nil
