@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,19 +34,35 @@ const patience = 30 * time.Second
 //	                              NAME.out and NAME.log, NAME is daemon if not given. For each listener of the
 //	                              daemon addr_LISTENER and url_LISTENER are set, the first of several.
 //	signal SIGNAL [NAME]          TERM, HUP, INT, USR1, QUIT, KILL
-//	stop [NAME]                   SIGTERM, and the exit status must be 0
+//	terminate [NAME]              SIGTERM, and the exit status must be 0
 //	wait-exit STATUS [NAME]       it ends by itself with that status
 //	wait-ready                    until portico status is content; sets addr_ and url_ anew, after a reload say
 //	exits STATUS PROGRAM ARG...   like exec, with that exit status exactly
 //	eventually REGEXP PROGRAM ARG...   runs it until it succeeds and its stdout matches
+//	send ADDRESS IN OUT           writes file IN to a raw connection, ends its side, keeps what comes back as OUT
 //	log-has REGEXP [NAME]         waits until a line of NAME.log matches
 //
 // The daemon is found in the usual way: config.hcl in the folder of the script,
 // or PORTICO_ADMIN.
 func TestScript(t *testing.T) {
 	bin := build(t)
-	testscript.Run(t, testscript.Params{
-		Dir:                ".",
+	scripts, err := filepath.Glob("*.txtar")
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, script := range scripts {
+		t.Run(strings.TrimSuffix(script, ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			p := params(bin)
+			p.Files = []string{script}
+			p.Deadline = time.Now().Add(4 * patience)
+			testscript.Run(t, p)
+		})
+	}
+}
+
+func params(bin string) testscript.Params {
+	return testscript.Params{
 		RequireUniqueNames: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PATH", filepath.Dir(bin)+string(os.PathListSeparator)+e.Getenv("PATH"))
@@ -58,14 +76,15 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start":      cmdStart,
 			"signal":     cmdSignal,
-			"stop":       cmdStop,
+			"terminate":  cmdTerminate,
 			"wait-exit":  cmdWaitExit,
 			"wait-ready": cmdWaitReady,
 			"exits":      cmdExits,
 			"eventually": cmdEventually,
 			"log-has":    cmdLogHas,
+			"send":       cmdSend,
 		},
-	})
+	}
 }
 
 // build makes the program with the race detector, once.
@@ -231,7 +250,7 @@ func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(daemonOf(ts, args[1:]).cmd.Process.Signal(signals[args[0]]))
 }
 
-func cmdStop(ts *testscript.TestScript, neg bool, args []string) {
+func cmdTerminate(ts *testscript.TestScript, neg bool, args []string) {
 	refuse(ts, neg)
 	p := daemonOf(ts, args)
 	ts.Check(p.cmd.Process.Signal(syscall.SIGTERM))
@@ -278,7 +297,6 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		got = exit.ExitCode()
 	}
-	show(ts)
 	if got != want {
 		ts.Fatalf("exit status %d instead of %d", got, want)
 	}
@@ -319,6 +337,23 @@ func cmdLogHas(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
+func cmdSend(ts *testscript.TestScript, neg bool, args []string) {
+	refuse(ts, neg)
+	if len(args) != 3 {
+		ts.Fatalf("usage: send ADDRESS IN OUT")
+	}
+	conn, err := net.DialTimeout("tcp", args[0], patience)
+	ts.Check(err)
+	defer conn.Close()
+	ts.Check(conn.SetDeadline(time.Now().Add(patience)))
+	_, err = io.WriteString(conn, ts.ReadFile(args[1]))
+	ts.Check(err)
+	ts.Check(conn.(*net.TCPConn).CloseWrite())
+	out, err := io.ReadAll(conn)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), out, 0o600))
+}
+
 // until tries until there is no error, for as long as patience lasts.
 func until(ts *testscript.TestScript, try func() error) {
 	deadline := time.Now().Add(patience)
@@ -331,15 +366,6 @@ func until(ts *testscript.TestScript, try func() error) {
 			ts.Fatalf("after %v: %v", patience, err)
 		}
 		time.Sleep(50 * time.Millisecond)
-	}
-}
-
-// show puts the output of ts.Exec into the log of the test.
-func show(ts *testscript.TestScript) {
-	for _, name := range []string{"stdout", "stderr"} {
-		if s := ts.ReadFile(name); s != "" {
-			ts.Logf("[%s]\n%s", name, s)
-		}
 	}
 }
 
