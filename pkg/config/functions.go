@@ -150,3 +150,7 @@ func (l *loader) secret(from, name string) (string, error) {
 	}
 	return "", fmt.Errorf("the secret %q was not found; tried: %s", name, strings.Join(tried, ", "))
 }
+
+// Functions are the names of the functions besides env, file and secret, in
+// order, for the reference.
+func Functions() []string { return sortedKeys(plainFunctions()) }

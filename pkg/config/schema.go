@@ -29,8 +29,6 @@ type fileBlock struct {
 	Include settings.Texts `hcl:"include,optional"`
 
 	Variables []variableBlock `hcl:"variable,block"`
-	// Names for values, local.<name>, made of anything but services and each
-	// other in a circle. The block may stand as often as wanted.
 	Locals    []localsBlock   `hcl:"locals,block"`
 	Log       logBlock        `hcl:"log,block"`
 	Admin     adminBlock      `hcl:"admin,block"`
@@ -51,6 +49,8 @@ type variableBlock struct {
 	Description string `hcl:"description,optional"`
 }
 
+// Names for values: each line defines local.<name>. The block may stand as often
+// as wanted.
 type localsBlock struct {
 	Body hcl.Body `hcl:",remain"`
 }
@@ -60,12 +60,11 @@ type logBlock struct {
 	// trace, debug, info, warn or error.
 	Level string `hcl:"level,optional"`
 	// console, json, or auto: console on a terminal, JSON elsewhere.
-	Format string `hcl:"format,optional"`
-	// One line for every request and every raw connection.
+	Format string      `hcl:"format,optional"`
 	Access accessBlock `hcl:"access,block"`
 }
 
-// Where the access log goes: without a file to the log.
+// One line for every request and every raw connection: without a file in the log.
 type accessBlock struct {
 	// A file of its own, opened again on SIGUSR1.
 	File settings.Path `hcl:"file,optional"`
@@ -195,9 +194,9 @@ type timeoutsBlock struct {
 	Header time.Duration `hcl:"header,optional"`
 	// Between two requests of a connection.
 	Idle time.Duration `hcl:"idle,optional"`
-	// Without progress while a request's body is read.
+	// Without progress while a request's body is read; 0 for no limit.
 	Read time.Duration `hcl:"read,optional"`
-	// Without progress while an answer is written.
+	// Without progress while an answer is written; 0 for no limit.
 	Write time.Duration `hcl:"write,optional"`
 }
 
