@@ -174,7 +174,6 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Service, 
 	if s.disk, err = openDisk(filepath.Join(env.Dir, "cache"), freeSpace); err != nil {
 		return nil, errors.Join(err, lease.Release())
 	}
-	s.work.Go(func() { s.disk.load(ctx) })
 	s.hot = otter.Must(&otter.Options[key, *object]{
 		MaximumWeight: uint64(max(cfg.MemoryCache, 1)),
 		Weigher:       func(_ key, o *object) uint32 { return uint32(len(o.data)) + 256 },
@@ -182,6 +181,7 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Service, 
 	s.known = otter.Must(&otter.Options[ident, *facts]{MaximumSize: maxKnown})
 	s.m = newMetrics(s)
 	s.Update(cfg)
+	s.work.Go(func() { s.disk.load(ctx) }) // which evicts by the limits that Update set
 	return s, nil
 }
 
