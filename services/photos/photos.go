@@ -62,9 +62,10 @@ type Photos struct {
 	// needs them is, and for writing while bytes that nothing needs go.
 	keep sync.RWMutex
 
-	wake   chan struct{} // the worker has something to do
-	cancel context.CancelFunc
-	done   sync.WaitGroup
+	wake    chan struct{} // the worker has something to do
+	unwatch func()
+	cancel  context.CancelFunc
+	done    sync.WaitGroup
 }
 
 var (
@@ -93,6 +94,11 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Photos, e
 	p.api = p.newAPI()
 	p.web = p.newWeb()
 	ctx, p.cancel = context.WithCancel(ctx)
+	p.unwatch = p.people.Watch(func(c account.Change) {
+		if c.Kind == account.Deleted {
+			p.wakeWorker()
+		}
+	})
 	p.done.Go(func() { p.work(ctx) })
 	return p, nil
 }
@@ -126,6 +132,7 @@ func (p *Photos) Collectors() []prometheus.Collector { return p.metrics.collecto
 
 // Close waits for the worker and closes the data.
 func (p *Photos) Close() error {
+	p.unwatch()
 	p.cancel()
 	p.done.Wait()
 	return p.store.Close()

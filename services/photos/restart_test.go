@@ -167,3 +167,35 @@ func TestSweep(t *testing.T) {
 	s.get("/api/v1/statuses/"+p.ID, "").is(200).into(&got)
 	s.get(got.Media[0].URL, "").is(200)
 }
+
+// TestAccountDeleted: what an account leaves is erased, also where it was deleted
+// while the service was not open.
+func TestAccountDeleted(t *testing.T) {
+	k, people := kind(t)
+	dir := filepath.Join(t.TempDir(), "photos")
+	s, stop := start(t, k, people, dir)
+	ann, eve := s.signUp("ann"), s.signUp("eve")
+	p, q := s.post(ann, "public"), s.post(eve, "public")
+	s.picture(ann, jpegOf(100, 100))
+	remove := func(name string) {
+		t.Helper()
+		u, err := people.UserByName(t.Context(), name)
+		if err == nil {
+			err = people.Delete(t.Context(), u.ID)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove("ann")
+	s.get("/api/v1/statuses/"+p.ID, "").is(404) // at once
+	s.get(p.Media[0].URL, "").is(404)
+	s.get("/api/v1/timelines/home", ann).is(401)
+	eventually(t, "only eve's picture is left", func() bool { return s.blobs() == 2 })
+	s.get("/api/v1/statuses/"+q.ID, "").is(200)
+	stop()
+	remove("eve")
+	s, stop = start(t, k, people, dir)
+	defer stop()
+	eventually(t, "nothing is left", func() bool { return s.blobs() == 0 })
+}

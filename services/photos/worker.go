@@ -6,14 +6,15 @@ import (
 	"io"
 	"time"
 
+	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/pkg/blob"
 	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/services/photos/store"
 )
 
 const (
-	batch      = 16               // pictures that the worker reads at a time
-	retryEvery = time.Minute      // pictures that failed are tried again
+	batch      = 16               // pictures or changes that the worker reads at a time
+	retryEvery = time.Minute      // what failed is tried again
 	sweepEvery = time.Hour        // unattached pictures and orphaned bytes
 	looseLife  = 24 * time.Hour   // of a picture that nobody posts
 	orphanLife = time.Hour        // of bytes without a row: longer than any upload takes
@@ -21,7 +22,7 @@ const (
 )
 
 // work is the worker's goroutine: it makes the sizes that uploads did not wait
-// for, one picture at a time, and sweeps. What is to do stands in the rows, so
+// for, one picture at a time, erases what deleted accounts leave, and sweeps. What is to do stands in the rows, so
 // nothing is lost with the process, and a wake-up that comes while it is busy is
 // enough for any number.
 func (p *Photos) work(ctx context.Context) {
@@ -30,6 +31,7 @@ func (p *Photos) work(ctx context.Context) {
 	defer sweep.Stop()
 	p.sweep(ctx)
 	for {
+		p.followAccounts(ctx)
 		p.finish(ctx)
 		select {
 		case <-p.wake:
@@ -47,6 +49,45 @@ func (p *Photos) wakeWorker() {
 	case p.wake <- struct{}{}:
 	default: // it will look anyway
 	}
+}
+
+// followAccounts erases what belonged to accounts that were deleted since it
+// looked last, also while the service was not open.
+func (p *Photos) followAccounts(ctx context.Context) {
+	after, err := p.store.Cursor(ctx)
+	for err == nil {
+		var changes []account.Change
+		if changes, err = p.people.Changes(ctx, after, batch); err != nil || len(changes) == 0 {
+			break
+		}
+		for _, c := range changes {
+			if c.Kind != account.Deleted {
+				continue
+			}
+			if err = p.erase(ctx, c.UserID); err != nil {
+				break
+			}
+		}
+		if err == nil {
+			after = changes[len(changes)-1].Seq
+			err = p.store.SetCursor(ctx, after)
+		}
+	}
+	if err != nil {
+		p.complain(ctx, err, "changes of accounts are not followed yet")
+	}
+}
+
+func (p *Photos) erase(ctx context.Context, user int64) error {
+	for more := true; more; {
+		var gone []store.Media
+		var err error
+		if gone, more, err = p.store.Erase(ctx, user, batch); err != nil {
+			return err
+		}
+		p.discard(gone...)
+	}
+	return nil
 }
 
 // finish completes the ladder of every picture that lacks sizes. One that fails

@@ -165,6 +165,14 @@ type Store interface {
 	// Totals counts posts, and people who have posted.
 	Totals(ctx context.Context) (statuses, authors int64, err error)
 
+	// Erase removes up to limit posts of user and up to limit pictures with
+	// them, and all else that is user's with the last of them; more says that
+	// there is more. The pictures that it removed are returned.
+	Erase(ctx context.Context, user int64, limit int) (gone []Media, more bool, err error)
+	// Cursor is how far the service has followed the log of accounts.
+	Cursor(ctx context.Context) (int64, error)
+	SetCursor(ctx context.Context, seq int64) error
+
 	// Sweep removes pictures that were unattached since before cutoff, and
 	// forgets keys that have expired.
 	Sweep(ctx context.Context, cutoff time.Time) error

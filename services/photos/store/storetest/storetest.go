@@ -49,7 +49,7 @@ func Run(t *testing.T, open func(t *testing.T, dir string, now func() time.Time)
 	tests := map[string]func(s *suite){
 		"Media": media, "Quota": quota, "Sizes": sizes, "Attach": attach, "Once": once,
 		"KeyExpires": keyExpires, "Feed": feed, "Delete": remove, "Redraft": redraft,
-		"References": references, "Sweep": sweep, "Ids": ids, "Secret": secret, "Profile": profile,
+		"References": references, "Sweep": sweep, "Ids": ids, "Secret": secret, "Profile": profile, "Erase": erase, "Cursor": cursor,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -425,4 +425,47 @@ func profile(s *suite) {
 	statuses, authors, err := s.Totals(s.Context())
 	s.want(err, nil)
 	s.same([]int64{statuses, authors}, []int64{2, 2})
+}
+
+func erase(s *suite) {
+	for i := range 5 {
+		m := s.add(ann, fmt.Sprint("post", i))
+		s.post(ann, store.Public, m.ID, s.add(ann, fmt.Sprint("second", i)).ID)
+		s.post(ann, store.Private)
+		s.add(ann, fmt.Sprint("loose", i))
+	}
+	stays := s.post(bob, store.Public, s.add(bob, "bob").ID)
+	hashes := 0
+	for more := true; more; {
+		var gone []store.Media
+		var err error
+		gone, more, err = s.Erase(s.Context(), ann, 2)
+		s.want(err, nil)
+		hashes += len(gone)
+		if err != nil || hashes > 15 {
+			s.Fatalf("%d pictures are gone, %v", hashes, err)
+		}
+	}
+	s.same(hashes, 15)
+	list, err := s.Feed(s.Context(), store.Feed{Visibilities: store.Visibilities[:], Page: store.Page{Limit: 40}})
+	s.want(err, nil)
+	s.same(list, []store.Status{stays})
+	p, err := s.Profile(s.Context(), ann)
+	s.want(err, nil)
+	s.same(p, store.Profile{User: ann})
+	used, err := s.Referenced(s.Context(), "loose1-original")
+	s.want(err, nil)
+	s.same(used, false)
+}
+
+func cursor(s *suite) {
+	for _, want := range []int64{0, 7, 9} {
+		if want > 0 {
+			s.want(s.SetCursor(s.Context(), want), nil)
+			s.reopen()
+		}
+		got, err := s.Cursor(s.Context())
+		s.want(err, nil)
+		s.same(got, want)
+	}
 }

@@ -40,6 +40,7 @@ CREATE TABLE media (
     height      INTEGER NOT NULL,
     complete    INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX media_owner ON media (owner_id);
 CREATE INDEX media_status ON media (status_id, position) WHERE status_id IS NOT NULL;
 CREATE INDEX media_loose ON media (loose_since) WHERE loose_since IS NOT NULL;
 CREATE INDEX media_incomplete ON media (id) WHERE complete = 0;
@@ -65,6 +66,12 @@ CREATE TABLE idempotency (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX idempotency_expires ON idempotency (expires);
 CREATE INDEX idempotency_status ON idempotency (status_id);
+
+-- How far the service has followed the log of accounts: one row.
+CREATE TABLE cursor (
+    id  INTEGER PRIMARY KEY CHECK (id = 1),
+    seq INTEGER NOT NULL
+) STRICT;
 
 CREATE TABLE secrets (
     name  TEXT PRIMARY KEY,
