@@ -142,11 +142,16 @@ func within(list []netip.Prefix, ip netip.Addr) bool {
 func (c Check) fallback(s service.Spec) Check {
 	c.Route, c.Service, c.Probe = "default", s.Ref().String(), s.Probe()
 	c.Path = c.Probe.Path
+	if c.TLS && s.Kind.Ability().Has(service.HTTP) {
+		// Inside TLS the bytes are not looked at: it is HTTP, if it can be.
+		c.asHTTP()
+	}
 	return c
 }
 
 // route checks the service of a route, with a request that the route takes.
 func (c Check) route(n int, r config.Route, s service.Spec) Check {
+	c.ALPN = r.ALPN
 	c = c.fallback(s)
 	c.Route = "route" + strconv.Itoa(n+1)
 	if len(r.Hosts) > 0 {
@@ -154,9 +159,8 @@ func (c Check) route(n int, r config.Route, s service.Spec) Check {
 	} else if len(r.SNI) > 0 {
 		c.Name = concrete(r.SNI[0])
 	}
-	c.ALPN = r.ALPN
 	c.throughPath(r.Paths)
-	c.throughProtocol(r, s.Kind.Ability())
+	c.throughProtocol(r)
 	if len(r.From) > 0 && c.Network == "tcp" && c.Skip == "" {
 		if ap, err := netip.ParseAddrPort(c.Address); err == nil && !within(r.From, ap.Addr()) {
 			c.Skip = "the route takes only peers in " + r.From[0].String()
@@ -178,59 +182,57 @@ func (c *Check) throughPath(paths []string) {
 		}
 	}
 	c.Path = strings.TrimSuffix(paths[0], "*")
-	c.asHTTP()
+	c.Probe = service.Probe{Kind: service.ProbeHTTP, Path: c.Path}
+	c.Loose = true
 }
 
-// asHTTP makes the check a plain request where the probe was something else or
-// was meant for another path.
+// asHTTP makes a raw probe a plain request, to which any answer is a good one.
 func (c *Check) asHTTP() {
+	if c.Probe.Kind == service.ProbeHTTP || c.Probe.Kind == service.ProbeWebSocket {
+		return
+	}
+	if len(c.ALPN) > 0 && !slices.ContainsFunc(c.ALPN, func(p string) bool { return p == "h2" || strings.HasPrefix(p, "http/1") }) {
+		return // the route takes something else than HTTP
+	}
+	if c.Path == "" {
+		c.Path = "/"
+	}
 	c.Probe = service.Probe{Kind: service.ProbeHTTP, Path: c.Path}
 	c.Loose = true
 }
 
 // throughProtocol makes the request one of the protocol that the route takes.
-func (c *Check) throughProtocol(r config.Route, able service.Ability) {
-	implied := len(r.Hosts) > 0 || len(r.Paths) > 0
-	if len(r.Protocols) == 0 && !implied {
-		if len(r.SNI) > 0 || len(r.ALPN) > 0 {
-			c.passThrough(able)
+func (c *Check) throughProtocol(r config.Route) {
+	switch {
+	case len(r.Hosts) > 0 || len(r.Paths) > 0:
+		c.asHTTP()
+		return
+	case slices.Contains(r.Protocols, "tls"):
+		c.opening("tls")
+		return
+	case len(r.Protocols) == 0 || slices.Contains(r.Protocols, "any"):
+		if !c.TLS && (len(r.SNI) > 0 || len(r.ALPN) > 0) {
+			c.opening("tls") // on a plain port TLS can only be passed through
 		}
 		return
 	}
-	first := "http"
-	if len(r.Protocols) > 0 && !implied {
-		first = r.Protocols[0]
-	}
-	switch first {
-	case "any":
-	case "http", "http1", "http2":
-		c.HTTP2 = first == "http2"
-		if c.Probe.Kind != service.ProbeHTTP && c.Probe.Kind != service.ProbeWebSocket || c.HTTP2 && c.Probe.Kind == service.ProbeWebSocket {
-			if c.Path == "" {
-				c.Path = "/"
-			}
-			c.asHTTP()
+	switch p := r.Protocols[0]; p {
+	case "http", "http1":
+		c.asHTTP()
+	case "http2":
+		if c.asHTTP(); c.Probe.Kind == service.ProbeWebSocket {
+			c.Probe, c.Loose = service.Probe{Kind: service.ProbeHTTP}, true // a WebSocket begins with HTTP/1
 		}
-	case "tls":
-		c.passThrough(able)
+		c.HTTP2 = true
 	default:
-		c.raw(first)
+		c.opening(p)
 	}
 }
 
-// passThrough speaks TLS to the service itself, unless portico terminates TLS
-// and the service speaks HTTP.
-func (c *Check) passThrough(able service.Ability) {
-	if c.TLS && able.Has(service.HTTP) {
-		return
-	}
-	c.raw("tls")
-}
-
-// raw sends the first bytes of a protocol in place of the probe's own, which
-// the route would not take.
-func (c *Check) raw(protocol string) {
-	c.TLS = c.TLS && protocol != "tls"
+// opening sends the first bytes of a protocol in place of the probe's own,
+// which the route would not take, and not inside TLS that portico ends.
+func (c *Check) opening(protocol string) {
+	c.TLS = false
 	c.Probe = service.Probe{Kind: service.ProbeConnect}
 	c.Opening, c.Loose = protocol, true
 }
