@@ -35,7 +35,12 @@ func newFixture(t *testing.T, r account.Registration) *fixture {
 
 func (f *fixture) start(r account.Registration) {
 	f.Directory = account.New()
-	log := zerolog.New(&f.log)
+	account.CheapHashes(f.Directory)
+	f.configure(r)
+}
+
+func (f *fixture) configure(r account.Registration) {
+	log := zerolog.New(zerolog.SyncWriter(&f.log))
 	f.Configure(account.Options{
 		Open: func(ctx context.Context) (account.Store, error) {
 			return sqlite.Open(ctx, filepath.Join(f.dir, "accounts.db"), log)
@@ -71,6 +76,15 @@ func (f *fixture) session(u account.User, service string) (string, account.Sessi
 	f.no(err)
 	return token, s
 }
+
+// restart closes the Directory and opens another over the same data.
+func (f *fixture) restart(r account.Registration) {
+	f.t.Helper()
+	f.no(f.Close())
+	f.start(r)
+}
+
+func ptr(s string) *string { return &s }
 
 func TestSignUpAndIn(t *testing.T) {
 	f := newFixture(t, account.Open)

@@ -29,15 +29,16 @@ const (
 
 // hasher derives keys from passwords, a few at a time.
 type hasher struct {
+	key    func(password, salt []byte, time, memory uint32, threads uint8, keyLen uint32) []byte
 	slots  chan struct{}
 	queued atomic.Int64
 	calls  atomic.Int64 // derivations so far
 }
 
-func newHasher() *hasher { return &hasher{slots: make(chan struct{}, hashesAtOnce)} }
+func newHasher() *hasher { return &hasher{key: argon2.IDKey, slots: make(chan struct{}, hashesAtOnce)} }
 
 // derive waits for its turn until ctx ends.
-func (h *hasher) derive(ctx context.Context, password string, salt []byte, time_, memory uint32, lanes uint8) ([]byte, error) {
+func (h *hasher) derive(ctx context.Context, password string, p phc) ([]byte, error) {
 	if h.queued.Add(1) > hashesQueued {
 		h.queued.Add(-1)
 		return nil, &RetryError{ErrBusy, time.Second}
@@ -50,14 +51,14 @@ func (h *hasher) derive(ctx context.Context, password string, salt []byte, time_
 	}
 	defer func() { <-h.slots }()
 	h.calls.Add(1)
-	return argon2.IDKey([]byte(password), salt, time_, memory, lanes, keyLen), nil
+	return h.key([]byte(password), p.salt, p.time, p.memory, p.lanes, keyLen), nil
 }
 
 // hash returns the hash to keep of a new password, in PHC string format.
 func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	salt := make([]byte, saltLen)
 	rand.Read(salt) // never fails
-	key, err := h.derive(ctx, password, salt, argonTime, argonMemory, argonLanes)
+	key, err := h.derive(ctx, password, phc{time: argonTime, memory: argonMemory, lanes: argonLanes, salt: salt})
 	if err != nil {
 		return "", err
 	}
@@ -74,7 +75,7 @@ func (h *hasher) matches(ctx context.Context, hash, password string) (bool, erro
 		// It cannot be right; hash as much as for one that might be.
 		password, ok = password[:MaxPassword], false
 	}
-	key, err := h.derive(ctx, password, p.salt, p.time, p.memory, p.lanes)
+	key, err := h.derive(ctx, password, p)
 	if err != nil {
 		return false, err
 	}

@@ -17,7 +17,7 @@ import (
 // the folder. When it returns nil the file survives a power loss. When it fails
 // before the rename, what was at path is untouched and the temporary file is
 // gone. When only the last sync fails the new content is visible, but not yet
-// known to be durable.
+// known to be durable. A crash in between may leave a file .NAME.tmp-* behind.
 func WriteFile(path string, perm fs.FileMode, data []byte) error {
 	return Write(path, perm, func(w io.Writer) error {
 		_, err := w.Write(data)

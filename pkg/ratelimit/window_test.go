@@ -1,0 +1,90 @@
+package ratelimit_test
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/porticod/portico/pkg/ratelimit"
+)
+
+func TestWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := ratelimit.NewWindow[string](3, time.Minute)
+		for i := range 3 {
+			if wait := w.Take("a"); wait != 0 {
+				t.Fatalf("event %d has to wait %v", i, wait)
+			}
+			time.Sleep(10 * time.Second)
+		}
+		if wait := w.Take("a"); wait != 30*time.Second {
+			t.Fatalf("the fourth has to wait %v, want 30s", wait)
+		}
+		if wait := w.Take("b"); wait != 0 {
+			t.Fatalf("another key has to wait %v", wait)
+		}
+		w.Forget("a")
+		w.Forget("unknown")
+		if wait := w.Take("a"); wait != 0 {
+			t.Fatalf("after one was given back: %v", wait)
+		}
+		time.Sleep(30 * time.Second)
+		if wait := w.Take("a"); wait != 0 {
+			t.Fatalf("when the first is old: %v", wait)
+		}
+		if wait := w.Take("a"); wait != 10*time.Second {
+			t.Fatalf("the window does not slide: %v", wait)
+		}
+	})
+}
+
+func TestWindowForgetsTheLeastUsed(t *testing.T) {
+	w := ratelimit.NewWindow[int](1, time.Hour)
+	for i := range ratelimit.MaxKeys {
+		w.Take(i)
+	}
+	w.Take(0) // refused, but used
+	w.Take(ratelimit.MaxKeys)
+	if w.Take(0) == 0 {
+		t.Error("the key in use was forgotten")
+	}
+	if w.Take(1) != 0 {
+		t.Error("the least used key was kept")
+	}
+}
+
+func TestWindowConcurrent(t *testing.T) {
+	w := ratelimit.NewWindow[string](10, time.Hour)
+	var ok atomic.Int32
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			if w.Take("a") == 0 {
+				ok.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if ok.Load() != 10 {
+		t.Fatalf("%d were allowed, want 10", ok.Load())
+	}
+}
+
+func TestPrefix(t *testing.T) {
+	for in, want := range map[string]string{
+		"192.0.2.7":        "192.0.2.7/32",
+		"::ffff:192.0.2.7": "192.0.2.7/32",
+		"2001:db8:1:2::9":  "2001:db8:1:2::/64",
+		"fe80::1%eth0":     "fe80::/64",
+	} {
+		if got := ratelimit.Prefix(netip.MustParseAddr(in)).String(); got != want {
+			t.Errorf("%s counts as %s, want %s", in, got, want)
+		}
+	}
+	if got := ratelimit.Prefix(netip.Addr{}); got != (netip.Prefix{}) {
+		t.Errorf("no address counts as %s", got)
+	}
+}
