@@ -94,6 +94,17 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*f.to.Load(
 
 var down = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
 
+// without answers one path with 502 and leaves the others to h.
+func without(path string, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == path {
+			down(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
 func TestPage(t *testing.T) {
 	w := start(t, nil)
 	port := &front{}
@@ -131,7 +142,7 @@ func TestPage(t *testing.T) {
 	shot(alice, t, "desktop")
 
 	// What is written while there is no server is sent, once, when there is one,
-	// also by the page that was loaded anew meanwhile.
+	// and so is what was written before the page was loaded anew.
 	port.set(down)
 	w.close()
 	run(alice, t, "no server",
@@ -144,12 +155,21 @@ func TestPage(t *testing.T) {
 	bob.say(conv, "b2", "while you were away")
 	port.set(w.chat)
 	run(alice, t, "back by itself", state("online"), message("while you were away", ""), message("into the dark", "sent"))
-	run(alice, t, "a reload",
-		chromedp.Navigate(url+"/"), state("online"),
-		chromedp.Click("#list button"), message("into the dark", "sent"))
+
+	port.set(without("/v1/ws", w.chat))
+	w.env.Drain(1012)
+	run(alice, t, "a reload without a connection",
+		until(`["offline", "connecting"].includes(document.body.dataset.state)`),
+		chromedp.SendKeys("#compose textarea", "before the reload\n"),
+		message("before the reload", "waiting"),
+		chromedp.Navigate(url+"/"),
+		until(`["offline", "connecting"].includes(document.body.dataset.state)`),
+	)
+	port.set(w.chat)
+	run(alice, t, "after the reload", state("online"), chromedp.Click("#list button"), message("before the reload", "sent"))
 	var h struct{ Messages []event }
 	bob.call("GET", "/v1/conversations/"+conv+"/messages", "", 200, &h)
-	if n := len(h.Messages); n != 4 || h.Messages[3].Text != "into the dark" {
+	if n := len(h.Messages); n != 5 || h.Messages[3].Text != "into the dark" || h.Messages[4].Text != "before the reload" {
 		t.Errorf("history: %+v", h)
 	}
 

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -230,6 +232,12 @@ func (events) OnPing(socket *gws.Conn, payload []byte) {
 func (events) OnMessage(socket *gws.Conn, msg *gws.Message) {
 	defer msg.Close()
 	c := socket.Session().(*attachment).commander
+	defer func() { // as net/http does for a request: a mistake ends one connection
+		if v := recover(); v != nil {
+			c.s.chat.log.Error().Str("panic", fmt.Sprint(v)).Bytes("stack", debug.Stack()).Msg("a command panicked")
+			c.s.close(closeInternal, "internal error")
+		}
+	}()
 	c.s.received()
 	switch {
 	case c.s.over():

@@ -10,6 +10,7 @@ const PAGE = 50;
 let client = null;
 let me = null; // {username, name, about}
 let current = ""; // id of the open conversation
+let listed = false; // the list was read
 const convs = new Map(); // id -> conversation as the service tells it
 const threads = new Map(); // id -> {messages, more, marks: Map(username -> {recv, read})}
 const people = new Map(); // username -> {username, name, about}
@@ -65,6 +66,7 @@ function leave(message) {
   client = null;
   me = null;
   current = "";
+  listed = false;
   convs.clear();
   threads.clear();
   people.clear();
@@ -100,7 +102,15 @@ function showState(state) {
 // ---- what the service says
 
 async function onReady({ reset }) {
-  if (!reset) return;
+  const now = client;
+  try {
+    if (reset) await readAnew();
+  } catch {
+    if (now === client) setTimeout(() => now === client && onReady({ reset }), 2000);
+  }
+}
+
+async function readAnew() {
   // Everything above the position of the connection is pushed meanwhile; what
   // comes twice is the same.
   const fresh = [];
@@ -109,6 +119,7 @@ async function onReady({ reset }) {
     fresh.push(...page.conversations);
     if (!(next = page.next)) break;
   }
+  listed = true;
   convs.clear();
   for (const c of fresh) convs.set(c.id, c);
   threads.clear();
@@ -207,7 +218,7 @@ function titleOf(c) {
 
 function drawList() {
   const all = [...convs.values()].sort((a, b) => (b.last?.at ?? "9").localeCompare(a.last?.at ?? "9"));
-  $("empty").hidden = all.length > 0;
+  $("empty").hidden = !listed || all.length > 0;
   $("list").replaceChildren(...all.map((c) => {
     const last = c.last;
     const b = el("button", { type: "button" },

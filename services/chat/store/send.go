@@ -35,10 +35,10 @@ type Sent struct {
 // disk. The error means that nothing is known of any of them.
 func (s *Store) Send(ctx context.Context, drafts []Draft) ([]Sent, error) {
 	sent := make([]Sent, len(drafts))
-	err := s.write(ctx, func(tx *sqlite.Tx, out *[]Event) error {
+	err := s.write(ctx, func(t *txn) error {
 		for i := range drafts {
 			var err error
-			sent[i], err = sendOne(tx, &drafts[i], out)
+			sent[i], err = sendOne(t, &drafts[i])
 			if err != nil {
 				return err
 			}
@@ -53,9 +53,9 @@ func (s *Store) Send(ctx context.Context, drafts []Draft) ([]Sent, error) {
 
 // sendOne looks at everything before it writes anything, so that a draft that
 // is refused (Sent.Err) leaves the transaction to the others.
-func sendOne(tx *sqlite.Tx, d *Draft, out *[]Event) (Sent, error) {
+func sendOne(t *txn, d *Draft) (Sent, error) {
 	var fromSeq, lastSeq, lastAt int64
-	err := tx.QueryRow(`SELECT m.from_seq, c.last_seq, c.last_at FROM members m JOIN conversations c ON c.id = m.conv
+	err := t.QueryRow(`SELECT m.from_seq, c.last_seq, c.last_at FROM members m JOIN conversations c ON c.id = m.conv
 		WHERE m.conv = ? AND m.person = ? AND m.left_seq IS NULL`, d.Conv, d.From.ID).Scan(&fromSeq, &lastSeq, &lastAt)
 	switch {
 	case errors.Is(err, sqlite.ErrNoRows):
@@ -64,11 +64,11 @@ func sendOne(tx *sqlite.Tx, d *Draft, out *[]Event) (Sent, error) {
 		return Sent{}, err
 	}
 	hash := bodyHash(d)
-	if sent, found, err := findSent(tx, d, hash); found || err != nil {
+	if sent, found, err := findSent(t, d, hash); found || err != nil {
 		return sent, err
 	}
 	if d.ReplyTo != 0 {
-		if ok, err := canReply(tx, d, fromSeq); !ok || err != nil {
+		if ok, err := canReply(t, d, fromSeq); !ok || err != nil {
 			return Sent{Err: ErrReplyTo}, err
 		}
 	}
@@ -77,14 +77,14 @@ func sendOne(tx *sqlite.Tx, d *Draft, out *[]Event) (Sent, error) {
 			return Sent{Err: &Limited{After: after}}, nil
 		}
 	}
-	return insert(tx, d, hash, max(nowMillis(), lastAt), out)
+	return insert(t, d, hash, max(nowMillis(), lastAt))
 }
 
 // findSent looks for the cid. It stays unique for ever: edits and deletions
 // keep it and the hash of what was first sent.
-func findSent(tx *sqlite.Tx, d *Draft, hash []byte) (sent Sent, found bool, err error) {
+func findSent(t *txn, d *Draft, hash []byte) (sent Sent, found bool, err error) {
 	var old []byte
-	err = tx.QueryRow(`SELECT seq, at, hash FROM events WHERE conv = ? AND sender = ? AND cid = ?`,
+	err = t.QueryRow(`SELECT seq, at, hash FROM events WHERE conv = ? AND sender = ? AND cid = ?`,
 		d.Conv, d.From.ID, d.CID).Scan(&sent.Seq, &sent.At, &old)
 	switch {
 	case errors.Is(err, sqlite.ErrNoRows):
@@ -98,40 +98,36 @@ func findSent(tx *sqlite.Tx, d *Draft, hash []byte) (sent Sent, found bool, err 
 	return sent, true, nil
 }
 
-func canReply(tx *sqlite.Tx, d *Draft, fromSeq int64) (bool, error) {
+func canReply(t *txn, d *Draft, fromSeq int64) (bool, error) {
 	var n int
-	err := tx.QueryRow(`SELECT count(*) FROM events WHERE conv = ? AND seq = ? AND seq >= ? AND type = ?`,
+	err := t.QueryRow(`SELECT count(*) FROM events WHERE conv = ? AND seq = ? AND seq >= ? AND type = ?`,
 		d.Conv, d.ReplyTo, fromSeq, Message).Scan(&n)
 	return n == 1, err
 }
 
-func insert(tx *sqlite.Tx, d *Draft, hash []byte, at int64, out *[]Event) (Sent, error) {
-	audience, err := showToAll(tx, d.Conv, out)
+func insert(t *txn, d *Draft, hash []byte, at int64) (Sent, error) {
+	audience, err := showToAll(t, d.Conv)
 	if err != nil {
 		return Sent{}, err
 	}
-	cursor, err := nextCursor(tx)
-	if err != nil {
-		return Sent{}, err
-	}
-	sent := Sent{At: at}
-	err = tx.QueryRow(`UPDATE conversations SET last_seq = last_seq + 1, last_at = ?, last_cursor = ?, touched = ?
+	cursor, sent := t.next(), Sent{At: at}
+	err = t.QueryRow(`UPDATE conversations SET last_seq = last_seq + 1, last_at = ?, last_cursor = ?, touched = ?
 		WHERE id = ? RETURNING last_seq`, at, cursor, cursor, d.Conv).Scan(&sent.Seq)
 	if err != nil {
 		return Sent{}, err
 	}
-	_, err = tx.Exec(`INSERT INTO events (cursor, conv, seq, type, sender, at, cid, hash, text, reply_to)
+	_, err = t.Exec(`INSERT INTO events (cursor, conv, seq, type, sender, at, cid, hash, text, reply_to)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		cursor, d.Conv, sent.Seq, Message, d.From.ID, at, d.CID, hash, d.Text, nullable(d.ReplyTo))
 	if err != nil {
 		return Sent{}, err
 	}
 	// Who writes has read what is above; that needs no event of its own.
-	_, err = tx.Exec(`UPDATE members SET recv = ?, read = ? WHERE conv = ? AND person = ?`, sent.Seq, sent.Seq, d.Conv, d.From.ID)
+	_, err = t.Exec(`UPDATE members SET recv = ?, read = ? WHERE conv = ? AND person = ?`, sent.Seq, sent.Seq, d.Conv, d.From.ID)
 	if err != nil {
 		return Sent{}, err
 	}
-	*out = append(*out, Event{
+	t.add(Event{
 		Cursor: cursor, Type: Message, Conv: d.Conv, Seq: sent.Seq, CID: d.CID, From: d.From, At: at,
 		Text: d.Text, ReplyTo: d.ReplyTo, Audience: audience,
 	})
@@ -141,8 +137,8 @@ func insert(tx *sqlite.Tx, d *Draft, hash []byte, at int64, out *[]Event) (Sent,
 // showToAll returns the ids of the members. Those who do not have the
 // conversation in their list yet get it there, with an event of their own: a
 // direct conversation appears to the other side with its first message.
-func showToAll(tx *sqlite.Tx, conv ConvID, out *[]Event) ([]int64, error) {
-	rows, err := tx.Query(`SELECT person, shown FROM members WHERE conv = ? AND left_seq IS NULL`, conv)
+func showToAll(t *txn, conv ConvID) ([]int64, error) {
+	rows, err := t.Query(`SELECT person, shown FROM members WHERE conv = ? AND left_seq IS NULL`, conv)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +158,7 @@ func showToAll(tx *sqlite.Tx, conv ConvID, out *[]Event) ([]int64, error) {
 		return nil, err
 	}
 	for _, id := range hidden {
-		if err := show(tx, conv, id, out); err != nil {
+		if err := show(t, conv, id); err != nil {
 			return nil, err
 		}
 	}
@@ -170,22 +166,19 @@ func showToAll(tx *sqlite.Tx, conv ConvID, out *[]Event) ([]int64, error) {
 }
 
 // show puts a conversation into a member's list.
-func show(tx *sqlite.Tx, conv ConvID, person int64, out *[]Event) error {
-	cursor, err := nextCursor(tx)
+func show(t *txn, conv ConvID, person int64) error {
+	cursor := t.next()
+	if _, err := t.Exec(`UPDATE members SET shown = ? WHERE conv = ? AND person = ?`, cursor, conv, person); err != nil {
+		return err
+	}
+	if _, err := t.Exec(`UPDATE conversations SET touched = ? WHERE id = ?`, cursor, conv); err != nil {
+		return err
+	}
+	sum, err := summary(t, person, conv)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(`UPDATE members SET shown = ? WHERE conv = ? AND person = ?`, cursor, conv, person); err != nil {
-		return err
-	}
-	if _, err := tx.Exec(`UPDATE conversations SET touched = ? WHERE id = ?`, cursor, conv); err != nil {
-		return err
-	}
-	sum, err := summary(tx, person, conv)
-	if err != nil {
-		return err
-	}
-	*out = append(*out, Event{Cursor: cursor, Type: Conversation, Conv: conv, Summary: sum, Audience: []int64{person}})
+	t.add(Event{Cursor: cursor, Type: Conversation, Conv: conv, Summary: sum, Audience: []int64{person}})
 	return nil
 }
 

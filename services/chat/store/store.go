@@ -118,6 +118,7 @@ type Store struct {
 	db        *sqlite.DB
 	epoch     string
 	committed func([]Event)
+	last      int64        // position given out last; the writer's alone after Open
 	cursor    atomic.Int64 // the last committed position
 }
 
@@ -148,11 +149,10 @@ func (s *Store) readLog(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		var cursor int64
-		if err := tx.QueryRow(`SELECT epoch, cursor FROM log`).Scan(&s.epoch, &cursor); err != nil {
+		if err := tx.QueryRow(`SELECT epoch, cursor FROM log`).Scan(&s.epoch, &s.last); err != nil {
 			return err
 		}
-		s.cursor.Store(cursor)
+		s.cursor.Store(s.last)
 		return nil
 	})
 }
@@ -174,20 +174,46 @@ func (s *Store) Epoch() string { return s.epoch }
 // Cursor is the last position that was committed.
 func (s *Store) Cursor() int64 { return s.cursor.Load() }
 
-// write runs fn in a transaction; the events that fn adds to out are handed on
-// after the commit.
-func (s *Store) write(ctx context.Context, fn func(tx *sqlite.Tx, out *[]Event) error) error {
+// A txn is a writing transaction and what it does to the log.
+type txn struct {
+	*sqlite.Tx
+	s      *Store
+	events []Event // to be handed on after the commit
+	moved  bool    // a position was given out
+}
+
+// next gives out the next position. The counter is in memory: of positions
+// whose transaction is undone nobody hears, and they are not used again.
+func (t *txn) next() int64 {
+	t.moved = true
+	t.s.last++
+	return t.s.last
+}
+
+// add queues an event for after the commit.
+func (t *txn) add(e Event) { t.events = append(t.events, e) }
+
+// write runs fn in a transaction. The events that it added are handed on after
+// the commit. fn runs again for nobody: an error undoes it.
+func (s *Store) write(ctx context.Context, fn func(t *txn) error) error {
 	err := s.db.Write(ctx, func(tx *sqlite.Tx) error {
-		var out []Event
-		if err := fn(tx, &out); err != nil {
+		t := &txn{Tx: tx, s: s}
+		if err := fn(t); err != nil {
 			return err
 		}
-		if len(out) > 0 {
-			tx.AfterCommit(func() {
-				s.cursor.Store(out[len(out)-1].Cursor)
-				s.committed(out)
-			})
+		if !t.moved {
+			return nil
 		}
+		if _, err := tx.Exec(`UPDATE log SET cursor = ?`, s.last); err != nil {
+			return err
+		}
+		upTo := s.last
+		tx.AfterCommit(func() {
+			s.cursor.Store(upTo)
+			if len(t.events) > 0 {
+				s.committed(t.events)
+			}
+		})
 		return nil
 	})
 	return storeError(err)
@@ -206,12 +232,6 @@ func storeError(err error) error {
 		}
 	}
 	return err
-}
-
-// nextCursor gives out the next position.
-func nextCursor(tx *sqlite.Tx) (cursor int64, err error) {
-	err = tx.QueryRow(`UPDATE log SET cursor = cursor + 1 RETURNING cursor`).Scan(&cursor)
-	return cursor, err
 }
 
 // nowMillis is the clock of the log.
