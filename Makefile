@@ -41,8 +41,9 @@ generate:
 fuzz:
 	test/fuzz $(FUZZTIME)
 
-# Benchmarks beside bare net/http; see bench/ for the whole table.
+# The table of docs/performance.md, beside bare net/http; and Go's benchmarks.
 bench:
+	$(GO) run ./bench -out docs/performance.md
 	$(GO) test -run='^$$' -bench=. -benchmem ./...
 
 clean:
