@@ -13,7 +13,7 @@ import (
 // filter alone, by way of PNG, in every channel, and what JPEG leaves of it in
 // brightness.
 func TestQualityAgainstReference(t *testing.T) {
-	src := asJPEG(t, scene(1501, 1127), 95)
+	src := asJPEG(t, scene(751, 563), 95)
 	m := decoded(t, src)
 	pool := picture.NewPool(picture.Options{})
 	const luma = 3
@@ -21,13 +21,13 @@ func TestQualityAgainstReference(t *testing.T) {
 		spec     picture.Spec
 		channels []int
 	}{
-		{picture.Spec{Width: 1080, Format: picture.PNG}, []int{0, 1, 2}},
-		{picture.Spec{Width: 640, Format: picture.PNG}, []int{0, 1, 2}},
-		{picture.Spec{Width: 490, Format: picture.PNG}, []int{0, 1, 2}}, // just halved
-		{picture.Spec{Width: 160, Format: picture.PNG}, []int{0, 1, 2}},
-		{picture.Spec{Width: 1080, Quality: 95}, []int{luma}},
-		{picture.Spec{Width: 640}, []int{luma}},
+		{picture.Spec{Width: 540, Format: picture.PNG}, []int{0, 1, 2}},
+		{picture.Spec{Width: 320, Format: picture.PNG}, []int{0, 1, 2}},
+		{picture.Spec{Width: 245, Format: picture.PNG}, []int{0, 1, 2}}, // just halved
+		{picture.Spec{Width: 80, Format: picture.PNG}, []int{0, 1, 2}},
+		{picture.Spec{Width: 540, Quality: 95}, []int{luma}},
 		{picture.Spec{Width: 320}, []int{luma}},
+		{picture.Spec{Width: 160}, []int{luma}},
 	} {
 		res, err := pool.Make(context.Background(), bytes.NewReader(src), picture.Job{Specs: []picture.Spec{c.spec}})
 		if err != nil {

@@ -550,3 +550,11 @@ func TestChangesShowAtOnce(t *testing.T) {
 		t.Errorf("healthz: %s %s", a.Status, a.body)
 	}
 }
+
+// The signature that docs/images.md shows how to make with openssl.
+func TestSignatureIsWhatTheDocsSay(t *testing.T) {
+	got, err := images.Sign("0123456789abcdef", "/lake.jpg?w=333&h=77")
+	if want := "/lake.jpg?h=77&sig=xeWkNji-oOX8CGSoqassjq2RfsxkVi-oJS33YsRow6M&w=333"; err != nil || got != want {
+		t.Errorf("%s, %v, want %s", got, err, want)
+	}
+}
