@@ -103,26 +103,23 @@ func (a Address) Loopback() bool {
 	return err == nil && ip.IsLoopback()
 }
 
-// Wildcard reports whether a stands for all addresses of the machine.
-func (a Address) Wildcard() bool {
-	if a.Network != "tcp" {
-		return false
-	}
-	ip, err := netip.ParseAddr(a.Host)
-	return err != nil || ip.IsUnspecified()
-}
-
 // Overlaps reports whether a and b cannot both be listened on: they are the
-// same, or on one port one of them stands for all addresses.
+// same, or on one port one of them stands for all addresses. An empty host
+// stands for IPv4 and IPv6, 0.0.0.0 and :: for one of the two.
 func (a Address) Overlaps(b Address) bool {
 	if a.Network != b.Network {
 		return false
 	}
-	if a.Network == "unix" {
-		return a.Host == b.Host
+	if a.Network == "unix" || a.Host == b.Host {
+		return a == b && (a.Network == "unix" || a.Port != 0)
 	}
 	if a.Port != b.Port || a.Port == 0 {
 		return false
 	}
-	return a.Host == b.Host || a.Wildcard() || b.Wildcard()
+	if a.Host == "" || b.Host == "" {
+		return true
+	}
+	ipA, errA := netip.ParseAddr(a.Host)
+	ipB, errB := netip.ParseAddr(b.Host)
+	return errA == nil && errB == nil && ipA.Is4() == ipB.Is4() && (ipA.IsUnspecified() || ipB.IsUnspecified())
 }

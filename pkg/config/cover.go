@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/porticod/portico/pkg/service"
 )
 
 // unreachable reports routes that never match, because an earlier one takes all
@@ -11,7 +13,7 @@ import (
 func (l *loader) unreachable(ln *Listener) {
 	for j := range ln.Routes {
 		for i := range j {
-			if covers(&ln.Routes[i], &ln.Routes[j], ln.TLS != nil) {
+			if l.covers(&ln.Routes[i], &ln.Routes[j], ln.TLS != nil) {
 				l.errorf(ln.Routes[j].Range, "Unreachable route",
 					"The route at line %d takes everything that this one would. Put this one before it, or remove it.",
 					ln.Routes[i].Range.Start.Line)
@@ -22,10 +24,10 @@ func (l *loader) unreachable(ln *Listener) {
 }
 
 // covers reports whether everything that b matches, a matches too.
-func covers(a, b *Route, tls bool) bool {
-	return coversProtocol(a, b, tls) &&
+func (l *loader) covers(a, b *Route, tls bool) bool {
+	return l.coversProtocol(a, b, tls) &&
 		coversList(a.Hosts, b.Hosts, coversHost) &&
-		coversList(a.Paths, b.Paths, coversPath) &&
+		(slices.Contains(a.Paths, "/*") || coversList(a.Paths, b.Paths, coversPath)) &&
 		coversList(a.SNI, b.SNI, coversHost) &&
 		coversList(a.ALPN, b.ALPN, func(x, y string) bool { return x == y }) &&
 		coversList(a.From, b.From, coversPrefix)
@@ -48,35 +50,34 @@ func coversList[T any](a, b []T, covers func(a, b T) bool) bool {
 	return true
 }
 
-func coversProtocol(a, b *Route, tls bool) bool {
-	if len(a.Protocols) == 0 || slices.Contains(a.Protocols, "any") {
-		// Without a protocol a route with host or path matches HTTP only, but
-		// then its hosts and paths decide.
+func (l *loader) coversProtocol(a, b *Route, tls bool) bool {
+	have, want := l.wire(a), l.wire(b)
+	if have == nil {
 		return true
 	}
-	if slices.Contains(a.Protocols, "tls") && insideTLS(b, tls) {
+	if slices.Contains(have, "tls") && insideTLS(b, want, tls) {
 		return true
 	}
-	want := wire(b)
-	have := wire(a)
-	return len(want) > 0 && !slices.ContainsFunc(want, func(p string) bool { return !slices.Contains(have, p) })
+	return want != nil && !slices.ContainsFunc(want, func(p string) bool { return !slices.Contains(have, p) })
 }
 
-// insideTLS reports whether b only matches connections that begin with TLS.
-func insideTLS(b *Route, tls bool) bool {
-	w := wire(b)
-	http := len(w) > 0 && !slices.ContainsFunc(w, func(p string) bool { return !isHTTP(p) })
+// insideTLS reports whether b, which matches the protocols want, only matches
+// connections that begin with TLS.
+func insideTLS(b *Route, want []string, tls bool) bool {
+	http := want != nil && !slices.ContainsFunc(want, func(p string) bool { return !isHTTP(p) })
 	return len(b.SNI)+len(b.ALPN) > 0 || tls && http
 }
 
-// wire are the protocols that a route matches, http as its two versions; empty
-// for all.
-func wire(r *Route) (list []string) {
-	if slices.Contains(r.Protocols, "any") {
-		return nil
-	}
+// wire are the protocols that a route matches, http as its two versions; nil
+// for all. A service that only speaks HTTP is handed nothing else.
+func (l *loader) wire(r *Route) (list []string) {
 	protocols := r.Protocols
-	if len(protocols) == 0 && len(r.Hosts)+len(r.Paths) > 0 {
+	if len(protocols) == 0 || slices.Contains(protocols, "any") {
+		d := l.declared[r.Service]
+		raw := d != nil && d.known && d.spec.Kind.Ability().Has(service.Raw)
+		if raw && len(r.Hosts)+len(r.Paths) == 0 {
+			return nil
+		}
 		protocols = []string{"http"}
 	}
 	for _, p := range protocols {

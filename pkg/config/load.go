@@ -294,7 +294,9 @@ func (l *loader) finish() hcl.Diagnostics {
 		fileB, byteB := position(b, order)
 		return cmp.Or(cmp.Compare(fileA, fileB), cmp.Compare(byteA, byteB))
 	})
-	l.diags = l.polish(l.diags)
+	for _, d := range l.diags {
+		l.reword(d)
+	}
 	l.diags = slices.CompactFunc(l.diags, func(a, b *hcl.Diagnostic) bool {
 		return a.Subject != nil && b.Subject != nil && *a.Subject == *b.Subject && a.Summary == b.Summary && a.Detail == b.Detail
 	})

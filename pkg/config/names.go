@@ -144,8 +144,8 @@ func member(t hcl.Traversal, root string) string {
 // makes it unknown, so that evaluation says nothing more about it.
 func (l *loader) checkBody(b *hclsyntax.Body) {
 	for _, a := range b.Attributes {
-		if isReference(a) {
-			continue // decoded as what it is
+		if a.Name == "service" {
+			continue // a reference, or meant to be one
 		}
 		for _, t := range a.Expr.Variables() {
 			l.checkName(t)
@@ -154,13 +154,6 @@ func (l *loader) checkBody(b *hclsyntax.Body) {
 	for _, block := range b.Blocks {
 		l.checkBody(block.Body)
 	}
-}
-
-// isReference reports whether a is service = service.<kind>.<name>, or is meant
-// to be.
-func isReference(a *hclsyntax.Attribute) bool {
-	_, diags := hcl.AbsTraversalForExpr(a.Expr)
-	return a.Name == "service" && !diags.HasErrors()
 }
 
 func (l *loader) checkName(t hcl.Traversal) {

@@ -31,7 +31,8 @@ func parse(src []byte, name string) (file *hcl.File, diags hcl.Diagnostics) {
 			}}
 		}
 	}()
-	return hclsyntax.ParseConfig(src, name, hcl.InitialPos)
+	file, diags = hclsyntax.ParseConfig(src, name, hcl.InitialPos)
+	return file, plainSyntax(diags, src)
 }
 
 // suspicious reports whether src has enough brackets and operators to exhaust

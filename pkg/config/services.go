@@ -3,8 +3,10 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
 
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/pkg/settings"
@@ -91,33 +93,66 @@ func (l *loader) suggestService(ref service.Ref) string {
 }
 
 func (l *loader) parseReference(a *hcl.Attribute) (ref service.Ref, ok bool) {
-	at := a.Expr.Range()
-	const remedy = "Name a service by its kind and name, like service.static.site."
-	t, diags := hcl.AbsTraversalForExpr(a.Expr)
-	if diags.HasErrors() {
-		detail := remedy
-		if val, d := a.Expr.Value(nil); !d.HasErrors() && val.Type().FriendlyName() == "string" {
-			detail += " It is written without quotes."
-		}
-		l.errorf(at, "A service is needed here", "%s", detail)
-		return ref, false
+	words := referenceWords(a.Expr)
+	if len(words) == 3 && words[0] == "service" && !isText(a.Expr) {
+		return service.Ref{Kind: words[1], Name: words[2]}, true
 	}
-	var parts []string
+	remedy := "Name a service by its kind and name, like service.static.site."
+	if meant := l.meant(words); meant != "" {
+		remedy = fmt.Sprintf("Did you mean %s?", meant)
+	}
+	if isText(a.Expr) {
+		remedy += " It is written without quotes."
+	}
+	l.errorf(a.Expr.Range(), "A service is needed here", "%s", remedy)
+	return ref, false
+}
+
+// isText reports whether e is a quoted string.
+func isText(e hcl.Expression) bool {
+	val, diags := e.Value(nil)
+	return !diags.HasErrors() && val.Type() == cty.String && val.IsKnown() && !val.IsNull()
+}
+
+// referenceWords are the names of a.b.c or "a.b.c"; nil for anything else.
+func referenceWords(e hcl.Expression) (words []string) {
+	if isText(e) {
+		val, _ := e.Value(nil)
+		return strings.Split(val.AsString(), ".")
+	}
+	t, diags := hcl.AbsTraversalForExpr(e)
+	if diags.HasErrors() {
+		return nil
+	}
 	for _, step := range t {
 		switch s := step.(type) {
 		case hcl.TraverseRoot:
-			parts = append(parts, s.Name)
+			words = append(words, s.Name)
 		case hcl.TraverseAttr:
-			parts = append(parts, s.Name)
+			words = append(words, s.Name)
+		default:
+			return nil
 		}
 	}
-	switch {
-	case len(parts) == 3 && len(t) == 3 && parts[0] == "service":
-		return service.Ref{Kind: parts[1], Name: parts[2]}, true
-	case len(parts) == 2 && len(t) == 2 && parts[0] != "service":
-		l.errorf(at, "A service is needed here", "Did you mean service.%s.%s?", parts[0], parts[1])
-	default:
-		l.errorf(at, "A service is needed here", remedy)
+	return words
+}
+
+// meant is the one service that words name in part: its kind, its name or both.
+func (l *loader) meant(words []string) string {
+	if len(words) > 0 && words[0] == "service" {
+		words = words[1:]
 	}
-	return ref, false
+	var found []string
+	for ref := range l.declared {
+		switch {
+		case len(words) >= 2 && ref.Kind == words[0] && ref.Name == words[1]:
+			return "service." + ref.String()
+		case len(words) == 1 && (ref.Kind == words[0] || ref.Name == words[0]):
+			found = append(found, "service."+ref.String())
+		}
+	}
+	if len(found) == 1 {
+		return found[0]
+	}
+	return ""
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/porticod/portico/pkg/settings"
@@ -80,4 +81,33 @@ func (t *timeoutsBlock) Validate() error {
 		}
 	}
 	return err
+}
+
+// Validate implements settings.Validator. An empty list means the opposite of
+// what it looks like: without a condition everybody matches.
+func (l *listenerBlock) Validate() error {
+	if l.Allow != nil && len(l.Allow) == 0 {
+		return emptyList("allow", "Everybody may connect without it, nobody is not possible. Remove the line, or the listener.")
+	}
+	return nil
+}
+
+// Validate implements settings.Validator.
+func (r *routeBlock) Validate() (err error) {
+	for _, c := range []struct {
+		attr string
+		list settings.Texts
+	}{{"protocol", r.Protocol}, {"host", r.Host}, {"path", r.Path}, {"sni", r.SNI}, {"alpn", r.ALPN}} {
+		if c.list != nil && len(c.list) == 0 {
+			err = errors.Join(err, emptyList(c.attr, "A condition without values matches nothing. Remove the line to match everything, or the route."))
+		}
+	}
+	if r.From != nil && len(r.From) == 0 {
+		err = errors.Join(err, emptyList("from", "A condition without values matches nothing. Remove the line to match everything, or the route."))
+	}
+	return err
+}
+
+func emptyList(attr, detail string) error {
+	return &settings.Error{Attr: attr, Summary: fmt.Sprintf("%q is an empty list", attr), Detail: detail}
 }

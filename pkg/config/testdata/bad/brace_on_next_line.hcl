@@ -1,0 +1,4 @@
+listener "web"
+{
+  address = ":80"
+}

@@ -1,0 +1,1 @@
+drain = "${var.x"
