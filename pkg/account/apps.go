@@ -92,6 +92,15 @@ func (d *Directory) App(ctx context.Context, service, clientID string) (App, err
 	return a, err
 }
 
+// AppByID returns the app that a session was made through, or ErrApp.
+func (d *Directory) AppByID(ctx context.Context, id int64) (App, error) {
+	s, err := d.open(ctx)
+	if err != nil {
+		return App{}, err
+	}
+	return s.AppByID(ctx, id)
+}
+
 // AppWithSecret is App for one that proves that it is the app: a wrong secret is
 // ErrApp too.
 func (d *Directory) AppWithSecret(ctx context.Context, service, clientID, secret string) (App, error) {

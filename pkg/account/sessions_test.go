@@ -68,6 +68,11 @@ func TestAppSession(t *testing.T) {
 	if got.ID != app.ID {
 		t.Fatalf("app %+v", got)
 	}
+	got, err = f.AppByID(ctx, app.ID)
+	f.no(err)
+	if got.Name != "App" {
+		t.Fatalf("app by id %+v", got)
+	}
 	_, err = f.AppWithSecret(ctx, "photos.b", app.ClientID, secret+"x")
 	f.is(err, account.ErrApp)
 	_, err = f.AppWithSecret(ctx, "photos.b", app.ClientID, "")

@@ -95,6 +95,8 @@ type AppStore interface {
 	AddApp(ctx context.Context, a App, secret Hash) (App, error)
 	// AppByClientID returns ErrApp where the service has none such.
 	AppByClientID(ctx context.Context, service, clientID string) (App, Hash, error)
+	// AppByID returns ErrApp where there is none.
+	AppByID(ctx context.Context, id int64) (App, error)
 }
 
 // NextID is the ID for what is made at now, where last is the highest given so

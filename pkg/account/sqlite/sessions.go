@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -115,48 +114,4 @@ func (s *Store) endSessions(tx *sqlite.Tx, where string, args ...any) error {
 		}
 	}
 	return nil
-}
-
-// AddApp stores an app with the next ID.
-func (s *Store) AddApp(ctx context.Context, a account.App, secret account.Hash) (account.App, error) {
-	redirects, err := json.Marshal(a.RedirectURIs)
-	if err != nil {
-		return account.App{}, err
-	}
-	err = s.db.Write(ctx, func(tx *sqlite.Tx) error {
-		var last int64
-		if err := tx.QueryRow(`SELECT coalesce(max(id), 0) FROM app`).Scan(&last); err != nil {
-			return err
-		}
-		a.ID = account.NextID(last, a.CreatedAt)
-		_, err := tx.Exec(`INSERT INTO app (id, service, client_id, secret, name, website, redirect_uris, scopes, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			a.ID, a.Service, a.ClientID, secret[:], a.Name, a.Website, string(redirects), a.Scopes, a.CreatedAt.UnixMilli())
-		return err
-	})
-	if err != nil {
-		return account.App{}, err
-	}
-	return a, nil
-}
-
-// AppByClientID returns an app of a service, with the hash of its secret.
-func (s *Store) AppByClientID(ctx context.Context, service, clientID string) (a account.App, secret account.Hash, err error) {
-	var (
-		redirects string
-		hash      []byte
-		created   int64
-	)
-	err = s.db.Read(ctx, func(q sqlite.Queryer) error {
-		return q.QueryRow(`SELECT id, service, client_id, secret, name, website, redirect_uris, scopes, created_at FROM app WHERE client_id = ? AND service = ?`, clientID, service).
-			Scan(&a.ID, &a.Service, &a.ClientID, &hash, &a.Name, &a.Website, &redirects, &a.Scopes, &created)
-	})
-	if err == nil {
-		err = json.Unmarshal([]byte(redirects), &a.RedirectURIs)
-	}
-	if err != nil {
-		return account.App{}, account.Hash{}, or(err, account.ErrApp)
-	}
-	copy(secret[:], hash)
-	a.CreatedAt = fromMilli(created)
-	return a, secret, nil
 }
