@@ -200,6 +200,15 @@ func TestOAuth(t *testing.T) {
 		}
 	}
 
+}
+
+// TestScopesAndRevoke: a token opens what it was made for, until it is revoked by
+// the app that it was made through.
+func TestScopesAndRevoke(t *testing.T) {
+	s := open(t, "")
+	s.signUp("ann")
+	app := s.app("read write:media")
+	grant := with(app, "grant_type", "password", "username", "ann", "password", password)
 	var tok struct {
 		AccessToken string `json:"access_token"`
 		Scope       string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -24,6 +25,12 @@ type problem struct {
 }
 
 func (p *problem) Error() string { return p.body.Error }
+
+func (p *problem) setRetry(h http.Header) {
+	if p.retry > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(p.retry.Seconds()))))
+	}
+}
 
 func fail(status int, format string, args ...any) error {
 	return &problem{status: status, body: entity.Error{Error: fmt.Sprintf(format, args...)}}
@@ -64,13 +71,15 @@ var answers = []struct {
 	{picture.ErrSlow, http.StatusUnprocessableEntity},
 	{picture.ErrBusy, http.StatusServiceUnavailable},
 	{account.ErrTooManyTries, http.StatusTooManyRequests},
+	{account.ErrBusy, http.StatusServiceUnavailable},
+	{account.ErrNotOpen, http.StatusServiceUnavailable},
 	{account.ErrSuspended, http.StatusForbidden},
 	{sqlite.ErrFull, http.StatusInsufficientStorage},
 	{sqlite.ErrBusy, http.StatusServiceUnavailable},
 	{sqlite.ErrClosed, http.StatusServiceUnavailable},
 }
 
-// retryAfter is what a client that is told to come again waits.
+// retryAfter is what a client that is told to come again waits at least.
 const retryAfter = 2 * time.Second
 
 // problemOf is the one place that maps errors to answers. What is not meant for
@@ -82,7 +91,7 @@ func problemOf(err error) (p *problem, unexpected bool) {
 	answer := func(status int, text string) (*problem, bool) {
 		p := &problem{status: status, body: entity.Error{Error: text}}
 		if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
-			p.retry = retryAfter
+			p.retry = max(account.RetryAfter(err), retryAfter)
 		}
 		return p, false
 	}
@@ -111,9 +120,7 @@ func (p *Photos) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	if unexpected {
 		p.log.Error().Err(err).Str("method", r.Method).Str("path", r.URL.Path).Msg("request failed")
 	}
-	if pr.retry > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(pr.retry.Seconds())))
-	}
+	pr.setRetry(w.Header())
 	if pr.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="portico"`)
 	}

@@ -9,9 +9,6 @@ import (
 	"github.com/porticod/portico/services/photos/entity"
 )
 
-// outOfBand is the redirect URI of apps that cannot be redirected to.
-const outOfBand = "urn:ietf:wg:oauth:2.0:oob"
-
 // createApp is POST /api/v1/apps.
 func (p *Photos) createApp(c *call) (any, error) {
 	scopes := c.params.String("scopes")

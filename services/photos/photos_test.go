@@ -286,6 +286,27 @@ func TestBadUploads(t *testing.T) {
 	s.upload(ann, small).is(200)
 }
 
+// page gets a list and returns its ids and where the list goes on.
+func (s *site) page(url string) (ids []string, next, prev string) {
+	s.t.Helper()
+	r := s.get(url, "").is(200)
+	var list []status
+	r.into(&list)
+	for _, p := range list {
+		ids = append(ids, p.ID)
+	}
+	for l := range strings.SplitSeq(r.Header.Get("Link"), ", ") {
+		u, rel, _ := strings.Cut(l, ">; rel=")
+		switch rel {
+		case `"next"`:
+			next = u[1:]
+		case `"prev"`:
+			prev = u[1:]
+		}
+	}
+	return ids, next, prev
+}
+
 func TestPaging(t *testing.T) {
 	s := open(t, "text_posts = true")
 	ann := s.signUp("ann")
@@ -295,52 +316,33 @@ func TestPaging(t *testing.T) {
 		s.call("POST", "/api/v1/statuses", ann, url.Values{"status": {fmt.Sprint(i)}}).is(200).into(&p)
 		ids = append([]string{p.ID}, ids...)
 	}
-	page := func(url string) (got []string, next, prev string) {
-		t.Helper()
-		r := s.get(url, "").is(200)
-		var list []status
-		r.into(&list)
-		for _, p := range list {
-			got = append(got, p.ID)
-		}
-		for _, l := range strings.Split(r.Header.Get("Link"), ", ") {
-			u, rel, _ := strings.Cut(l, ">; rel=")
-			switch rel {
-			case `"next"`:
-				next = u[1:]
-			case `"prev"`:
-				prev = u[1:]
-			}
-		}
-		return got, next, prev
-	}
 	same := func(got, want []string) {
 		t.Helper()
 		if strings.Join(got, " ") != strings.Join(want, " ") {
 			t.Errorf("got %v, want %v", got, want)
 		}
 	}
-	got, next, prev := page("/api/v1/timelines/public?limit=3&local=true&min_id=1&max_id=" + ids[0])
+	got, _, _ := s.page("/api/v1/timelines/public?limit=3&local=true&min_id=1&max_id=" + ids[0])
 	same(got, ids[4:7]) // min_id: the oldest ones above it
-	got, next, _ = page("/api/v1/timelines/public?limit=3&local=true")
+	got, next, _ := s.page("/api/v1/timelines/public?limit=3&local=true")
 	same(got, ids[:3])
 	if !strings.HasPrefix(next, s.URL+"/api/v1/timelines/public?") || !strings.Contains(next, "local=true") || !strings.Contains(next, "limit=3") {
 		t.Errorf("next is %s", next)
 	}
-	got, next, _ = page(next)
+	got, next, _ = s.page(next)
 	same(got, ids[3:6])
-	got, after, none := page(next)
+	got, after, none := s.page(next)
 	same(got, ids[6:])
 	if after != "" || none != "" {
 		t.Error("a page that is not full has a Link")
 	}
-	_, next, _ = page("/api/v1/timelines/public?limit=3")
-	_, _, prev = page(next)
-	got, _, _ = page(prev)
+	_, next, _ = s.page("/api/v1/timelines/public?limit=3")
+	_, _, prev := s.page(next)
+	got, _, _ = s.page(prev)
 	same(got, ids[:3])
-	got, _, _ = page("/api/v1/timelines/public?since_id=" + ids[2])
+	got, _, _ = s.page("/api/v1/timelines/public?since_id=" + ids[2])
 	same(got, ids[:2])
-	got, _, _ = page("/api/v1/timelines/public?limit=100000")
+	got, _, _ = s.page("/api/v1/timelines/public?limit=100000")
 	same(got, ids)
 	s.get("/api/v1/timelines/public?max_id=x", "").is(400)
 	for i := 1; i < len(ids); i++ {

@@ -113,9 +113,6 @@ func (r *renderer) status(s store.Status) (entity.Status, error) {
 	}
 	if s.App != "" {
 		out.Application = &entity.Application{Name: s.App}
-		if s.AppURL != "" {
-			out.Application.Website = &s.AppURL
-		}
 	}
 	for _, m := range s.Media {
 		out.Media = append(out.Media, r.media(m))

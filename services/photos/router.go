@@ -163,7 +163,7 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 // read there, so there is nothing that they could abuse.
 func cors(h http.Header) {
 	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "Link, Idempotency-Key, Retry-After, X-Request-Id")
+	h.Set("Access-Control-Expose-Headers", "Link, Retry-After, X-Request-Id")
 }
 
 // preflight answers OPTIONS (Fetch standard, CORS-preflight).

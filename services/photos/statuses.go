@@ -21,14 +21,11 @@ func (p *Photos) createStatus(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := c.draft(len(ids))
+	d, err := c.draft(len(ids), c.r.Header.Get("Idempotency-Key"))
 	if err != nil {
 		return nil, err
 	}
-	d.MediaIDs, d.Key = ids, c.r.Header.Get("Idempotency-Key")
-	if len(d.Key) > maxKey {
-		return nil, badRequest("the Idempotency-Key is longer than %d bytes", maxKey)
-	}
+	d.MediaIDs = ids
 	s, created, err := p.store.AddStatus(c.r.Context(), d)
 	if err != nil {
 		return nil, err
@@ -45,9 +42,10 @@ var later = []string{"in_reply_to_id", "scheduled_at", "quoted_status_id"}
 
 var language = regexp.MustCompile(`^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})?$`)
 
-// draft reads what a post with so many pictures is to be.
-func (c *call) draft(pictures int) (store.Draft, error) {
-	d := store.Draft{KeyLife: keyLife}
+// draft reads what a post with so many pictures is to be; requests with the same
+// key make one.
+func (c *call) draft(pictures int, key string) (store.Draft, error) {
+	d := store.Draft{Key: key, KeyLife: keyLife}
 	for _, name := range later {
 		if c.params.String(name) != "" {
 			return d, invalid("%s is not offered here yet", name)
@@ -73,6 +71,8 @@ func (c *call) draft(pictures int) (store.Draft, error) {
 		return d, invalid("text is longer than %d characters", c.cfg.Limits.Caption)
 	case d.Language != "" && !language.MatchString(d.Language):
 		return d, invalid("language is not an ISO 639 code")
+	case len(key) > maxKey:
+		return d, badRequest("the Idempotency-Key is longer than %d bytes", maxKey)
 	}
 	return d, nil
 }

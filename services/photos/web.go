@@ -163,9 +163,7 @@ func (v *visit) showProblem(name string, pg page, err error) {
 	if unexpected {
 		v.p.log.Error().Err(err).Str("method", v.r.Method).Str("path", v.r.URL.Path).Msg("page failed")
 	}
-	if pr.retry > 0 {
-		v.w.Header().Set("Retry-After", strconv.Itoa(int(pr.retry.Seconds())))
-	}
+	pr.setRetry(v.w.Header())
 	pg.Problem = strings.TrimPrefix(pr.body.Error, "Validation failed: ")
 	if err := v.write(pr.status, name, pg); err != nil {
 		v.p.log.Error().Err(err).Msg("page of a problem failed")

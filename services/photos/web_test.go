@@ -81,6 +81,14 @@ func TestPage(t *testing.T) {
 	b.see("/nothing/here/at/all").is(404)
 	b.see("/?max_id=x").is(404)
 
+}
+
+// TestPageOfOthers: who is not the author cannot delete, and who signed out is
+// signed out.
+func TestPageOfOthers(t *testing.T) {
+	b := &browser{site: open(t, "")}
+	b.submit("/signup", url.Values{"username": {"ann"}, "password": {password}}).is(303)
+	to := b.share(t)
 	other := &browser{site: b.site}
 	other.submit("/signup", url.Values{"username": {"eve"}, "password": {password}}).is(303)
 	other.submit(to+"/delete", nil).is(404)
@@ -91,7 +99,7 @@ func TestPage(t *testing.T) {
 	old := b.cookie
 	b.submit("/logout", nil).is(303)
 	b.cookie = old
-	if r = b.see("/"); !strings.Contains(r.body, "/login") {
+	if r := b.see("/"); !strings.Contains(r.body, "/login") {
 		t.Error("the session outlived signing out")
 	}
 	b.submit("/login", url.Values{"username": {"ann"}, "password": {"wrong horse"}}).is(422)

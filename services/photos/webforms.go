@@ -120,11 +120,10 @@ func (v *visit) share() (to string, err error) {
 		return "", err
 	}
 	c := &call{w: v.w, r: v.r, cfg: v.cfg, params: form, viewer: v.viewer}
-	d, err := c.draft(len(files))
+	d, err := c.draft(len(files), form.String("key"))
 	if err != nil {
 		return "", err
 	}
-	d.Key = form.String("key")
 	if d.MediaIDs, err = v.addAll(files, form.Strings("description")); err != nil {
 		return "", err
 	}

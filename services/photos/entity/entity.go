@@ -212,8 +212,8 @@ type MediaSize struct {
 
 // Application is an OAuth app as posts name it.
 type Application struct {
-	Name    string  `json:"name"`
-	Website *string `json:"website"`
+	Name    string `json:"name"`
+	Website Null   `json:"website"`
 }
 
 // CredentialApplication is an OAuth app as it was registered.

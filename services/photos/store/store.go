@@ -88,9 +88,8 @@ type Status struct {
 	Text       string // as it was written
 	Spoiler    string
 	Sensitive  bool
-	Language   string // ISO 639; empty: unknown
-	App        string // that it was written with
-	AppURL     string
+	Language   string  // ISO 639; empty: unknown
+	App        string  // that it was written with
 	Media      []Media // in order
 }
 

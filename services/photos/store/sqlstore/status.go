@@ -45,9 +45,9 @@ func (d *DB) AddStatus(ctx context.Context, draft store.Draft) (s store.Status, 
 
 // insertStatus writes the post, attaches its pictures and counts it.
 func insertStatus(tx *sqlite.Tx, id int64, d store.Draft) error {
-	_, err := tx.Exec(`INSERT INTO statuses (id, author_id, visibility, text, spoiler, sensitive, language, app, app_url, pictures)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		id, d.Author, d.Visibility, d.Text, d.Spoiler, d.Sensitive, d.Language, d.App, d.AppURL, len(d.MediaIDs))
+	_, err := tx.Exec(`INSERT INTO statuses (id, author_id, visibility, text, spoiler, sensitive, language, app, pictures)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		id, d.Author, d.Visibility, d.Text, d.Spoiler, d.Sensitive, d.Language, d.App, len(d.MediaIDs))
 	if err != nil {
 		return err
 	}
@@ -68,10 +68,10 @@ func insertStatus(tx *sqlite.Tx, id int64, d store.Draft) error {
 }
 
 // statusColumns are what scanStatus scans.
-const statusColumns = `SELECT id, author_id, visibility, text, spoiler, sensitive, language, app, app_url FROM statuses `
+const statusColumns = `SELECT id, author_id, visibility, text, spoiler, sensitive, language, app FROM statuses `
 
 func scanStatus(r *sqlite.Rows) (s store.Status, err error) {
-	err = r.Scan(&s.ID, &s.Author, &s.Visibility, &s.Text, &s.Spoiler, &s.Sensitive, &s.Language, &s.App, &s.AppURL)
+	err = r.Scan(&s.ID, &s.Author, &s.Visibility, &s.Text, &s.Spoiler, &s.Sensitive, &s.Language, &s.App)
 	return s, err
 }
 

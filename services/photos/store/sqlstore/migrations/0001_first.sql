@@ -17,7 +17,6 @@ CREATE TABLE statuses (
     sensitive  INTEGER NOT NULL,
     language   TEXT NOT NULL,
     app        TEXT NOT NULL,
-    app_url    TEXT NOT NULL,
     pictures   INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX statuses_author ON statuses (author_id, id);
