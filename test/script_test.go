@@ -87,15 +87,37 @@ func params(bin string) testscript.Params {
 	}
 }
 
-// build makes the program with the race detector, once.
+// build makes the program with the race detector, once for all tests.
 func build(t *testing.T) string {
 	t.Helper()
-	bin := filepath.Join(t.TempDir(), "portico")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-race", "-o", bin, "../cmd/portico")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
+	bin, err := binary()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return bin
+}
+
+var (
+	binFolder string // set by TestMain
+	binary    = sync.OnceValues(func() (string, error) {
+		bin := filepath.Join(binFolder, "portico")
+		cmd := exec.Command("go", "build", "-race", "-o", bin, "../cmd/portico")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("%v: %w\n%s", cmd.Args, err, out)
+		}
+		return bin, nil
+	})
+)
+
+func TestMain(m *testing.M) {
+	var err error
+	if binFolder, err = os.MkdirTemp("", "portico-test-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	status := m.Run()
+	_ = os.RemoveAll(binFolder)
+	os.Exit(status)
 }
 
 // A scene is what one script has running.
