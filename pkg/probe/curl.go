@@ -58,7 +58,11 @@ func (c *Check) curlRaw() string {
 		send = openings[c.Opening]
 	}
 	if c.TLS || c.Opening == "tls" {
-		line := "openssl s_client -quiet -connect " + c.Address + " -servername " + c.serverName()
+		// Without a limit it waits for the other side to end.
+		line := "timeout 2 openssl s_client -quiet -connect " + c.Address + " -servername " + c.serverName()
+		if len(c.ALPN) > 0 {
+			line += " -alpn " + quoteShell(strings.Join(c.ALPN, ","))
+		}
 		if send != "" {
 			return "printf " + quotePrintf(send) + " | " + line
 		}
