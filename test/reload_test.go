@@ -1,26 +1,20 @@
 package test
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/lxzan/gws"
+
+	"github.com/porticod/portico/internal/testkit"
 )
 
 // The load that reloads must not disturb.
@@ -39,7 +33,7 @@ log {
 }
 service "respond" "kept" { body = "kept" }
 service "echo" "sockets" {}
-service "static" "files" { root = "www" }
+service "static" "files" { root = "." }
 listener "kept" {
   address = "127.0.0.1:0"
   service = service.respond.kept
@@ -72,137 +66,39 @@ func changing(i int) string {
 	return "service \"echo\" \"more\" {}\nlistener \"raw\" {\n  address = \"[::1]:0\"\n  service = service.echo.more\n}\n"
 }
 
-// A run is the real binary at work in a folder of its own.
-type run struct {
-	t   *testing.T
-	dir string
-	cmd *exec.Cmd
-	log bytes.Buffer
-	web *http.Client // to the admin socket
-}
-
-func startRun(t *testing.T, bin, config string) *run {
+// gauges reads metrics that have no labels.
+func gauges(t *testing.T, d *testkit.Daemon, names ...string) []int {
 	t.Helper()
-	r := &run{t: t, dir: t.TempDir()}
-	if err := os.MkdirAll(filepath.Join(r.dir, "www"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(r.dir, "www", "index.html"), bytes.Repeat([]byte("page "), 10000), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	r.write(config)
-	r.web = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(r.dir, "data", "admin.sock"))
-	}}}
-	r.cmd = exec.Command(bin, "run", filepath.Join(r.dir, "config.hcl"))
-	r.cmd.Stdout, r.cmd.Stderr = &r.log, &r.log
-	if err := r.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(r.stop)
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		if res, err := r.web.Get("http://admin/readyz"); err == nil {
-			res.Body.Close()
-			if res.StatusCode == http.StatusOK {
-				return r
-			}
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("not ready in time")
-		}
-	}
-}
-
-func (r *run) write(config string) {
-	r.t.Helper()
-	if err := os.WriteFile(filepath.Join(r.dir, "config.hcl"), []byte(config), 0o644); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
-// stop ends the daemon gently and wants exit status 0 and no race.
-func (r *run) stop() {
-	if r.cmd.ProcessState != nil {
-		return
-	}
-	_ = r.cmd.Process.Signal(syscall.SIGTERM)
-	timer := time.AfterFunc(patience, func() { _ = r.cmd.Process.Kill() })
-	defer timer.Stop()
-	if err := r.cmd.Wait(); err != nil || r.t.Failed() || strings.Contains(r.log.String(), "DATA RACE") {
-		r.t.Errorf("the daemon ended with %v:\n%s", err, r.log.String())
-	}
-}
-
-func (r *run) admin(method, path string) (int, []byte) {
-	r.t.Helper()
-	req, err := http.NewRequest(method, "http://admin"+path, nil)
+	res, err := d.Admin.HTTP().Get("http://portico/metrics")
 	if err != nil {
-		r.t.Fatal(err)
-	}
-	res, err := r.web.Do(req)
-	if err != nil {
-		r.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
-		r.t.Fatal(err)
+		t.Fatal(err)
 	}
-	return res.StatusCode, b
-}
-
-// reload makes the daemon load its file; want is the exit status.
-func (r *run) reload(want int) {
-	r.t.Helper()
-	var answer struct {
-		Exit  int
-		Error string
-		Text  string
-	}
-	_, b := r.admin("POST", "/reload")
-	if err := json.Unmarshal(b, &answer); err != nil || answer.Exit != want {
-		r.t.Fatalf("reload: %s (%v), want exit %d", b, err, want)
-	}
-}
-
-func (r *run) addr(listener string) string {
-	r.t.Helper()
-	var s struct {
-		Listeners []struct {
-			Name      string
-			Addresses []string
-		}
-	}
-	_, b := r.admin("GET", "/status")
-	if err := json.Unmarshal(b, &s); err != nil {
-		r.t.Fatal(err)
-	}
-	for _, l := range s.Listeners {
-		if l.Name == listener {
-			return l.Addresses[0]
-		}
-	}
-	r.t.Fatalf("no listener %q in %s", listener, b)
-	return ""
-}
-
-// gauges reads metrics without labels.
-func (r *run) gauges(names ...string) []int {
-	r.t.Helper()
-	_, b := r.admin("GET", "/metrics")
 	out := make([]int, len(names))
 	for i, n := range names {
 		m := regexp.MustCompile(`(?m)^` + n + ` ([0-9.e+]+)$`).FindSubmatch(b)
 		if m == nil {
-			r.t.Fatalf("no metric %s", n)
+			t.Fatalf("no metric %s", n)
 		}
 		f, err := strconv.ParseFloat(string(m[1]), 64)
 		if err != nil {
-			r.t.Fatal(err)
+			t.Fatal(err)
 		}
 		out[i] = int(f)
 	}
 	return out
+}
+
+// mustReload loads a config; want is what `portico reload` would exit with.
+func mustReload(t *testing.T, d *testkit.Daemon, config string, want int) {
+	t.Helper()
+	if r := d.Reload(config); r.Exit != want {
+		t.Fatalf("reload: exit %d, want %d: %s%s", r.Exit, want, r.Error, r.Text)
+	}
 }
 
 // echoSocket is a WebSocket that counts what comes back and whether it ended.
@@ -222,8 +118,10 @@ func (e *echoSocket) OnClose(_ *gws.Conn, err error) { e.closed.Store(&err) }
 // TestReloadUnderLoad holds WebSockets and HTTP clients through hundreds of
 // reloads that add, change and remove everything else.
 func TestReloadUnderLoad(t *testing.T) {
-	r := startRun(t, build(t), fmt.Sprintf(keptConfig, ""))
-	kept, sockets, split := r.addr("kept"), r.addr("sockets"), r.addr("split")
+	page := strings.Repeat("page ", 10000)
+	d := testkit.StartBinary(t, build(t), fmt.Sprintf(keptConfig, ""), "GORACE=halt_on_error=1")
+	d.Write("index.html", page)
+	kept, sockets, split := d.Addr("kept"), d.Addr("sockets"), d.Addr("split")
 
 	handlers := make([]*echoSocket, reloadSockets)
 	conns := make([]*gws.Conn, reloadSockets)
@@ -256,22 +154,21 @@ func TestReloadUnderLoad(t *testing.T) {
 	}
 	sayAll("before")
 	for i := range 4 { // what is made once, on first use, is no growth
-		r.write(fmt.Sprintf(keptConfig, changing(i)))
-		r.reload(0)
-		if err := fetch(http.DefaultClient, "http://"+split+"/", 50000); err != nil {
+		mustReload(t, d, fmt.Sprintf(keptConfig, changing(i)), 0)
+		if err := fetch(http.DefaultClient, "http://"+split+"/", len(page)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()
 	names := []string{"go_goroutines", "process_open_fds"}
-	before := r.gauges(names...)
+	before := gauges(t, d, names...)
 
 	stop, requests, failed := make(chan struct{}), atomic.Int64{}, make(chan error, reloadClients)
 	var clients sync.WaitGroup
 	for i := range reloadClients {
 		addr, want := kept, len("kept")
 		if i%2 == 1 {
-			addr, want = split, 50000
+			addr, want = split, len(page)
 		}
 		// Every fourth client makes a connection per request.
 		client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: i%4 == 3}}
@@ -293,11 +190,9 @@ func TestReloadUnderLoad(t *testing.T) {
 	}
 
 	for i := range reloadCount {
-		r.write(fmt.Sprintf(keptConfig, changing(i)))
-		r.reload(0)
+		mustReload(t, d, fmt.Sprintf(keptConfig, changing(i)), 0)
 		if i%50 == 7 { // a bad file in between changes nothing
-			r.write(fmt.Sprintf(keptConfig, "listener \"bad\" {"))
-			r.reload(2)
+			mustReload(t, d, fmt.Sprintf(keptConfig, "listener \"bad\" {"), 2)
 		}
 		if i%100 == 50 {
 			sayAll("during " + strconv.Itoa(i))
@@ -320,7 +215,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	// What drains may take a moment.
 	var after []int
 	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		after = r.gauges(names...)
+		after = gauges(t, d, names...)
 		if after[0] <= before[0] && after[1] <= before[1] {
 			break
 		}
@@ -330,6 +225,9 @@ func TestReloadUnderLoad(t *testing.T) {
 	}
 	for _, c := range conns {
 		_ = c.NetConn().Close()
+	}
+	if exit := d.Stop(); exit != 0 {
+		t.Errorf("the daemon ended with status %d:\n%s", exit, d.Log())
 	}
 }
 
