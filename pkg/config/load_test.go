@@ -445,16 +445,15 @@ func TestBounds(t *testing.T) {
 		"binary":    func(n int) string { return "1" + strings.Repeat("+1", n) },
 		"ternary":   func(n int) string { return strings.Repeat("true?1:", n) + "1" },
 		"index":     func(n int) string { return "a" + strings.Repeat("[0]", n) },
-		"traversal": func(n int) string { return "a" + strings.Repeat(".a", n) },
 		"splat":     func(n int) string { return "a" + strings.Repeat("[*]", n) },
 		"calls":     func(n int) string { return strings.Repeat("upper(", n) },
 	}
 	for name, text := range deep {
 		// What is just not looked at must not exhaust the stack.
-		if got := mistakes(t, options(nil), "drain = "+text(19_990)); got == "" {
+		if got := mistakes(t, options(nil), "drain = "+text(7_990)); got == "" {
 			t.Errorf("%s: no mistake", name)
 		}
-		if got := mistakes(t, options(nil), "drain = "+text(20_001)); !strings.Contains(got, "Nested too deeply") {
+		if got := mistakes(t, options(nil), "drain = "+text(10_001)); !strings.Contains(got, "Nested too deeply") {
 			t.Errorf("%s: %.300s", name, got)
 		}
 	}

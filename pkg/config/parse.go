@@ -10,7 +10,7 @@ import (
 const (
 	maxNesting = 1000   // of brackets, braces and templates; of locals
 	maxChain   = 10_000 // tokens of one expression without a comma
-	maxUnseen  = 20_000 // of what could nest or chain, in files that are not looked at
+	maxUnseen  = 8000   // of what could nest or chain, in files that are not looked at
 )
 
 // parse turns a file into a syntax tree. HCL's parser and evaluator recurse, so
@@ -41,7 +41,7 @@ func suspicious(src []byte) bool {
 	n := 0
 	for _, b := range src {
 		switch b {
-		case '(', '[', '{', '!', '-', '+', '*', '/', '%', '?', '<', '>', '&', '|', '.':
+		case '(', '[', '{', '!', '-', '+', '*', '/', '%', '?', '<', '>', '&', '|':
 			n++
 		}
 	}
@@ -66,8 +66,8 @@ func tooDeep(src []byte, name string) *hcl.Diagnostic {
 			if len(parens) > 0 {
 				parens = parens[:len(parens)-1]
 			}
-		case hclsyntax.TokenStringLit, hclsyntax.TokenQuotedLit, hclsyntax.TokenComment:
-			continue
+		case hclsyntax.TokenStringLit, hclsyntax.TokenQuotedLit, hclsyntax.TokenComment, hclsyntax.TokenIdent, hclsyntax.TokenDot:
+			continue // they make nothing deeper
 		case hclsyntax.TokenComma, hclsyntax.TokenEqual:
 			chain = 0
 		case hclsyntax.TokenNewline:
