@@ -13,7 +13,7 @@ import (
 // filter alone, by way of PNG, in every channel, and what JPEG leaves of it in
 // brightness.
 func TestQualityAgainstReference(t *testing.T) {
-	src := asJPEG(t, scene(751, 563), 95)
+	src := asJPEG(t, scene(451, 337), 95)
 	m := decoded(t, src)
 	pool := picture.NewPool(picture.Options{})
 	const luma = 3
@@ -21,12 +21,12 @@ func TestQualityAgainstReference(t *testing.T) {
 		spec     picture.Spec
 		channels []int
 	}{
-		{picture.Spec{Width: 540, Format: picture.PNG}, []int{0, 1, 2}},
-		{picture.Spec{Width: 320, Format: picture.PNG}, []int{0, 1, 2}},
-		{picture.Spec{Width: 245, Format: picture.PNG}, []int{0, 1, 2}}, // just halved
-		{picture.Spec{Width: 80, Format: picture.PNG}, []int{0, 1, 2}},
-		{picture.Spec{Width: 540, Quality: 95}, []int{luma}},
-		{picture.Spec{Width: 320}, []int{luma}},
+		{picture.Spec{Width: 330, Format: picture.PNG}, []int{0, 1, 2}},
+		{picture.Spec{Width: 190, Format: picture.PNG}, []int{0, 1, 2}},
+		{picture.Spec{Width: 147, Format: picture.PNG}, []int{0, 1, 2}}, // just halved
+		{picture.Spec{Width: 48, Format: picture.PNG}, []int{0, 1, 2}},
+		{picture.Spec{Width: 330, Quality: 95}, []int{luma}},
+		{picture.Spec{Width: 240}, []int{luma}},
 		{picture.Spec{Width: 160}, []int{luma}},
 	} {
 		res, err := pool.Make(context.Background(), bytes.NewReader(src), picture.Job{Specs: []picture.Spec{c.spec}})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"image"
 	"image/color"
+	"image/draw"
 	"image/jpeg"
 	"image/png"
 	"math"
@@ -64,13 +65,16 @@ func decoded(t testing.TB, b []byte) image.Image {
 // channel returns red 0, green 1, blue 2 or brightness 3 as floats.
 func channel(m image.Image, c int) ([]float64, int, int) {
 	b := m.Bounds()
-	out := make([]float64, 0, b.Dx()*b.Dy())
-	for y := b.Min.Y; y < b.Max.Y; y++ {
-		for x := b.Min.X; x < b.Max.X; x++ {
-			r, g, bl, _ := m.At(x, y).RGBA()
-			v := [4]float64{float64(r >> 8), float64(g >> 8), float64(bl >> 8)}
-			v[3] = 0.299*v[0] + 0.587*v[1] + 0.114*v[2]
-			out = append(out, v[c])
+	pix, ok := m.(*image.RGBA)
+	if !ok {
+		pix = image.NewRGBA(image.Rect(0, 0, b.Dx(), b.Dy()))
+		draw.Draw(pix, pix.Rect, m, b.Min, draw.Src)
+	}
+	out := make([]float64, b.Dx()*b.Dy())
+	for i := range out {
+		p := pix.Pix[4*i:]
+		if out[i] = float64(p[c%3]); c == 3 {
+			out[i] = 0.299*float64(p[0]) + 0.587*float64(p[1]) + 0.114*float64(p[2])
 		}
 	}
 	return out, b.Dx(), b.Dy()

@@ -23,8 +23,16 @@ import (
 	"github.com/porticod/portico/services/servicetest"
 )
 
+// kind has the standard library write JPEG: jpegli, which pkg/picture tests, takes
+// seconds to start under the race detector.
 func kind() service.Kind {
-	return service.KindOf(images.Type{Pictures: picture.NewPool(picture.Options{})})
+	return service.KindOf(images.Type{Pictures: picture.NewPool(picture.Options{Codec: standard{}})})
+}
+
+type standard struct{}
+
+func (standard) EncodeJPEG(w io.Writer, m image.Image, quality int, _ bool) error {
+	return jpeg.Encode(w, m, &jpeg.Options{Quality: quality})
 }
 
 func TestContract(t *testing.T) {
