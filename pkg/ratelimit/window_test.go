@@ -88,3 +88,29 @@ func TestPrefix(t *testing.T) {
 		t.Errorf("no address counts as %s", got)
 	}
 }
+
+func TestLimiter(t *testing.T) {
+	l := ratelimit.New[string](2, 3, 4)
+	now := time.Unix(1000, 0)
+	for i := range 5 {
+		if ok := l.Allow("a", now); ok != (i < 3) {
+			t.Fatalf("event %d of a burst of 3: %v", i, ok)
+		}
+	}
+	if !l.Allow("b", now) {
+		t.Error("another key is refused")
+	}
+	now = now.Add(500 * time.Millisecond)
+	if !l.Allow("a", now) || l.Allow("a", now) {
+		t.Error("not one token after half a second")
+	}
+	if l.Allow("a", now.Add(-time.Hour)) {
+		t.Error("a clock that went back refills")
+	}
+	for i := range 100 {
+		l.Allow(string(rune('c'+i)), now)
+	}
+	if l.Len() > 4 {
+		t.Errorf("%d keys are remembered", l.Len())
+	}
+}

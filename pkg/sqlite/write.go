@@ -123,7 +123,7 @@ func (q *queue) close() {
 // share a commit, in the order in which they came; each has a savepoint of its
 // own, so that an error or a panic of fn undoes only what fn did. fn runs in the
 // writer's goroutine, one at a time over the whole database: it should do
-// nothing but SQL, and must not call Write, Read or runtime.Goexit.
+// nothing but SQL, and must not call Write or Read.
 //
 // At most 1,024 requests wait. Beyond that, and where its turn does not come in
 // time (Options.Wait, 10 s by default), Write returns ErrBusy; where ctx ends
@@ -155,21 +155,40 @@ func (db *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
 
 // writeLoop is the writer's goroutine; it alone uses db.writer.
 func (db *DB) writeLoop() {
-	defer close(db.writerDone)
 	for {
 		batch := db.queue.next()
 		if len(batch) == 0 {
+			close(db.writerDone)
 			return
 		}
 		db.writeBatch(batch)
 	}
 }
 
-// writeBatch runs the requests in one transaction and answers them all.
+// errGoexit: what t.FailNow does in a test, called in a request.
+var errGoexit = errors.New("a request ended the writer's goroutine")
+
+// writeBatch runs the requests in one transaction and answers them.
 func (db *DB) writeBatch(batch []*request) {
+	returned := false
+	defer func() {
+		if !returned { // the goroutine ends; another goes on
+			db.answer(batch, errors.Join(errGoexit, db.rollback(context.Background())))
+			go db.writeLoop()
+		}
+	}()
 	ran, err := db.runBatch(batch)
+	returned = true
 	db.note(outcome(batch[:ran], err))
-	for _, r := range batch[:ran] {
+	db.answer(batch[:ran], err)
+	if ran < len(batch) {
+		db.queue.unget(batch[ran:])
+	}
+}
+
+// answer tells the requests what became of them; err undid them all.
+func (db *DB) answer(batch []*request, err error) {
+	for _, r := range batch {
 		if err != nil && r.err == nil {
 			r.err = fmt.Errorf("write: %w", err)
 		}
@@ -178,12 +197,9 @@ func (db *DB) writeBatch(batch []*request) {
 			db.runAfter(r)
 		}
 	}
-	for _, r := range batch[:ran] {
+	for _, r := range batch {
 		<-db.queue.slots
 		close(r.done)
-	}
-	if ran < len(batch) {
-		db.queue.unget(batch[ran:])
 	}
 }
 

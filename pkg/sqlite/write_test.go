@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -194,5 +195,56 @@ func TestForgottenRows(t *testing.T) {
 	}
 	if n := count(t, db); n != 3 {
 		t.Fatalf("%d rows", n)
+	}
+}
+
+// A request that ends the transaction under the others makes them fail: none is
+// acknowledged, and the next batch is not touched.
+func TestLostTransaction(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "x.db"), schema(rowTable))
+	release := hold(t, db)
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			err := db.Write(t.Context(), func(tx *sqlite.Tx) error {
+				if err := insert(i, "x")(tx); err != nil || i != 7 {
+					return err
+				}
+				_, err := tx.Exec("ROLLBACK")
+				return err
+			})
+			// Those that came after it are in a batch of their own.
+			n := -1
+			rerr := db.Read(t.Context(), func(q sqlite.Queryer) error {
+				return q.QueryRow("SELECT count(*) FROM row WHERE id = ?", i).Scan(&n)
+			})
+			if rerr != nil || (err == nil) != (n == 1) || i == 7 && err == nil {
+				t.Errorf("request %d: %v, and %d rows of it (%v)", i, err, n, rerr)
+			}
+		})
+	}
+	waitFor(t, "20 queued", func() bool { return db.Stats().Queued == 21 })
+	_ = release()
+	wg.Wait()
+	if err := db.Write(t.Context(), insert(100, "x")); err != nil {
+		t.Error(err)
+	}
+}
+
+// t.Fatal in a request must not leave everybody waiting.
+func TestGoexit(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "x.db"), schema(rowTable))
+	err := db.Write(t.Context(), func(tx *sqlite.Tx) error {
+		if err := insert(1, "x")(tx); err != nil {
+			return err
+		}
+		runtime.Goexit()
+		return nil
+	})
+	if err == nil || count(t, db) != 0 {
+		t.Fatalf("error %v", err)
+	}
+	if err := db.Write(t.Context(), insert(1, "x")); err != nil {
+		t.Fatal(err)
 	}
 }
