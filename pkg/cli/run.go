@@ -57,11 +57,16 @@ func (r *runner) run(ctx context.Context) error {
 // daemon is ready.
 func (r *runner) announce() {
 	s := r.daemon.Status()
-	for _, l := range s.Listeners {
-		r.log.Info().Str("listener", l.Name).Strs("urls", l.URLs).Str("service", l.Service).Msg("listening")
+	table := logging.IsTerminal(r.env.Out)
+	if table {
+		fmt.Fprintln(r.env.Out)
+		_ = printListeners(r.env.Out, s) // a terminal that is gone is no reason to stop
+		fmt.Fprintln(r.env.Out)
 	}
-	if logging.IsTerminal(r.env.Out) {
-		printListeners(r.env.Out, s)
+	if !table || !logging.IsTerminal(r.env.Err) {
+		for _, l := range s.Listeners {
+			r.log.Info().Str("listener", l.Name).Strs("urls", l.URLs).Str("service", l.Service).Msg("listening")
+		}
 	}
 	r.tell(r.notify.Ready(summary(s)))
 }
