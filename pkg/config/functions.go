@@ -14,8 +14,23 @@ import (
 	"github.com/porticod/portico/pkg/settings"
 )
 
-// secretMark marks values that came from secret(), and what is made of them.
-type secretMark struct{}
+// secrets is the mark of values that came from secret() and of what is made of
+// them. It remembers them all, to keep them out of messages.
+type secrets struct{ values []string }
+
+// Keep implements settings.Keeper.
+func (s *secrets) Keep(value string) { s.values = append(s.values, value) }
+
+// redact takes secrets out of a message. What is very short would turn up
+// everywhere and is no secret.
+func (s *secrets) redact(text string) string {
+	for _, value := range s.values {
+		if len(value) >= 4 {
+			text = strings.ReplaceAll(text, value, "***")
+		}
+	}
+	return text
+}
 
 // plainFunctions are the functions that depend on nothing but their arguments.
 func plainFunctions() map[string]function.Function {
@@ -113,8 +128,8 @@ func (l *loader) secretFunction(from string) function.Function {
 			if err != nil {
 				return cty.NilVal, function.NewArgError(0, err)
 			}
-			l.secrets = append(l.secrets, s)
-			return cty.StringVal(s).Mark(secretMark{}), nil
+			l.secrets.Keep(s)
+			return cty.StringVal(s).Mark(l.secrets), nil
 		},
 	})
 }

@@ -44,8 +44,12 @@ func FuzzLoad(f *testing.F) {
 				t.Errorf("formatting broke the file: %v", diags)
 			}
 		}
+		socket, dataDir := config.SocketGuess("/c/a.hcl", opt), config.DataDirGuess("/c/a.hcl", opt)
 		if cfg != nil {
 			checkConfig(t, cfg)
+			if socket != cfg.Admin.Socket || dataDir != cfg.DataDir {
+				t.Errorf("guessed %s and %s, they are %s and %s", socket, dataDir, cfg.Admin.Socket, cfg.DataDir)
+			}
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/porticod/portico/pkg/service"
@@ -41,6 +42,11 @@ type webLimits struct {
 }
 
 func (c *webConfig) Validate() error {
+	for _, o := range c.Origins {
+		if !strings.HasPrefix(o, "http") {
+			return &settings.Error{Attr: "allowed_origins", Summary: "Not a web origin: " + o, Detail: "Write https://example.org."}
+		}
+	}
 	if c.Limits.PerIP > 1000 {
 		return &settings.Error{Attr: "limits.per_ip", Summary: "The limit is too high", Detail: "It is at most 1000."}
 	}

@@ -51,10 +51,11 @@ func newLoader(file string, opt Options) *loader {
 		opt.files = disk()
 	}
 	return &loader{
-		opt:   opt,
-		cfg:   &Config{File: file, texts: map[string][]byte{}},
-		src:   &Source{files: map[string]*hcl.File{}},
-		ectxs: map[string]*hcl.EvalContext{},
+		opt:     opt,
+		cfg:     &Config{File: file, texts: map[string][]byte{}},
+		src:     &Source{files: map[string]*hcl.File{}},
+		secrets: &secrets{},
+		ectxs:   map[string]*hcl.EvalContext{},
 	}
 }
 
@@ -65,7 +66,7 @@ type loader struct {
 	cfg     *Config
 	src     *Source
 	diags   hcl.Diagnostics
-	secrets []string // values that no message may show
+	secrets *secrets // values that no message may show
 
 	broken bool // a file is missing or cannot be parsed
 
@@ -306,8 +307,11 @@ func (l *loader) finish() hcl.Diagnostics {
 		})
 	}
 	for _, d := range l.diags {
+		if l.aboutSecret(d) {
+			d.Detail = "A secret is part of this, so the reason is not shown."
+		}
+		d.Summary, d.Detail = l.secrets.redact(d.Summary), l.secrets.redact(d.Detail)
 		d.Expression, d.EvalContext = nil, nil // they hold values
-		d.Summary, d.Detail = l.redact(d.Summary), l.redact(d.Detail)
 		notYet(d)
 	}
 	return l.diags
@@ -319,17 +323,6 @@ func position(d *hcl.Diagnostic, order map[string]int) (file, offset int) {
 		return -1, 0
 	}
 	return order[d.Subject.Filename], d.Subject.Start.Byte
-}
-
-// redact takes secrets out of a message. What is very short would turn up
-// everywhere and is no secret.
-func (l *loader) redact(s string) string {
-	for _, secret := range l.secrets {
-		if len(secret) >= 4 {
-			s = strings.ReplaceAll(s, secret, "***")
-		}
-	}
-	return s
 }
 
 // sortedKeys are the keys of m in order, for messages and for the same order

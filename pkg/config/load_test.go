@@ -352,6 +352,10 @@ locals {
   rx  = regex("x", local.key)
   f   = file(local.key)
   e   = env(local.key)
+  up  = upper(local.key)
+  lk  = lookup({}, local.up)
+  pi  = parseint(upper("x${secret("key")}"), 10)
+  low = parseint(local.up, 10)
 }
 variable "v" { default = 5 }
 data_dir = "data"
@@ -369,13 +373,17 @@ service "static" "x" {
   status     = local.key
   headers    = local.key
 }
+service "static" "z" {
+  root             = "${upper(local.key)}:x"
+  allowed_origins  = local.up
+}
 service "static" "y" {
   limits {
     per_ip = strlen(local.key) * 1000
   }
 }
 listener "web" {
-  address = [local.key, "${local.key}:80", "127.0.0.1:${local.key}"]
+  address = [local.key, local.up, "${local.key}:80", "127.0.0.1:${local.key}"]
   service = service.static.y
   allow   = [local.key]
   route {
@@ -396,7 +404,7 @@ listener "web" {
 		t.Fatal(err)
 	}
 	for _, s := range []string{text, b.String(), diags.Error()} {
-		if strings.Contains(s, "hunter2") {
+		if strings.Contains(strings.ToLower(s), "hunter2") {
 			t.Errorf("the secret is shown:\n%s", s)
 		}
 	}
@@ -466,6 +474,17 @@ func TestBounds(t *testing.T) {
 	}
 	if got := strings.Count(mistakes(t, options(nil), strings.Repeat("x {\n}\n", 1000)), "Error:"); got != 201 {
 		t.Errorf("%d diagnostics are shown", got)
+	}
+}
+
+func TestTooManyFiles(t *testing.T) {
+	texts := map[string][]byte{"/c/a.hcl": []byte("include = \"d/*.hcl\"\n")}
+	for i := range 300 {
+		texts[fmt.Sprintf("/c/d/%d.hcl", i)] = nil
+	}
+	_, src, diags := config.Load("/c/a.hcl", config.InMemory(options(nil), texts))
+	if got := render(t, src, diags); !strings.Contains(got, "A config has at most 256 files.") || len(diags) != 1 {
+		t.Error(got)
 	}
 }
 

@@ -48,6 +48,32 @@ func (l *loader) reword(d *hcl.Diagnostic) {
 	}
 }
 
+// aboutSecret reports whether d is about an expression in which a secret takes
+// part. What HCL's functions say may quote what they were given, changed beyond
+// recognition.
+func (l *loader) aboutSecret(d *hcl.Diagnostic) bool {
+	if d.Expression == nil || d.EvalContext == nil || len(l.secrets.values) == 0 {
+		return false
+	}
+	for _, t := range d.Expression.Variables() {
+		if val, diags := t.TraverseAbs(d.EvalContext); !diags.HasErrors() && val.ContainsMarked() {
+			return true
+		}
+	}
+	node, ok := d.Expression.(hclsyntax.Node)
+	if !ok {
+		return false
+	}
+	called := false
+	// The callback reports nothing, and so does VisitAll.
+	_ = hclsyntax.VisitAll(node, func(n hclsyntax.Node) hcl.Diagnostics {
+		call, ok := n.(*hclsyntax.FunctionCallExpr)
+		called = called || ok && call.Name == "secret" && n != node
+		return nil
+	})
+	return called
+}
+
 // rewordLabels is for blocks with too few labels.
 func (l *loader) rewordLabels(d *hcl.Diagnostic, typ string) {
 	schema := topSchema().Blocks

@@ -40,7 +40,8 @@ func (d *decoder) expr(name string, e hcl.Expression, v reflect.Value) (null boo
 		return false
 	}
 	in := input{name: name, at: e.Range(), secret: val.ContainsMarked()}
-	val, _ = val.UnmarkDeep()
+	val, marks := val.UnmarkDeep()
+	keep(marks, val)
 	if !val.IsWhollyKnown() {
 		return false
 	}
@@ -49,6 +50,27 @@ func (d *decoder) expr(name string, e hcl.Expression, v reflect.Value) (null boo
 	}
 	d.value(in, val, v)
 	return false
+}
+
+// A Keeper is a mark of values that must not be shown. It is told every string
+// that came of such values, so that its owner can keep them out of messages that
+// are made later.
+type Keeper interface{ Keep(s string) }
+
+func keep(marks cty.ValueMarks, val cty.Value) {
+	for mark := range marks {
+		k, ok := mark.(Keeper)
+		if !ok {
+			continue
+		}
+		// The callback fails never, and so does Walk.
+		_ = cty.Walk(val, func(_ cty.Path, v cty.Value) (bool, error) {
+			if v.Type() == cty.String && v.IsKnown() && !v.IsNull() {
+				k.Keep(v.AsString())
+			}
+			return true, nil
+		})
+	}
 }
 
 // An input is where a value comes from, for messages.
