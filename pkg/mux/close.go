@@ -132,6 +132,9 @@ func (p *Port) CloseIdle() {
 // context's error. Hijacked and raw connections belong to their services and
 // stay open; see Abort.
 func (p *Port) Close(ctx context.Context) error {
+	if s := p.state.Load(); s != nil {
+		s.front.retired.Store(true)
+	}
 	for p.Pending() > 0 && ctx.Err() == nil {
 		p.CloseIdle()
 		pause(ctx)

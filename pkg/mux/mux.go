@@ -127,14 +127,26 @@ func (p *Port) Serve(nc net.Conn) {
 		p.refuse(c, reason)
 		return
 	}
-	switch {
-	case s.Look == LookSplit:
-		p.feed(c)
-	case c.proxied || s.Look == LookHTTP && s.tls != nil:
-		go p.lookFirst(c)
-	default:
-		p.direct(c, s)
+	p.dispatch(c)
+}
+
+// dispatch sends c on the way that the policy has now.
+func (p *Port) dispatch(c *Conn) {
+	for !p.isClosed() {
+		s := p.state.Load()
+		switch {
+		case s.Look == LookSplit:
+			if !s.front.feed(c) {
+				continue // this front was just replaced
+			}
+		case c.proxied || s.Look == LookHTTP && s.tls != nil:
+			go p.lookFirst(c)
+		default:
+			p.direct(c, s)
+		}
+		return
 	}
+	p.refuse(c, refusedClosed)
 }
 
 // add puts c on the list; it reports false if the port is closed.
@@ -181,8 +193,8 @@ func (p *Port) lookFirst(c *Conn) {
 		return
 	}
 	s := p.state.Load()
-	if s.Look == LookSplit {
-		p.feed(c) // the policy changed meanwhile
+	if s.Look == LookSplit { // it changed meanwhile
+		p.dispatch(c)
 		return
 	}
 	if s.Look == LookHTTP && s.tls != nil {
@@ -201,22 +213,11 @@ func (p *Port) lookFirst(c *Conn) {
 
 // direct hands c over without a look at its bytes.
 func (p *Port) direct(c *Conn, s *state) {
-	choice := Choice{HTTP: true, Terminate: s.tls != nil && !c.plain}
-	if s.Look != LookHTTP {
-		choice = s.Choose(c, Verdict{})
-	}
-	c.setChoice(Verdict{}, choice)
-	if choice.HTTP {
+	if c.settle(s, Verdict{}).HTTP {
 		p.serveHTTPConn(c)
 	} else {
 		go p.serveRaw(c)
 	}
-}
-
-func (c *Conn) setChoice(v Verdict, choice Choice) {
-	c.mu.Lock()
-	c.verdict, c.choice = v, choice
-	c.mu.Unlock()
 }
 
 // decide reads a PROXY header where one is due, classifies the connection and
@@ -237,16 +238,29 @@ func (p *Port) decide(c *Conn) (reason string) {
 	if v.Protocol == Silent && s.SilentClose {
 		return refusedSilent
 	}
-	choice := s.Choose(c, v)
-	if isHTTP(v.Protocol) && s.tls != nil && !choice.Terminate && (choice.HTTP || choice.Raw == nil) {
-		c.plain = true
-		choice.HTTP = true
-	}
-	c.setChoice(v, choice)
+	choice := c.settle(s, v)
 	if !choice.HTTP && choice.Raw == nil {
 		return refusedUnmatched
 	}
 	return ""
+}
+
+// settle asks the policy and notes its answer. On a port with TLS, HTTP without
+// it is plain: it is answered, not served.
+func (c *Conn) settle(s *state, v Verdict) Choice {
+	var choice Choice
+	if s.Look == LookHTTP {
+		choice = Choice{HTTP: true, Terminate: s.tls != nil && !c.plain && !isHTTP(v.Protocol)}
+	} else {
+		choice = s.Choose(c, v)
+	}
+	if s.tls != nil && !choice.Terminate && (choice.HTTP || isHTTP(v.Protocol) && choice.Raw == nil) {
+		c.plain, choice.HTTP = true, true
+	}
+	c.mu.Lock()
+	c.verdict, c.choice = v, choice
+	c.mu.Unlock()
+	return choice
 }
 
 func isHTTP(p Protocol) bool { return p == HTTP1 || p == HTTP2 }

@@ -233,3 +233,5 @@ func serverTLS() *tls.Config { return &tls.Config{Certificates: []tls.Certificat
 func clientTLS(alpn ...string) *tls.Config {
 	return &tls.Config{ServerName: "a.test", InsecureSkipVerify: true, NextProtos: alpn}
 }
+
+func tlsClient(nc net.Conn) net.Conn { return tls.Client(nc, clientTLS("http/1.1")) }

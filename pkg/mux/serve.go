@@ -13,16 +13,6 @@ import (
 	"time"
 )
 
-// feed hands c to the splitter of the port as it is now.
-func (p *Port) feed(c *Conn) {
-	for !p.isClosed() {
-		if p.state.Load().front.feed(c) {
-			return
-		}
-	}
-	p.refuse(c, refusedClosed)
-}
-
 // serveHTTPConn hands c to the HTTP server of the port as it is now.
 func (p *Port) serveHTTPConn(c *Conn) {
 	nc := p.forHTTP(c)
