@@ -57,14 +57,22 @@ var (
 	errUser     = fail(http.StatusUnprocessableEntity, "This method requires an authenticated user")
 )
 
-// answers are the errors of packages below that people may read as they are.
-var answers = []struct {
+// readErrors are those of package params, with what it says about them.
+var readErrors = []struct {
 	err    error
 	status int
 }{
 	{params.ErrMalformed, http.StatusBadRequest},
 	{params.ErrTooLarge, http.StatusRequestEntityTooLarge},
 	{params.ErrType, http.StatusUnsupportedMediaType},
+}
+
+// answers are the errors of packages below. People read what they are, not what
+// they were wrapped in.
+var answers = []struct {
+	err    error
+	status int
+}{
 	{picture.ErrFormat, http.StatusUnprocessableEntity},
 	{picture.ErrBroken, http.StatusUnprocessableEntity},
 	{picture.ErrTooLarge, http.StatusUnprocessableEntity},
@@ -104,6 +112,11 @@ func problemOf(err error) (p *problem, unexpected bool) {
 		return answer(http.StatusUnprocessableEntity, "Validation failed: your pictures would take more room than you have; delete some")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return answer(http.StatusServiceUnavailable, "The request was given up")
+	}
+	for _, a := range readErrors {
+		if errors.Is(err, a.err) {
+			return answer(a.status, err.Error())
+		}
 	}
 	for _, a := range answers {
 		if errors.Is(err, a.err) {

@@ -39,6 +39,12 @@ func (s *spool) close() {
 
 func (s *spool) source() picture.Source { return io.NewSectionReader(s.f, 0, s.size) }
 
+// tooLarge is the answer to an upload beyond the limit, wherever that was found
+// out: the length of the body, or reading it.
+func tooLarge(cfg *Config) error {
+	return fail(http.StatusRequestEntityTooLarge, "The picture is too large: at most %s are accepted", sizeText(int64(cfg.MaxUpload)))
+}
+
 // spoolFile returns the function that takes the part "file" of c's body. Other
 // files, such as a thumbnail of one's own, are ignored.
 func (p *Photos) spoolFile(c *call) params.FileFunc {
@@ -66,7 +72,7 @@ func (p *Photos) spool(r io.Reader, limit int64) (*spool, error) {
 	s.size, err = io.Copy(f, in)
 	switch {
 	case s.size > limit:
-		err = fail(http.StatusRequestEntityTooLarge, "The picture is larger than %d bytes", limit)
+		err = fmt.Errorf("%w: a file has more than %d bytes", params.ErrTooLarge, limit)
 	case in.err != nil:
 		err = fmt.Errorf("%w: the body ended early", params.ErrMalformed)
 		if over := (*http.MaxBytesError)(nil); errors.As(in.err, &over) {

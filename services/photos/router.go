@@ -3,6 +3,7 @@ package photos
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"path"
 	"slices"
@@ -119,6 +120,9 @@ func (p *Photos) runCall(c *call, rt route) (any, error) {
 		defer func() { c.upload.close() }()
 	}
 	c.params, err = params.Read(c.w, c.r, int64(c.cfg.MaxUpload)+params.MaxText, file)
+	if rt.files && errors.Is(err, params.ErrTooLarge) {
+		err = tooLarge(c.cfg)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -195,7 +195,7 @@ func (v *visit) write(status int, name string, pg page) error {
 
 // sizeText is a number of bytes for people.
 func sizeText(n int64) string {
-	if n < 1<<20 {
+	if n%(1<<20) != 0 {
 		return strconv.FormatInt(n>>10, 10) + " KiB"
 	}
 	return strconv.FormatInt(n>>20, 10) + " MiB"

@@ -116,6 +116,9 @@ func (v *visit) share() (to string, err error) {
 		}
 		return err
 	})
+	if errors.Is(err, params.ErrTooLarge) {
+		err = tooLarge(v.cfg)
+	}
 	if err != nil {
 		return "", err
 	}

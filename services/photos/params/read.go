@@ -162,7 +162,7 @@ func readError(err error) error {
 	if over := (*http.MaxBytesError)(nil); errors.As(err, &over) {
 		return err
 	}
-	return fmt.Errorf("%w: the body ended early: %w", ErrMalformed, err)
+	return malformed("the body ended early")
 }
 
 func (v *Values) readMultipart(mr *multipart.Reader, file FileFunc) error {

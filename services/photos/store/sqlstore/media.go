@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/porticod/portico/pkg/sqlite"
@@ -90,8 +91,14 @@ func scanMedia(r *sqlite.Rows) (m store.Media, err error) {
 	return m, err
 }
 
-func scanSize(r *sqlite.Rows) (f store.File, err error) {
-	err = r.Scan(&f.Hash, &f.Type, &f.Bytes, &f.Width, &f.Height)
+// A sizeRow is a step of some picture's ladder.
+type sizeRow struct {
+	media int64
+	store.File
+}
+
+func scanSize(r *sqlite.Rows) (f sizeRow, err error) {
+	err = r.Scan(&f.media, &f.Hash, &f.Type, &f.Bytes, &f.Width, &f.Height)
 	return f, err
 }
 
@@ -101,14 +108,33 @@ func readMedia(q sqlite.Queryer, where string, args ...any) ([]store.Media, erro
 	if err != nil {
 		return nil, err
 	}
+	at := make(map[int64]*store.Media, len(list))
+	ids := make([]int64, len(list))
 	for i := range list {
-		list[i].Sizes, err = collect(q, scanSize,
-			`SELECT hash, type, bytes, width, height FROM sizes WHERE media_id = ? ORDER BY width`, list[i].ID)
-		if err != nil {
-			return nil, err
-		}
+		ids[i], at[list[i].ID] = list[i].ID, &list[i]
+	}
+	sizes, err := collect(q, scanSize, `SELECT media_id, hash, type, bytes, width, height FROM sizes
+		WHERE media_id IN (SELECT value FROM json_each(?)) ORDER BY media_id, width`, jsonList(ids))
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range sizes {
+		at[f.media].Sizes = append(at[f.media].Sizes, f.File)
 	}
 	return list, nil
+}
+
+// jsonList is ids as json_each takes them: one text for any number of ids, so
+// that the statement is prepared once.
+func jsonList(ids []int64) string {
+	b := []byte{'['}
+	for i, id := range ids {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, id, 10)
+	}
+	return string(append(b, ']'))
 }
 
 func oneMedia(q sqlite.Queryer, id int64) (store.Media, error) {

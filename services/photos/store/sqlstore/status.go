@@ -81,10 +81,17 @@ func readStatuses(q sqlite.Queryer, where string, args ...any) ([]store.Status, 
 	if err != nil {
 		return nil, err
 	}
+	at := make(map[int64]*store.Status, len(list))
+	ids := make([]int64, len(list))
 	for i := range list {
-		if list[i].Media, err = readMedia(q, `WHERE m.status_id = ? ORDER BY m.position`, list[i].ID); err != nil {
-			return nil, err
-		}
+		ids[i], at[list[i].ID] = list[i].ID, &list[i]
+	}
+	media, err := readMedia(q, `WHERE m.status_id IN (SELECT value FROM json_each(?)) ORDER BY m.status_id, m.position`, jsonList(ids))
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range media {
+		at[m.Status].Media = append(at[m.Status].Media, m)
 	}
 	return list, nil
 }
@@ -169,13 +176,11 @@ func feedQuery(f store.Feed) (string, []any) {
 	} else {
 		add("visibility IN (" + strings.Join(vis, ",") + ")")
 	}
-	if f.Authors != nil {
-		marks := make([]string, len(f.Authors))
-		for i, a := range f.Authors {
-			marks[i] = "?"
-			args = append(args, a)
-		}
-		conds = append(conds, "author_id IN ("+strings.Join(marks, ",")+")")
+	switch {
+	case len(f.Authors) == 1:
+		add("author_id = ?", f.Authors[0]) // in the order of the index
+	case f.Authors != nil:
+		add("author_id IN (SELECT value FROM json_each(?))", jsonList(f.Authors))
 	}
 	if f.OnlyMedia {
 		add("pictures > 0")
