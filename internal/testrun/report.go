@@ -128,7 +128,7 @@ func (t *tally) rest(pkg string) {
 }
 
 // noise is what go test says about every test, which the report says better.
-var noise = []string{"=== RUN", "=== PAUSE", "=== CONT", "=== NAME", "PASS\n", "ok  \t"}
+var noise = []string{"FAIL\n", "FAIL\t", "=== RUN", "=== PAUSE", "=== CONT", "=== NAME", "PASS\n", "ok  \t"}
 
 func (t *tally) show(key string) {
 lines:
