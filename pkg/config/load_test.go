@@ -141,8 +141,6 @@ listener "tls" {
 	}
 }
 
-// strip takes the name of the temporary folder out of a message.
-// TestSecretsAreNotShown puts a secret wherever a mistake could show it.
 func TestWarnings(t *testing.T) {
 	const chat = `
 service "chat" "lobby" {}
