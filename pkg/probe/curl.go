@@ -68,9 +68,9 @@ func (c *Check) curlRaw() string {
 		}
 		return line + " </dev/null"
 	}
-	line := "curl -sS -m 2 telnet://" + c.Address
+	line := "curl -s -m 1 telnet://" + c.Address
 	if c.Network == "unix" {
-		line = "curl -sS -m 2 --unix-socket " + quoteShell(c.Address) + " telnet://localhost"
+		line = "curl -s -m 1 --unix-socket " + quoteShell(c.Address) + " telnet://localhost"
 	}
 	if send == "" {
 		return line + " </dev/null"

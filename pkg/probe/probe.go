@@ -113,7 +113,7 @@ func (c *Check) place(l config.Listener, a config.Address, bound string) {
 	c.Proxy = within(l.ProxyFrom, ip)
 	switch {
 	case port == 0:
-		c.Unknown = "the port is picked at start, and no daemon answers that would know it"
+		c.Unknown = "the port is picked at start, and no daemon runs that has this listener"
 	case within(l.Deny, ip), len(l.Allow) > 0 && !within(l.Allow, ip):
 		c.Skip = "the listener's allow and deny lists do not let this machine in"
 	}

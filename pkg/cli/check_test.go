@@ -1,0 +1,142 @@
+package cli_test
+
+import (
+	"context"
+	"encoding/json"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/pkg/probe"
+)
+
+// Every shape of port that check knows how to ask.
+const shapes = `
+service "respond" "web" { body = "web" }
+service "echo" "echo" {}
+service "chat" "chat" {}
+
+listener "plain" {
+  address = ["127.0.0.1:0", "[::1]:0", "unix:plain.sock"]
+  service = service.respond.web
+}
+listener "chat" {
+  address = "127.0.0.1:0"
+  service = service.chat.chat
+}
+listener "echo" {
+  address = "127.0.0.1:0"
+  service = service.echo.echo
+}
+listener "secure" {
+  address = "127.0.0.1:0"
+  tls { self_signed = true }
+  route {
+    host    = ["chat.example.org"]
+    service = service.chat.chat
+  }
+  route {
+    path    = ["/echo/*"]
+    service = service.echo.echo
+  }
+  service = service.respond.web
+}
+listener "split" {
+  address = "127.0.0.1:0"
+  route {
+    protocol = "ssh"
+    service  = service.echo.echo
+  }
+  route {
+    protocol = "http2"
+    service  = service.chat.chat
+  }
+  route {
+    protocol = "tls"
+    sni      = ["*.example.org"]
+    service  = service.echo.echo
+  }
+  service = service.respond.web
+}
+listener "proxied" {
+  address = "127.0.0.1:0"
+  proxy_protocol { from = ["127.0.0.0/8"] }
+  service = service.respond.web
+}
+listener "elsewhere" {
+  address = "127.0.0.1:0"
+  allow   = ["192.0.2.0/24"]
+  service = service.respond.web
+}
+`
+
+// Every port of a sound daemon passes, and the curl line that is shown gets the
+// same answer.
+func TestCheckAndItsCurlLines(t *testing.T) {
+	d := testkit.Start(t, testkit.App(), shapes)
+	status, stdout, stderr := portico("", "--config", d.File(), "check", "--json")
+	if status != 0 {
+		t.Errorf("exit status %d: %s", status, stderr)
+	}
+	var results []probe.Result
+	if err := json.Unmarshal([]byte(stdout), &results); err != nil {
+		t.Fatal(err)
+	}
+	if len(results) != 14 {
+		t.Errorf("%d results", len(results))
+	}
+	for _, r := range results {
+		if r.Listener == "elsewhere" {
+			if !r.Skipped {
+				t.Errorf("a port that lets nobody in from here is not skipped: %+v", r)
+			}
+			continue
+		}
+		if !r.OK {
+			t.Errorf("%+v", r)
+		}
+		tryCurl(t, r)
+	}
+}
+
+func tryCurl(t *testing.T, r probe.Result) {
+	t.Helper()
+	if !strings.Contains(r.Curl, "curl ") {
+		return // TLS that is passed through: curl has no way
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "sh", "-c", r.Curl+" 2>&1").CombinedOutput()
+	_, status, _ := strings.Cut(r.Result, " ")
+	want := status // of an HTTP answer: 200 OK
+	switch r.Probe {
+	case "websocket":
+		want = "101 Switching Protocols"
+		err = nil // it ends by its own limit of time
+	case "raw":
+		want, err = "portico check", nil // curl waits for more, until its limit
+	case "connect":
+		want, err = "SSH-2.0-portico_check", nil
+	}
+	if strings.HasPrefix(r.Result, "HTTP/2") {
+		want, _, _ = strings.Cut(status, " ") // HTTP/2 has no reason phrase
+	}
+	if err != nil || !strings.Contains(string(out), want) {
+		t.Errorf("%s, %s: %v, want %q in\n%s", r.Listener, r.Curl, err, want, out)
+	}
+}
+
+// One port that does not answer is named, and the exit status says so.
+func TestCheckFails(t *testing.T) {
+	d := testkit.Start(t, testkit.App(), hello)
+	d.Write("config.hcl", hello+"listener \"new\" {\n  address = \"127.0.0.1:0\"\n  service = service.respond.hello\n}\n") // and no reload
+	status, stdout, _ := portico("", "--config", d.File(), "check")
+	if status != 1 || !strings.Contains(stdout, "FAILED: the port is picked at start") || !strings.Contains(stdout, "2 checked, 1 failed") {
+		t.Errorf("exit status %d\n%s", status, stdout)
+	}
+	if status, _, _ := portico("", "--config", d.File(), "check", "web"); status != 0 {
+		t.Errorf("a check of the other listener: exit status %d", status)
+	}
+}
