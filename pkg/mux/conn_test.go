@@ -1,0 +1,289 @@
+package mux_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/porticod/portico/pkg/mux"
+)
+
+const stall = 200 * time.Millisecond // the write timeout of these tests
+
+// bigFile is larger than what socket buffers hold.
+func bigFile(t testing.TB) (path string, size int64) {
+	t.Helper()
+	path, size = filepath.Join(t.TempDir(), "big"), 24<<20
+	b := make([]byte, size)
+	for i := range b {
+		b[i] = byte(i >> 12)
+	}
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path, size
+}
+
+// writers are the ways in which an answer is written.
+func writers(path string) map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"file": func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, path) },
+		"write": func(w http.ResponseWriter, r *http.Request) {
+			b, _ := os.ReadFile(path)
+			w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+			w.Write(b)
+		},
+	}
+}
+
+// TestStalledPeer takes nothing: the connection ends soon after the timeout.
+func TestStalledPeer(t *testing.T) {
+	path, _ := bigFile(t)
+	for name, h := range writers(path) {
+		networks(t, func(t *testing.T, start func(testing.TB, mux.Policy) *rig) {
+			var ended atomic.Bool
+			r := start(t, mux.Policy{Look: mux.LookHTTP, Front: mux.Front{WriteTimeout: stall},
+				HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h(w, r); ended.Store(true) })})
+			begin := time.Now()
+			io.WriteString(r.dial(), request)
+			eventually(t, ended.Load, "%s: the handler ends", name)
+			if d := time.Since(begin); d < stall || d > 10*stall {
+				t.Errorf("%s: ended after %v, the timeout is %v", name, d, stall)
+			}
+			eventually(t, func() bool { return r.Open() == 0 }, "%s: it is closed", name)
+		})
+	}
+}
+
+// TestSlowPeer takes its answer slowly, for many times the timeout, and gets all
+// of it, in order.
+func TestSlowPeer(t *testing.T) {
+	path, size := bigFile(t)
+	for name, h := range writers(path) {
+		networks(t, func(t *testing.T, start func(testing.TB, mux.Policy) *rig) {
+			r := start(t, mux.Policy{Look: mux.LookHTTP, HTTP: h, Front: mux.Front{WriteTimeout: stall}})
+			nc := r.dial()
+			io.WriteString(nc, request)
+			buf := make([]byte, size+4096)
+			n := 0
+			// 64 KiB every fifth of the timeout, for ten timeouts: the send
+			// buffer drains for longer than one before a write goes on.
+			for range 50 {
+				m, err := io.ReadFull(nc, buf[n:n+64<<10])
+				n += m
+				if err != nil {
+					t.Fatalf("%s: after %d bytes: %v", name, n, err)
+				}
+				time.Sleep(stall / 5)
+			}
+			m, err := io.ReadFull(nc, buf[n:])
+			n += m
+			if err != io.ErrUnexpectedEOF {
+				t.Fatalf("%s: after %d bytes: %v", name, n, err)
+			}
+			body := buf[int64(n)-size : n]
+			for i := range body {
+				if body[i] != byte(i>>12) {
+					t.Fatalf("%s: byte %d is wrong", name, i)
+				}
+			}
+		})
+	}
+}
+
+// withConn hands a raw connection to f.
+func withConn(t *testing.T, f func(c *mux.Conn)) *rig {
+	return serve(t, mux.Policy{Look: mux.LookRaw, Choose: func(*mux.Conn, mux.Verdict) mux.Choice {
+		return mux.Choice{Raw: func(_ context.Context, c net.Conn) { f(c.(*mux.Conn)) }}
+	}})
+}
+
+// TestUserDeadline: a deadline that a service sets holds, with and without the
+// port's own timeout.
+func TestUserDeadline(t *testing.T) {
+	for _, timeout := range []time.Duration{0, time.Minute} {
+		got := make(chan error, 2)
+		r := serve(t, mux.Policy{Look: mux.LookHTTP, Front: mux.Front{WriteTimeout: timeout},
+			HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				c, _, _ := http.NewResponseController(w).Hijack()
+				defer c.Close()
+				c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+				_, err := c.Write(make([]byte, 64<<20))
+				got <- err
+				c.SetWriteDeadline(time.Time{})
+				time.AfterFunc(50*time.Millisecond, func() { c.SetDeadline(time.Now()) })
+				_, err = c.Write(make([]byte, 64<<20))
+				got <- err
+			})})
+		io.WriteString(r.dial(), request)
+		for range 2 {
+			select {
+			case err := <-got:
+				if !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("timeout %v: %v", timeout, err)
+				}
+			case <-time.After(5 * time.Second):
+				t.Fatalf("timeout %v: the deadline does not hold", timeout)
+			}
+		}
+	}
+}
+
+// TestReadTimeout: a body that stops coming ends; one that comes slowly does not.
+func TestReadTimeout(t *testing.T) {
+	got := make(chan error, 1)
+	r := serve(t, mux.Policy{Look: mux.LookHTTP, Front: mux.Front{ReadTimeout: stall},
+		HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			n, err := io.Copy(io.Discard, r.Body)
+			if err == nil {
+				// Reading goes on in the background, without that deadline.
+				select {
+				case <-r.Context().Done():
+					err = r.Context().Err()
+				case <-time.After(2 * stall):
+				}
+			}
+			got <- err
+			_ = n
+		})})
+	slow := r.dial()
+	io.WriteString(slow, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+	for range 10 {
+		time.Sleep(stall / 4)
+		io.WriteString(slow, "x")
+	}
+	if err := <-got; err != nil {
+		t.Errorf("a slow body: %v", err)
+	}
+	io.WriteString(r.dial(), "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nx")
+	if err := <-got; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a body that stops: %v", err)
+	}
+}
+
+// TestCopies moves bytes through every short cut of io.Copy, and expects them
+// whole, in both directions.
+func TestCopies(t *testing.T) {
+	path, size := bigFile(t)
+	for name, f := range map[string]func(c *mux.Conn) (int64, error){
+		"file to conn": func(c *mux.Conn) (int64, error) {
+			f, _ := os.Open(path)
+			defer f.Close()
+			return io.Copy(c, f)
+		},
+		"part of a file to conn": func(c *mux.Conn) (int64, error) {
+			f, _ := os.Open(path)
+			defer f.Close()
+			n, err := io.CopyN(c, f, 1000)
+			if err != nil {
+				return n, err
+			}
+			m, err := io.CopyN(c, f, size-1000)
+			return n + m, err
+		},
+		"reader to conn": func(c *mux.Conn) (int64, error) {
+			f, _ := os.Open(path)
+			defer f.Close()
+			return io.Copy(c, struct{ io.Reader }{f})
+		},
+		"conn to conn": func(c *mux.Conn) (int64, error) {
+			return io.Copy(c, c)
+		},
+		"part of conn to conn": func(c *mux.Conn) (int64, error) {
+			return io.CopyN(c, c, size)
+		},
+		"through a pair of sockets": func(c *mux.Conn) (int64, error) {
+			a, b := pair(t)
+			go func() { io.Copy(a, c); a.(*net.TCPConn).CloseWrite() }()
+			return io.Copy(c, b)
+		},
+	} {
+		networks(t, func(t *testing.T, start func(testing.TB, mux.Policy) *rig) {
+			done := make(chan struct{})
+			r := start(t, mux.Policy{Look: mux.LookRaw, Choose: func(*mux.Conn, mux.Verdict) mux.Choice {
+				return mux.Choice{Raw: func(_ context.Context, nc net.Conn) {
+					defer close(done)
+					n, err := f(nc.(*mux.Conn))
+					if n != size || err != nil {
+						t.Errorf("%s: %d bytes of %d, %v", name, n, size, err)
+					}
+				}}
+			}})
+			nc := r.dial()
+			go func() {
+				if strings.HasSuffix(name, "to conn") && !strings.Contains(name, "conn to") {
+					return // nobody would read it
+				}
+				f, _ := os.Open(path)
+				defer f.Close()
+				io.Copy(nc, f)
+				nc.(interface{ CloseWrite() error }).CloseWrite()
+			}()
+			buf := make([]byte, size)
+			if n, err := io.ReadFull(nc, buf); err != nil {
+				t.Fatalf("%s: %d bytes of %d, %v", name, n, size, err)
+			}
+			for i := range buf {
+				if buf[i] != byte(i>>12) {
+					t.Fatalf("%s: byte %d is wrong", name, i)
+				}
+			}
+			<-done
+		})
+	}
+}
+
+// pair is two ends of a TCP connection.
+func pair(t *testing.T) (a, b net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	a, err = net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err = ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close(); b.Close() })
+	return a, b
+}
+
+// TestCloseOnce: Close gives back what the connection holds once, however often
+// it is called, and by whom.
+func TestCloseOnce(t *testing.T) {
+	done := make(chan *mux.Conn, 1)
+	r := withConn(t, func(c *mux.Conn) {
+		io.Copy(c, c)
+		c.Close()
+		c.Close()
+		done <- c
+	})
+	if got := r.exchange("bytes"); got != "bytes" {
+		t.Fatalf("got %q", got)
+	}
+	c := <-done
+	if err := c.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a second Close: %v", err)
+	}
+	eventually(t, func() bool { return r.Open() == 0 }, "nothing is open")
+	if n := r.metric("portico_listener_connections_open", ""); n != 0 {
+		t.Errorf("%v connections open", n)
+	}
+	if in, out := c.Bytes(); in < 5 || in > 6 || out < 5 || out > 6 { // the FIN counts as one
+		t.Errorf("%d bytes in, %d out", in, out)
+	}
+}
