@@ -153,6 +153,14 @@ func jpegSize(m byte, b []byte, info *Info) error {
 	return nil
 }
 
+const (
+	// maxScanned bounds scans times pixels: a scan of a few bytes passes over
+	// all of them, and the decoder does not look at its deadline meanwhile.
+	maxScanned = 1_500_000_000
+	// fewScans are allowed at any size. Encoders make about ten.
+	fewScans = 20
+)
+
 // checkScans refuses a progressive JPEG with more scans than limit, because each
 // costs a pass over all pixels, however few bytes it has; and one whose scans do
 // not add up to the whole picture, because it was cut off and closed again. It
@@ -162,6 +170,7 @@ func checkScans(src Source, info Info, limit int) error {
 	if err := s.skip(2); err != nil {
 		return s.classify(JPEG, err)
 	}
+	limit = min(limit, max(fewScans, int(maxScanned/info.Pixels())))
 	var p precision
 	for scans, n := 0, 0; n < maxSegments+limit; n++ {
 		m, err := s.marker()

@@ -1,6 +1,7 @@
 package picture
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -21,7 +22,7 @@ func Strip(w io.Writer, src Source) error {
 		return err
 	}
 	s := newScanner(src)
-	out := &errWriter{w: w}
+	out := bufio.NewWriterSize(w, 32<<10) // which keeps the first error of w
 	switch info.Format {
 	case JPEG:
 		err = stripJPEG(out, s, info.Orientation)
@@ -32,8 +33,8 @@ func Strip(w io.Writer, src Source) error {
 	case WebP:
 		err = stripWebP(out, src, info.Orientation)
 	}
-	if out.err != nil {
-		return fmt.Errorf("write stripped picture: %w", out.err)
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("write stripped picture: %w", err)
 	}
 	if err != nil {
 		return s.classify(info.Format, err)
@@ -48,23 +49,6 @@ func StripJPEG(w io.Writer, src Source) error {
 		return fmt.Errorf("%w: no JPEG", ErrFormat)
 	}
 	return Strip(w, src)
-}
-
-// An errWriter remembers the first error of w and writes nothing after it.
-type errWriter struct {
-	w   io.Writer
-	n   int64
-	err error
-}
-
-func (e *errWriter) Write(p []byte) (int, error) {
-	if e.err != nil {
-		return 0, e.err
-	}
-	n, err := e.w.Write(p)
-	e.n += int64(n)
-	e.err = err
-	return n, err
 }
 
 // copyN copies the next n bytes of s to w.
@@ -303,15 +287,23 @@ func colorsLen(flags byte) int64 {
 }
 
 // stripWebP walks twice: the length of the result stands before it.
-func stripWebP(w *errWriter, src Source, orientation int) error {
-	count := &errWriter{w: io.Discard}
-	if err := copyWebP(count, newScanner(src), orientation); err != nil {
+func stripWebP(w io.Writer, src Source, orientation int) error {
+	var n counter
+	if err := copyWebP(&n, newScanner(src), orientation); err != nil {
 		return err
 	}
 	head := append([]byte("RIFF"), 0, 0, 0, 0, 'W', 'E', 'B', 'P')
-	binary.LittleEndian.PutUint32(head[4:], uint32(count.n+4))
+	binary.LittleEndian.PutUint32(head[4:], uint32(n+4))
 	w.Write(head)
 	return copyWebP(w, newScanner(src), orientation)
+}
+
+// A counter counts what is written to it.
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
 }
 
 // copyWebP writes the chunks that stay. A file without VP8X has no metadata.

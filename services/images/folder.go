@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/url"
@@ -25,6 +26,9 @@ const (
 	pageSize    = 100  // pictures of a page where the client does not say
 	maxPageSize = 1000 // pictures of a page at most
 	maxFolders  = 1000 // folders that are listed
+	// maxEntries is how many names of a folder are read and sorted for a page;
+	// of more, an arbitrary part is listed.
+	maxEntries = 200_000
 	// maxLooked is how many files are looked into for one page. A folder of
 	// other files gives short pages with a next one.
 	maxLooked = 5000
@@ -158,8 +162,8 @@ func (s *Service) list(root *os.Root, name, after string, limit int) (*page, err
 	if !fi.IsDir() {
 		return nil, errNotFound
 	}
-	entries, err := dir.ReadDir(-1)
-	if err != nil {
+	entries, err := dir.ReadDir(maxEntries)
+	if err != nil && err != io.EOF {
 		return nil, fmt.Errorf("list folder: %w", err)
 	}
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
