@@ -65,7 +65,7 @@ func (l *loader) listener(name string, b *hcl.Block) {
 		ln.ProxyFrom = raw.ProxyProtocol.From
 	}
 	ln.Addresses = l.addresses(name, raw.Address)
-	if clean && len(raw.Address) == 0 {
+	if raw.Address != nil && len(raw.Address) == 0 {
 		l.errorf(b.DefRange, fmt.Sprintf("Listener %q has no address", name), "The list is empty. Give it one, like address = \":8080\".")
 	}
 	if raw.Service != nil {

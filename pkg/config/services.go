@@ -67,29 +67,40 @@ func (l *loader) reference(a *hcl.Attribute) *declared {
 		return d
 	}
 	if _, ok := l.opt.Kinds[ref.Kind]; !ok {
-		remedy := settings.DidYouMean(ref.Kind, "Kinds are", l.opt.Kinds.Names())
+		remedy := l.suggestService(ref)
+		if remedy == "" {
+			remedy = settings.DidYouMean(ref.Kind, "Kinds are", l.opt.Kinds.Names())
+		}
 		l.errorf(at, fmt.Sprintf("There is no kind of service %q", ref.Kind), "%s", remedy)
 		return nil
 	}
-	l.errorf(at, fmt.Sprintf("There is no service.%s", ref), "%s", l.suggestService(ref))
+	remedy := l.suggestService(ref)
+	if remedy == "" {
+		remedy = fmt.Sprintf("Add it: service %q %q {}", ref.Kind, ref.Name)
+	}
+	l.errorf(at, fmt.Sprintf("There is no service.%s", ref), "%s", remedy)
 	return nil
 }
 
-// suggestService looks for the name among all services, because the kind is
-// what people mix up.
+// suggestService looks for a service that ref may mean, first by its name,
+// because the kind is what people mix up; empty if there is none.
 func (l *loader) suggestService(ref service.Ref) string {
-	var all []string
+	var sameName, all []string
 	for r := range l.declared {
 		if r.Name == ref.Name {
-			return fmt.Sprintf("Did you mean service.%s?", r)
+			sameName = append(sameName, "service."+r.String())
 		}
 		all = append(all, "service."+r.String())
 	}
 	slices.Sort(all)
-	if s := settings.Suggest("service."+ref.String(), all); s != "" {
-		return fmt.Sprintf("Did you mean %s?", s)
+	meant := settings.Suggest("service."+ref.String(), all)
+	if meant == "" && len(sameName) == 1 {
+		meant = sameName[0]
 	}
-	return fmt.Sprintf("Add it: service %q %q {}", ref.Kind, ref.Name)
+	if meant == "" {
+		return ""
+	}
+	return fmt.Sprintf("Did you mean %s?", meant)
 }
 
 func (l *loader) parseReference(a *hcl.Attribute) (ref service.Ref, ok bool) {
