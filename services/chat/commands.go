@@ -103,6 +103,7 @@ func (c *commander) connect(id json.RawMessage, cmd *connectCommand) {
 		return
 	}
 	who := c.header
+	c.header = nil // not kept for as long as the connection lasts
 	if who == nil {
 		var err error
 		if who, err = chat.authenticate(c.ctx, cmd.Token); err != nil {

@@ -29,7 +29,17 @@ const late = 10 * time.Second
 // directory opens accounts that anybody may sign up to.
 func directory(t testing.TB) *account.Directory {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "accounts.db")
+	d := accountsAt(filepath.Join(t.TempDir(), "accounts.db"))
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Errorf("close accounts: %v", err)
+		}
+	})
+	return d
+}
+
+// accountsAt opens the accounts in a file.
+func accountsAt(path string) *account.Directory {
 	d := account.New()
 	d.Configure(account.Options{
 		Registration: account.Open,
@@ -37,12 +47,12 @@ func directory(t testing.TB) *account.Directory {
 			return accounts.Open(ctx, path, zerolog.Nop())
 		},
 	})
-	t.Cleanup(func() {
-		if err := d.Close(); err != nil {
-			t.Errorf("close accounts: %v", err)
-		}
-	})
 	return d
+}
+
+// remote is a server in another process.
+func remote(url string) *servicetest.HTTPServer {
+	return &servicetest.HTTPServer{URL: url, Client: &http.Client{Timeout: 3 * late, Transport: &http.Transport{MaxIdleConnsPerHost: 8}}}
 }
 
 // A world is a running chat with a server in front of it.

@@ -3,7 +3,6 @@ package chat
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -23,7 +22,7 @@ const (
 	// lingerTime is how long the client has to take the close frame. Closing at
 	// once, with its bytes unread, would reset the connection and lose it.
 	lingerTime = time.Second
-	readBuffer = 1 << 10 // larger frames are read past it
+	readBuffer = 512 // for each connection; larger frames are read past it
 )
 
 // upgraders are two because gws refuses clients that offer no subprotocol where
@@ -78,14 +77,12 @@ func (c *Chat) serveWS(w http.ResponseWriter, r *http.Request) error {
 	}
 	t := &wsTransport{socket: socket, conn: conn}
 	s := newSession(c, t)
-	ctx, cancel := context.WithCancel(c.ctx)
-	socket.Session().(*attachment).commander = &commander{s: s, ctx: ctx, header: header}
+	socket.Session().(*attachment).commander = &commander{s: s, ctx: c.ctx, header: header}
 	c.open(s)
 	done := c.env.Track(raw, s.drain)
 	c.work.Go(func() {
 		defer done()
 		defer c.forget(s)
-		defer cancel()
 		socket.ReadLoop()
 		conn.linger()
 		s.leave()

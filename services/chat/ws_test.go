@@ -345,9 +345,11 @@ func TestUpdateKeepsConnections(t *testing.T) {
 	if l := s.next("error", isErr); l.Error.Code != "too_large" {
 		t.Errorf("%s", l.raw)
 	}
-	for i := range 3 {
-		s.send(`{"id":3,"send":{"conv":%q,"cid":"s%d","text":"x"}}`, conv, i)
+	frame := ""
+	for i := range 8 {
+		frame += fmt.Sprintf(`{"id":3,"send":{"conv":%q,"cid":"s%d","text":"x"}}`+"\n", conv, i)
 	}
+	s.send("%s", frame)
 	if l := s.next("error", isErr); l.Error.Code != "rate_limited" || l.Error.RetryAfterMS < 1 || l.Error.RetryAfterMS > 1000 {
 		t.Errorf("%s", l.raw)
 	}
