@@ -137,23 +137,19 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	if lr, ok = r.(*io.LimitedReader); ok {
 		src = lr.R
 	}
-	limit := time.Duration(c.guard.limit.Load())
+	if limit := time.Duration(c.guard.limit.Load()); limit > 0 {
+		if f, ok := src.(file); ok {
+			if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() {
+				return c.sendFile(tcp, r, f, limit)
+			}
+		}
+		return copyPlain(c, r)
+	}
 	switch s := src.(type) {
 	case *Conn:
-		if limit == 0 {
-			return readFromSock(tcp, s.sock, lr)
-		}
-	case *net.TCPConn, *net.UnixConn:
-		if limit == 0 {
-			return tcp.ReadFrom(r)
-		}
-	case file:
-		if limit == 0 {
-			return tcp.ReadFrom(r)
-		}
-		if fi, err := s.Stat(); err == nil && fi.Mode().IsRegular() {
-			return c.sendFile(tcp, r, s, limit)
-		}
+		return readFromSock(tcp, s.sock, lr)
+	case syscall.Conn: // a socket, a file, or one of net's and os's disguises of them
+		return tcp.ReadFrom(r)
 	}
 	return copyPlain(c, r)
 }
