@@ -54,6 +54,7 @@ var (
 	errNotFound = fail(http.StatusNotFound, "Record not found")
 	errToken    = fail(http.StatusUnauthorized, "The access token is invalid")
 	errScope    = fail(http.StatusForbidden, "This action is outside the authorized scopes")
+	errUploads  = &problem{status: http.StatusServiceUnavailable, body: entity.Error{Error: "Too many uploads at a time; try again"}, retry: retryAfter}
 	errUser     = fail(http.StatusUnprocessableEntity, "This method requires an authenticated user")
 )
 

@@ -54,6 +54,7 @@ type Photos struct {
 	store    store.Store
 	blobs    blob.Store
 	spoolDir string
+	uploads  gate
 	signer   signer
 	metrics  *metrics
 	api, web http.Handler
@@ -77,47 +78,47 @@ var (
 
 // Open opens the service's data in env.Dir and starts its worker.
 func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Photos, error) {
+	// First, because its lease is that of the whole folder.
 	st, err := sqlstore.Open(ctx, filepath.Join(env.Dir, "photos.db"), env.Log, nil)
 	if err != nil {
-		return nil, err // the lease of the database is that of the folder
+		return nil, err
 	}
-	p := &Photos{
-		label: env.Label(), name: env.Name, log: env.Log,
-		people: t.Accounts, pictures: t.Pictures, store: st,
-		spoolDir: filepath.Join(env.Dir, "spool"), wake: make(chan struct{}, 1),
-	}
-	if err := p.open(ctx, env.Dir); err != nil {
+	blobs, err := blob.OpenDir(filepath.Join(env.Dir, "blobs"))
+	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
+	p, err := t.start(ctx, env, cfg, st, blobs)
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	return p, nil
+}
+
+// start makes the service out of its parts; it owns st from then on.
+func (t Type) start(ctx context.Context, env service.Env, cfg Config, st store.Store, blobs blob.Store) (*Photos, error) {
+	p := &Photos{
+		label: env.Label(), name: env.Name, log: env.Log,
+		people: t.Accounts, pictures: t.Pictures, store: st, blobs: blobs,
+		spoolDir: filepath.Join(env.Dir, "spool"), metrics: newMetrics(), wake: make(chan struct{}, 1),
+	}
+	if err := emptyDir(p.spoolDir); err != nil {
+		return nil, err
+	}
+	key, err := st.Secret(ctx, "media-urls")
+	if err != nil {
+		return nil, fmt.Errorf("open photos: %w", err)
+	}
+	p.signer = signer{key: key, now: time.Now}
 	p.config.Store(&cfg)
-	p.metrics = newMetrics()
-	p.api = p.newAPI()
-	p.web = p.newWeb()
-	ctx, p.cancel = context.WithCancel(ctx)
+	p.api, p.web = p.newAPI(), p.newWeb()
 	p.unwatch = p.people.Watch(func(c account.Change) {
 		if c.Kind == account.Deleted {
 			p.wakeWorker()
 		}
 	})
+	ctx, p.cancel = context.WithCancel(ctx)
 	p.done.Go(func() { p.work(ctx) })
 	return p, nil
-}
-
-func (p *Photos) open(ctx context.Context, dir string) error {
-	blobs, err := blob.OpenDir(filepath.Join(dir, "blobs"))
-	if err != nil {
-		return err
-	}
-	p.blobs = blobs
-	if err := emptyDir(p.spoolDir); err != nil {
-		return err
-	}
-	key, err := p.store.Secret(ctx, "media-urls")
-	if err != nil {
-		return fmt.Errorf("open photos: %w", err)
-	}
-	p.signer = signer{key: key, now: time.Now}
-	return nil
 }
 
 // Update takes another configuration; requests that run keep the one they

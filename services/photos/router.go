@@ -116,6 +116,10 @@ func (p *Photos) runCall(c *call, rt route) (any, error) {
 	}
 	var file params.FileFunc
 	if rt.files {
+		if err := p.uploads.enter(c.viewer.user.ID); err != nil {
+			return nil, err
+		}
+		defer p.uploads.leave(c.viewer.user.ID)
 		file = p.spoolFile(c)
 		defer func() { c.upload.close() }()
 	}

@@ -158,3 +158,31 @@ func TestFormMistakes(t *testing.T) {
 		t.Error("the form does not say that the name is taken")
 	}
 }
+
+// TestPrivateOnThePage: the author sees a private post with its picture, others
+// see nothing of it.
+func TestPrivateOnThePage(t *testing.T) {
+	b := &browser{site: open(t, `public_url = "https://photos.example.org"`)}
+	typ, body := multipartOf(t, "file", [][]byte{small}, "visibility", "private")
+	b.submit("/signup", url.Values{"username": {"ann"}, "password": {password}}).is(303)
+	if !strings.Contains(b.submit("/logout", nil).Header.Get("Set-Cookie"), "Secure") {
+		t.Error("the cookie of a page behind https is not Secure")
+	}
+	b.submit("/login", url.Values{"username": {"ann"}, "password": {password}}).is(303)
+	to := b.send(http.MethodPost, "/upload", body, "Content-Type", typ, "Origin", "https://photos.example.org", "Cookie", b.cookie).is(303).Header.Get("Location")
+	src := regexp.MustCompile(`<img src="(/media/[^"]+)"`).FindStringSubmatch(b.see(to).is(200).body)
+	if src == nil {
+		t.Fatal("the page has no picture, or not with a URL of its own")
+	}
+	picture := strings.ReplaceAll(src[1], "&amp;", "&")
+	b.see(picture).is(200)
+	if !strings.Contains(b.see("/@ann").is(200).body, to) {
+		t.Error("the author's own page has no private post")
+	}
+	b.get(to, "").is(404)
+	if strings.Contains(b.get("/@ann", "").is(200).body, to) {
+		t.Error("others see a private post")
+	}
+	b.submit("/logout", nil).is(303)
+	b.get(picture, "").is(404)
+}

@@ -96,6 +96,10 @@ func (wb *web) upload(v *visit) error {
 }
 
 func (v *visit) share() (to string, err error) {
+	if err := v.p.uploads.enter(v.viewer.user.ID); err != nil {
+		return "", err
+	}
+	defer v.p.uploads.leave(v.viewer.user.ID)
 	var files []*spool
 	defer func() {
 		for _, f := range files {

@@ -15,7 +15,8 @@ import (
 const (
 	batch      = 16               // pictures or changes that the worker reads at a time
 	retryEvery = time.Minute      // what failed is tried again
-	sweepEvery = time.Hour        // unattached pictures and orphaned bytes
+	sweepEvery = time.Hour        // unattached pictures
+	orphanTime = 24 * time.Hour   // orphaned bytes: that reads every name in the blob store
 	looseLife  = 24 * time.Hour   // of a picture that nobody posts
 	orphanLife = time.Hour        // of bytes without a row: longer than any upload takes
 	workTime   = 10 * time.Minute // for one picture, waiting for its turn included
@@ -26,10 +27,12 @@ const (
 // nothing is lost with the process, and a wake-up that comes while it is busy is
 // enough for any number.
 func (p *Photos) work(ctx context.Context) {
-	retry, sweep := time.NewTicker(retryEvery), time.NewTicker(sweepEvery)
+	retry, sweep, orphans := time.NewTicker(retryEvery), time.NewTicker(sweepEvery), time.NewTicker(orphanTime)
 	defer retry.Stop()
 	defer sweep.Stop()
+	defer orphans.Stop()
 	p.sweep(ctx)
+	p.sweepOrphans(ctx)
 	for {
 		p.followAccounts(ctx)
 		p.finish(ctx)
@@ -38,6 +41,8 @@ func (p *Photos) work(ctx context.Context) {
 		case <-retry.C:
 		case <-sweep.C:
 			p.sweep(ctx)
+		case <-orphans.C:
+			p.sweepOrphans(ctx)
 		case <-ctx.Done():
 			return
 		}
@@ -172,18 +177,28 @@ func (p *Photos) missingSizes(ctx context.Context, m store.Media) ([]picture.Var
 	return res.Variants, err
 }
 
-// sweep removes pictures that nobody posted within a day, and bytes whose row
-// was never written.
+// sweep removes pictures that nobody posted within a day.
 func (p *Photos) sweep(ctx context.Context) {
-	now := time.Now()
-	if err := p.store.Sweep(ctx, now.Add(-looseLife)); err != nil {
-		p.complain(ctx, err, "sweep failed")
-		return
+	for {
+		gone, err := p.store.Sweep(ctx, time.Now().Add(-looseLife), batch)
+		if err != nil {
+			p.complain(ctx, err, "pictures that nobody posted are not swept yet")
+			return
+		}
+		p.discard(gone...)
+		if len(gone) < batch {
+			return
+		}
 	}
-	_, err := p.blobs.Sweep(ctx, now.Add(-orphanLife), func(id blob.ID) (bool, error) {
+}
+
+// sweepOrphans removes bytes that no row needs: of uploads that were cut off
+// between the bytes and the row, and what discard failed to delete.
+func (p *Photos) sweepOrphans(ctx context.Context) {
+	_, err := p.blobs.Sweep(ctx, time.Now().Add(-orphanLife), func(id blob.ID) (bool, error) {
 		return p.store.Referenced(ctx, id.String())
 	})
 	if err != nil {
-		p.complain(ctx, err, "sweep failed")
+		p.complain(ctx, err, "orphaned bytes are not swept yet")
 	}
 }

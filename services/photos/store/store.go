@@ -172,9 +172,9 @@ type Store interface {
 	Cursor(ctx context.Context) (int64, error)
 	SetCursor(ctx context.Context, seq int64) error
 
-	// Sweep removes pictures that were unattached since before cutoff, and
-	// forgets keys that have expired.
-	Sweep(ctx context.Context, cutoff time.Time) error
+	// Sweep removes up to limit pictures that were unattached since before
+	// cutoff and returns them, and forgets keys that have expired.
+	Sweep(ctx context.Context, cutoff time.Time, limit int) (gone []Media, err error)
 	// Referenced tells whether a picture needs the blob.
 	Referenced(ctx context.Context, hash string) (bool, error)
 

@@ -190,31 +190,22 @@ func removeMedia(tx *sqlite.Tx, m store.Media) error {
 	return charge(tx, m.Owner, -m.Bytes())
 }
 
-// sweepLen bounds a transaction of Sweep.
-const sweepLen = 100
-
 // Sweep removes pictures that nobody posted and keys that have expired.
-func (d *DB) Sweep(ctx context.Context, cutoff time.Time) error {
-	for more := true; more; {
-		err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
-			old, err := readMedia(tx, `WHERE m.loose_since < ? ORDER BY m.loose_since LIMIT ?`, cutoff.UnixMilli(), sweepLen)
-			if err != nil {
+func (d *DB) Sweep(ctx context.Context, cutoff time.Time, limit int) (gone []store.Media, err error) {
+	err = d.db.Write(ctx, func(tx *sqlite.Tx) (err error) {
+		gone, err = readMedia(tx, `WHERE m.loose_since < ? ORDER BY m.loose_since LIMIT ?`, cutoff.UnixMilli(), limit)
+		if err != nil {
+			return err
+		}
+		for _, m := range gone {
+			if err := removeMedia(tx, m); err != nil {
 				return err
 			}
-			for _, m := range old {
-				if err := removeMedia(tx, m); err != nil {
-					return err
-				}
-			}
-			more = len(old) == sweepLen
-			_, err = tx.Exec(`DELETE FROM idempotency WHERE expires < ?`, d.now().UnixMilli())
-			return err
-		})
-		if err != nil {
-			return wrap("sweep", err)
 		}
-	}
-	return nil
+		_, err = tx.Exec(`DELETE FROM idempotency WHERE expires < ?`, d.now().UnixMilli())
+		return err
+	})
+	return gone, wrap("sweep", err)
 }
 
 // Referenced tells whether a picture needs the blob.

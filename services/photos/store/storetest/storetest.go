@@ -5,7 +5,6 @@ package storetest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -269,7 +268,8 @@ func redraft(s *suite) {
 	s.clock.Move(48 * time.Hour)
 	_, err := s.DeleteStatus(s.Context(), p.ID, ann, true)
 	s.want(err, nil)
-	s.want(s.Sweep(s.Context(), s.clock.Now().Add(-time.Hour)), nil)
+	_, err = s.Sweep(s.Context(), s.clock.Now().Add(-time.Hour), 10)
+	s.want(err, nil)
 	got, err := s.Media(s.Context(), m.ID)
 	s.want(err, nil)
 	s.same(got, m)
@@ -294,7 +294,9 @@ func references(s *suite) {
 	s.want(err, nil)
 	needed(true)
 	s.clock.Move(time.Hour)
-	s.want(s.Sweep(s.Context(), s.clock.Now()), nil)
+	gone, err := s.Sweep(s.Context(), s.clock.Now(), 10)
+	s.want(err, nil)
+	s.same(gone, []store.Media{b})
 	_, err = s.Media(s.Context(), b.ID)
 	s.want(err, store.ErrNotFound)
 	needed(false)
@@ -303,13 +305,17 @@ func references(s *suite) {
 func sweep(s *suite) {
 	posted := s.add(ann, "posted")
 	s.post(ann, store.Public, posted.ID)
-	var old []store.Media
-	for i := range 205 {
-		old = append(old, s.add(ann, fmt.Sprint("old", i)))
-	}
+	old := []store.Media{s.add(ann, "old1"), s.add(bob, "old2"), s.add(ann, "old3")}
 	s.clock.Move(24 * time.Hour)
 	young := s.add(ann, "young")
-	s.want(s.Sweep(s.Context(), s.clock.Now().Add(-time.Hour)), nil)
+	var gone []store.Media
+	for _, want := range []int{2, 1, 0} {
+		got, err := s.Sweep(s.Context(), s.clock.Now().Add(-time.Hour), 2)
+		s.want(err, nil)
+		s.same(len(got), want)
+		gone = append(gone, got...)
+	}
+	s.same(gone, old)
 	for _, m := range old {
 		_, err := s.Media(s.Context(), m.ID)
 		s.want(err, store.ErrNotFound)

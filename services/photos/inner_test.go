@@ -1,0 +1,89 @@
+package photos
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/porticod/portico/services/photos/store"
+)
+
+// TestMaySee is the whole table of the access rule: relation x visibility.
+func TestMaySee(t *testing.T) {
+	const (
+		unattached, public, unlisted, private, direct = store.Unattached, store.Public, store.Unlisted, store.Private, store.Direct
+	)
+	for _, c := range []struct {
+		name string
+		rel  relation
+		sees []store.Visibility
+	}{
+		{"anybody", relation{}, []store.Visibility{public, unlisted}},
+		{"follower", relation{follows: true}, []store.Visibility{public, unlisted, private}},
+		{"author", relation{self: true}, []store.Visibility{unattached, public, unlisted, private, direct}},
+		{"blocked", relation{blocked: true}, nil},
+		{"blocked follower", relation{blocked: true, follows: true}, nil},
+		{"anybody, author gone", relation{gone: true}, nil},
+		{"follower, author gone", relation{gone: true, follows: true}, nil},
+		{"author, gone", relation{gone: true, self: true}, nil},
+	} {
+		for _, v := range []store.Visibility{unattached, public, unlisted, private, direct, 9} {
+			want := false
+			for _, s := range c.sees {
+				want = want || s == v
+			}
+			if v == 9 {
+				want = c.rel.self && !c.rel.gone
+			}
+			if got := maySee(v, c.rel); got != want {
+				t.Errorf("%s sees %v: %v", c.name, v, got)
+			}
+		}
+	}
+}
+
+func TestGate(t *testing.T) {
+	var g gate
+	for range maxUploadsUser {
+		if err := g.enter(1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if g.enter(1) == nil {
+		t.Error("one account has more uploads than it may")
+	}
+	user := int64(2)
+	for g.enter(user) == nil {
+		user++
+	}
+	if g.total != maxUploads {
+		t.Errorf("%d uploads at a time", g.total)
+	}
+	for range maxUploadsUser {
+		g.leave(1)
+	}
+	for u := int64(2); u < user; u++ {
+		g.leave(u)
+	}
+	if g.total != 0 || len(g.byUser) != 0 {
+		t.Errorf("left behind: %+v", g.byUser)
+	}
+	if err := g.enter(1); err != nil {
+		t.Error(err)
+	}
+}
+
+var ours = regexp.MustCompile(`<p>|</p>|<br />|<a href="https?://[^"<>]*" rel="nofollow noopener noreferrer" target="_blank">|</a>`)
+
+// FuzzToHTML: whatever people write, the markup is ours.
+func FuzzToHTML(f *testing.F) {
+	for _, s := range []string{"hi", "a\n\nb\r\nc", "<script>", "https://x.example/?a=1&b=\"<>'", "http://https://x.example.", "&lt;"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		html := toHTML(text)
+		if rest := ours.ReplaceAllString(html, ""); strings.ContainsAny(rest, "<>\"'") {
+			t.Errorf("%q becomes %q", text, html)
+		}
+	})
+}
