@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"github.com/porticod/portico/pkg/settings"
 )
@@ -86,8 +87,19 @@ func (l *loader) listener(name string, b *hcl.Block) {
 			ln.Routes = append(ln.Routes, r)
 		}
 	}
-	l.unreachable(&ln)
+	if !l.mistakeIn(b) {
+		l.unreachable(&ln) // a condition that could not be read would match everything
+	}
 	l.cfg.Listeners = append(l.cfg.Listeners, ln)
+}
+
+// mistakeIn reports whether an error inside of b was reported.
+func (l *loader) mistakeIn(b *hcl.Block) bool {
+	body, ok := b.Body.(*hclsyntax.Body)
+	return ok && slices.ContainsFunc(l.diags, func(d *hcl.Diagnostic) bool {
+		return d.Severity == hcl.DiagError && d.Subject != nil &&
+			d.Subject.Filename == body.SrcRange.Filename && body.SrcRange.Overlaps(*d.Subject)
+	})
 }
 
 func (l *loader) addresses(name string, texts settings.Texts) (addrs []Address) {

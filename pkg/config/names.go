@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -22,6 +23,9 @@ type names struct {
 	vars   map[string]cty.Value
 	wrong  map[string]bool // vars whose declaration is a mistake, not to be suggested
 	locals map[string]*local
+	// undeclared are names that were used without being declared, as var.x and
+	// local.x. They are unknown values in vars and locals.
+	undeclared map[string]bool
 }
 
 // A local is a named value, evaluated when it is first needed.
@@ -35,7 +39,7 @@ type local struct {
 // evaluate finds the values of variables and locals and makes them visible to
 // all files, data_dir first: secrets need it.
 func (l *loader) evaluate() {
-	l.names = names{vars: map[string]cty.Value{}, wrong: map[string]bool{}, locals: map[string]*local{}}
+	l.names = names{vars: map[string]cty.Value{}, wrong: map[string]bool{}, undeclared: map[string]bool{}, locals: map[string]*local{}}
 	l.variables()
 	l.collectLocals()
 	for _, p := range l.parts {
@@ -161,19 +165,21 @@ func (l *loader) checkName(t hcl.Traversal) {
 	switch root := t.RootName(); root {
 	case "var":
 		name := member(t, "var")
-		if _, ok := l.names.vars[name]; ok {
+		if _, ok := l.names.vars[name]; ok && !l.names.undeclared["var."+name] {
 			return
 		}
 		l.unknownMember(at, "var", name, l.knownVars(),
 			fmt.Sprintf("Declare it: variable %q { default = ... }", name))
 		l.wrongVar(name)
+		l.names.undeclared["var."+name] = true
 	case "local":
 		name := member(t, "local")
-		if _, ok := l.names.locals[name]; ok {
+		if _, ok := l.names.locals[name]; ok && !l.names.undeclared["local."+name] {
 			return
 		}
-		l.unknownMember(at, "local", name, sortedKeys(l.names.locals),
+		l.unknownMember(at, "local", name, l.knownLocals(),
 			fmt.Sprintf("Define it: locals { %s = ... }", name))
+		l.names.undeclared["local."+name] = true
 		l.names.locals[name] = &local{done: true, value: cty.DynamicVal, attr: &hcl.Attribute{NameRange: at}}
 	case "service":
 		l.errorf(at, "A service is not a value", "It can only be named by itself, as in service = service.chat.lobby.")
@@ -182,6 +188,10 @@ func (l *loader) checkName(t hcl.Traversal) {
 		l.unknownRoot(at, t)
 		l.hide(root)
 	}
+}
+
+func (l *loader) knownLocals() []string {
+	return slices.DeleteFunc(sortedKeys(l.names.locals), func(name string) bool { return l.names.undeclared["local."+name] })
 }
 
 func (l *loader) unknownMember(at hcl.Range, root, name string, known []string, remedy string) {

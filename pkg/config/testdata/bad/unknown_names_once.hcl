@@ -12,3 +12,14 @@ listener "two" {
     service = service.static.site
   }
 }
+listener "three" {
+  address = ":81"
+  route {
+    host    = var.hosts
+    service = service.static.site
+  }
+  route {
+    host    = "a.org"
+    service = service.static.site
+  }
+}
