@@ -157,8 +157,10 @@ func (d *diskCache) get(ctx context.Context, k key) (*os.File, entry, bool) {
 	d.mu.Unlock()
 
 	f, good, err := d.openGood(&e)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errDamaged) {
 		d.drop(k, e.sum)
+	}
+	if err != nil {
 		return nil, entry{}, false
 	}
 	if !good.Equal(e.good) {

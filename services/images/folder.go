@@ -133,7 +133,9 @@ func (s *Service) folder(w http.ResponseWriter, r *http.Request, root *os.Root, 
 	if asJSON {
 		s.blurhashes(r.Context(), name, p)
 		h.Set("Content-Type", "application/json")
-		err = json.NewEncoder(&body).Encode(p)
+		enc := json.NewEncoder(&body)
+		enc.SetEscapeHTML(false) // addresses that people can copy
+		err = enc.Encode(p)
 	} else {
 		p.Title = s.name
 		if name != "." {

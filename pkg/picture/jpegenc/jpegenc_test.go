@@ -6,6 +6,7 @@ import (
 	"image"
 	"image/jpeg"
 	"math"
+	"sync"
 	"testing"
 )
 
@@ -83,6 +84,23 @@ func TestEncode(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Many at once do not get into each other's way: none falls back to the standard
+// library, which writes no progressive JPEG.
+func TestManyAtOnce(t *testing.T) {
+	var c Codec
+	var wg sync.WaitGroup
+	for range 12 {
+		wg.Go(func() {
+			m := pattern(image.YCbCrSubsampleRatio420)
+			var b bytes.Buffer
+			if err := c.EncodeJPEG(&b, m, 90, true); err != nil || !bytes.Contains(b.Bytes(), []byte{0xff, 0xc2}) {
+				t.Errorf("not by jpegli: %v", err)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 type full struct{}
