@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Format is what a file is, told by its content.
@@ -157,5 +158,5 @@ func broken(f Format, err error) error {
 	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("%w: the %v file ends too early", ErrBroken, f)
 	}
-	return fmt.Errorf("%w: %v: %v", ErrBroken, f, err)
+	return fmt.Errorf("%w: %v: %s", ErrBroken, f, strings.TrimPrefix(err.Error(), f.String()+": "))
 }

@@ -102,8 +102,9 @@ func (s *Service) picture(w http.ResponseWriter, r *http.Request, cfg *Config, s
 	if wish.version != "" && wish.version == src.id.version() {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
-	// A picture that is opened as a document can do nothing.
-	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	// A picture that is opened as a document can do nothing but be shown, for
+	// which browsers wrap it into a styled page.
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
 	if wish.auto {
 		h.Set("Vary", "Accept")
 	}
