@@ -94,7 +94,7 @@ func TestFunctions(t *testing.T) {
 	}
 }
 
-func TestFilesAreRelativeToTheFileThatNamesThem(t *testing.T) {
+func TestRelativePaths(t *testing.T) {
 	dir := write(t,
 		"config.hcl\ninclude = [\"conf.d/*.hcl\", \"more.hcl\"]\nlocals {\n  here = file(\"text\")\n}\n",
 		"text\nmain",

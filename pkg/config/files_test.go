@@ -66,7 +66,7 @@ func TestLastGood(t *testing.T) {
 	}
 }
 
-func TestLastGoodMissingOrBroken(t *testing.T) {
+func TestLastGoodBroken(t *testing.T) {
 	dir := t.TempDir()
 	if _, _, _, err := config.LoadLastGood(dir, options(nil)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without a copy: %v", err)

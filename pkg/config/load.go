@@ -50,11 +50,12 @@ func newLoader(file string, opt Options) *loader {
 	if opt.files.read == nil {
 		opt.files = disk()
 	}
+	s := &secrets{}
 	return &loader{
 		opt:     opt,
 		cfg:     &Config{File: file, texts: map[string][]byte{}},
-		src:     &Source{files: map[string]*hcl.File{}},
-		secrets: &secrets{},
+		src:     &Source{files: map[string]*hcl.File{}, secrets: s},
+		secrets: s,
 		ectxs:   map[string]*hcl.EvalContext{},
 	}
 }
@@ -177,6 +178,12 @@ func (l *loader) include() {
 	main := l.parts[0]
 	attr := main.content.Attributes["include"]
 	if attr == nil {
+		return
+	}
+	if names := attr.Expr.Variables(); len(names) > 0 {
+		l.errorf(names[0].SourceRange(), "Includes cannot be made of variables",
+			"The files are read before variables have values. Write the names as they are; env(\"NAME\") works.")
+		l.broken = true
 		return
 	}
 	var inc struct {

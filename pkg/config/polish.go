@@ -14,6 +14,7 @@ import (
 
 var (
 	parameter = regexp.MustCompile(`^Invalid value for "\w+" parameter: `)
+	tooMany   = regexp.MustCompile(`^Extraneous label for (\w+)$`)
 	missing   = regexp.MustCompile(`^Missing \w+ for (\w+)$`)
 )
 
@@ -42,6 +43,10 @@ func (l *loader) reword(d *hcl.Diagnostic) {
 		d.Detail = "There is nothing at this place. The first element of a list is [0]."
 	case "Invalid template interpolation value":
 		d.Detail = strings.Replace(d.Detail, "Cannot include the given value in a string template:", "Only text and numbers can be put into text:", 1)
+	}
+	if m := tooMany.FindStringSubmatch(d.Summary); m != nil {
+		d.Summary = fmt.Sprintf("The header of the %s has a label too many", m[1])
+		d.Detail = fmt.Sprintf("Remove %s.", word)
 	}
 	if m := missing.FindStringSubmatch(d.Summary); m != nil {
 		l.rewordLabels(d, m[1])

@@ -15,9 +15,10 @@ import (
 )
 
 // A Source has the text of the files of a load, so that diagnostics can show
-// the line they are about. Secrets are not in it: they are read from elsewhere.
+// the line they are about. Secrets in the text are shown as ***.
 type Source struct {
-	files map[string]*hcl.File
+	files   map[string]*hcl.File
+	secrets *secrets
 }
 
 const (
@@ -131,6 +132,9 @@ func (s *Source) line(r *hcl.Range) (before, marked, after string, ok bool) {
 	}
 	stop := min(r.End.Byte, end)
 	before, marked, after = src[begin:r.Start.Byte], src[r.Start.Byte:stop], src[stop:end]
+	if s.secrets != nil {
+		before, marked, after = s.secrets.redact(before), s.secrets.redact(marked), s.secrets.redact(after)
+	}
 	if len(before) > maxLine/2 {
 		before = "..." + strings.ToValidUTF8(before[len(before)-maxLine/2:], "")
 	}

@@ -103,3 +103,25 @@ func TestSecretInDataDir(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestLiteralSecretsAreNotShown is about people who write a secret into the file.
+func TestLiteralSecretsAreNotShown(t *testing.T) {
+	got := mistakes(t, options(nil), `
+service "static" "x" {
+  sign_key        = "hunter2"
+  allowed_origins = "hunter2"
+  bogus           = "hunter2"
+  limits { per_ip = "hunter2" }
+}
+service "static" "y" {
+  sign_key        = "hunter2"
+  allowed_origins = "ftp://hunter2"
+}
+`)
+	if strings.Contains(got, "hunter2") || strings.Count(got, "***") < 3 {
+		t.Error(got)
+	}
+	if got := mistakes(t, options(nil), "service \"static\" \"x\" {\n  sign_key = [secret(\"name\")]\n}\n"); !strings.Contains(got, `secret("name")`) {
+		t.Error(got)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/porticod/portico/pkg/service"
@@ -45,10 +46,29 @@ func (l *loader) service(b *hcl.Block) {
 		return
 	}
 	d.known = true
+	for _, e := range settings.Secrets(b.Body, kind.ConfigType()) {
+		l.keepLiterals(e)
+	}
 	spec, diags := kind.Decode(ref.Name, b.Body, l.ectx(b.DefRange))
 	l.add(atHeader(diags, b))
 	d.spec = service.Spec{Kind: kind, Name: ref.Name, Config: spec.Config}
 	l.cfg.Services = append(l.cfg.Services, d.spec)
+}
+
+// keepLiterals keeps secrets out of messages that are written into the file as
+// they are. What secret() is called with is no secret.
+func (l *loader) keepLiterals(e hcl.Expression) {
+	if elems, diags := hcl.ExprList(e); !diags.HasErrors() {
+		for _, elem := range elems {
+			l.keepLiterals(elem)
+		}
+		return
+	}
+	if t, ok := e.(*hclsyntax.TemplateExpr); ok && t.IsStringLiteral() {
+		if val, diags := t.Value(nil); !diags.HasErrors() {
+			l.secrets.Keep(val.AsString())
+		}
+	}
 }
 
 // reference reads service.<kind>.<name> and returns the service, or nil after

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -274,6 +275,23 @@ func TestDecodeMarkedValuesAreNotShown(t *testing.T) {
 	}
 }
 
+type keeper struct{ kept []string }
+
+func (k *keeper) Keep(s string) { k.kept = append(k.kept, s) }
+
+func TestKeeperIsToldWhatCameOfItsValues(t *testing.T) {
+	k := &keeper{}
+	ectx := functions()
+	ectx.Variables = map[string]cty.Value{"s": cty.StringVal("hunter2").Mark(k)}
+	var got all
+	if diags := settings.Decode(parse(t, "text = \"x-${s}\"\nlist = concat([s], [\"a\"])\nint = 5"), ectx, &got); len(diags) > 0 {
+		t.Fatal(diags)
+	}
+	if diff := cmp.Diff([]string{"x-hunter2", "hunter2", "a"}, k.kept); diff != "" {
+		t.Errorf("kept (-want +got)\n%s", diff)
+	}
+}
+
 func TestDecodePassThrough(t *testing.T) {
 	type cfg struct {
 		Attr *hcl.Attribute `hcl:"attr,optional"`
@@ -390,5 +408,24 @@ func TestDecodePanicsOnProgrammingMistakes(t *testing.T) {
 			}()
 			settings.Decode(parse(t, `a = 1`), nil, into)
 		})
+	}
+}
+
+func TestSecrets(t *testing.T) {
+	type cfg struct {
+		Key    settings.Secret   `hcl:"key,optional"`
+		Keys   []settings.Secret `hcl:"keys,optional"`
+		Name   string            `hcl:"name,optional"`
+		Nested *struct {
+			Key settings.Secret `hcl:"key"`
+		} `hcl:"nested,block"`
+	}
+	body := parse(t, "key = \"a\"\nkeys = [\"b\"]\nname = \"c\"\nnested {\n  key = \"d\"\n}\nbogus = 1\n")
+	var lines []int
+	for _, e := range settings.Secrets(body, reflect.TypeFor[cfg]()) {
+		lines = append(lines, e.Range().Start.Line)
+	}
+	if diff := cmp.Diff([]int{1, 2, 5}, lines); diff != "" {
+		t.Errorf("lines (-want +got)\n%s", diff)
 	}
 }

@@ -66,6 +66,24 @@ func labelsOf(t reflect.Type) (labels []string) {
 	return labels
 }
 
+// Secrets are the expressions in body that Decode would decode into a Secret of
+// the struct type t, so that source lines can be shown without them.
+func Secrets(body hcl.Body, t reflect.Type) (exprs []hcl.Expression) {
+	fields := fieldsOf(t)
+	content, _, _ := body.PartialContent(schemaOf(fields)) // Decode reports what is wrong
+	for _, f := range fields {
+		if f.role == "block" {
+			for _, b := range content.Blocks.OfType(f.name) {
+				exprs = append(exprs, Secrets(b.Body, structType(f.typ))...)
+			}
+		}
+		if a := content.Attributes[f.name]; a != nil && structType(f.typ) == reflect.TypeFor[Secret]() {
+			exprs = append(exprs, a.Expr)
+		}
+	}
+	return exprs
+}
+
 // structType strips slice and pointer from the type of a block field.
 func structType(t reflect.Type) reflect.Type {
 	for t.Kind() == reflect.Slice || t.Kind() == reflect.Pointer {

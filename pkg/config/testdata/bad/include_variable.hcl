@@ -1,0 +1,2 @@
+variable "dir" { default = "conf.d" }
+include = "${var.dir}/*.hcl"
