@@ -162,14 +162,15 @@ func TestPage(t *testing.T) {
 		until(`["offline", "connecting"].includes(document.body.dataset.state)`),
 		chromedp.SendKeys("#compose textarea", "before the reload\n"),
 		message("before the reload", "waiting"),
+		chromedp.SendKeys("#compose textarea", "in the same frame\n"),
 		chromedp.Navigate(url+"/"),
 		until(`["offline", "connecting"].includes(document.body.dataset.state)`),
 	)
 	port.set(w.chat)
-	run(alice, t, "after the reload", state("online"), chromedp.Click("#list button"), message("before the reload", "sent"))
+	run(alice, t, "after the reload", state("online"), chromedp.Click("#list button"), message("before the reload", "sent"), message("in the same frame", "sent"))
 	var h struct{ Messages []event }
 	bob.call("GET", "/v1/conversations/"+conv+"/messages", "", 200, &h)
-	if n := len(h.Messages); n != 5 || h.Messages[3].Text != "into the dark" || h.Messages[4].Text != "before the reload" {
+	if n := len(h.Messages); n != 6 || h.Messages[3].Text != "into the dark" || h.Messages[4].Text != "before the reload" {
 		t.Errorf("history: %+v", h)
 	}
 

@@ -29,7 +29,7 @@ const (
 const (
 	maxQueueBytes  = 512 << 10 // of events that are not written yet
 	maxQueueEvents = 2048
-	replyRoom      = 64 << 10 // answers wait until less than this is queued
+	replyRoom      = 64 << 10 // answers wait until less than this of them is queued
 	batchBytes     = 64 << 10 // roughly, written in one go
 	drainTimeout   = 30 * time.Second
 	connectTimeout = 10 * time.Second
@@ -68,6 +68,7 @@ const (
 // to it.
 type item struct {
 	kind   itemKind
+	pushed bool // nobody asked for it: it counts against the queue's bounds
 	cursor int64
 	data   []byte
 }
@@ -102,11 +103,27 @@ type session struct {
 	state     liveness
 	out       []item // to write
 	wait      []item // held back until the replay is written
-	bytes     int    // in out, in wait and in the batch being written
-	events    int
-	writing   bool // a flush is running
-	broken    bool // writing failed
+	pushed    size   // of what was pushed and is not written yet, wait included
+	asked     size   // of what was asked for and is not written yet
+	writing   bool   // a flush is running
+	broken    bool   // writing failed
 	ending    *ending
+}
+
+// size counts items; those of one batch being written are still in it.
+type size struct{ bytes, items int }
+
+func (z *size) add(it item, sign int) {
+	z.bytes += sign * len(it.data)
+	z.items += sign
+}
+
+func (s *session) count(it item, sign int) {
+	if it.pushed {
+		s.pushed.add(it, sign)
+	} else {
+		s.asked.add(it, sign)
+	}
 }
 
 type ending struct {
@@ -129,14 +146,14 @@ func (s *session) push(it item) {
 	if s.ending != nil || s.broken || s.state == deaf {
 		return
 	}
-	if s.bytes+len(it.data) > maxQueueBytes || s.events >= maxQueueEvents {
+	if s.pushed.bytes+len(it.data) > maxQueueBytes || s.pushed.items >= maxQueueEvents {
 		s.end(closeSlow, "too slow", nil)
 		s.chat.metrics.slow.Inc()
 		return
 	}
+	it.pushed = true
 	if s.state == held {
-		s.bytes += len(it.data)
-		s.events++
+		s.count(it, +1)
 		s.wait = append(s.wait, it)
 		return
 	}
@@ -145,8 +162,7 @@ func (s *session) push(it item) {
 
 // queue needs mu.
 func (s *session) queue(it item) {
-	s.bytes += len(it.data)
-	s.events++
+	s.count(it, +1)
 	s.out = append(s.out, it)
 	s.startFlush()
 }
@@ -162,7 +178,7 @@ func (s *session) reply(it item) bool {
 		case s.ending != nil || s.broken:
 			s.mu.Unlock()
 			return false
-		case s.bytes < replyRoom || len(s.out) == 0 && !s.writing:
+		case s.asked.bytes < replyRoom:
 			s.queue(it)
 			s.mu.Unlock()
 			return true
@@ -297,8 +313,7 @@ func (s *session) take() (batch []item, ok bool) {
 func (s *session) wrote(batch []item, err error) {
 	s.mu.Lock()
 	for _, it := range batch {
-		s.bytes -= len(it.data)
-		s.events--
+		s.count(it, -1)
 	}
 	if err != nil {
 		s.broken = true

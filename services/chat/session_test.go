@@ -201,6 +201,40 @@ func TestReplyWaitsForRoomButNotForEver(t *testing.T) {
 	})
 }
 
+// A large answer on its way is no reason to call its reader slow, and events
+// that are held back are none to keep a replay waiting.
+func TestAnswersAndEventsHaveTheirOwnRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, tr := newTestChat(t), &fakeTransport{stuck: make(chan struct{})}
+		s := newSession(c, tr)
+		s.user, s.connected = store.Person{ID: 1}, true
+		c.hub.join(s, 20)
+		c.hub.hold(s)
+		big := item{data: make([]byte, maxQueueBytes)}
+		s.reply(big)
+		for i := range 100 {
+			c.hub.publish([]store.Event{{Cursor: int64(i + 1), Type: store.Message, Text: strings.Repeat("x", 1000), Audience: []int64{1}}})
+		}
+		close(tr.stuck)
+		begun := time.Now()
+		for range 3 {
+			if !s.reply(big) {
+				t.Fatal("the session ended")
+			}
+		}
+		s.release()
+		synctest.Wait()
+		if d := time.Since(begun); d > 0 {
+			t.Errorf("the replay waited %v", d)
+		}
+		if _, code := tr.written(); code != 0 || tr.count(itemEvent) != 100 {
+			t.Errorf("code %d, %d events", code, tr.count(itemEvent))
+		}
+		s.gone()
+		<-s.done
+	})
+}
+
 func TestFailedWriteEndsTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, tr := newTestChat(t), &fakeTransport{fail: errors.New("reset")}

@@ -339,7 +339,7 @@ function bubble(m, t) {
 // tick shows what happened to one's own message: waiting, stored, delivered to
 // everybody, read by everybody.
 function tick(m, t) {
-  if (m.seq === undefined) return el("span", { className: "tick", textContent: "🕓", title: "waiting" });
+  if (m.seq === undefined) return el("span", { className: "tick", textContent: "◷", title: "waiting" });
   const others = [...t.marks].filter(([name]) => name !== me.username).map(([, marks]) => marks);
   if (others.length && others.every((o) => o.read >= m.seq)) return el("span", { className: "tick read", textContent: "✓✓", title: "read" });
   if (others.length && others.every((o) => o.recv >= m.seq)) return el("span", { className: "tick", textContent: "✓✓", title: "delivered" });

@@ -64,6 +64,8 @@ export function newCID() {
 
 const RETRY_MIN = 500;
 const RETRY_MAX = 30_000;
+const FRAME_LINES = 64; // the server takes no more, nor more than 128 KiB
+const FRAME_CHARS = 20_000; // before the last line; UTF-8 makes at most three bytes of each
 const PATIENCE = 15_000; // on top of the server's ping, before a silent line counts as dead
 
 export class Client {
@@ -265,6 +267,7 @@ export class Client {
   // whatever the server has already it answers as a duplicate.
   #flush() {
     if (!this.#synced) return;
+    const lines = []; // those of one frame share a commit
     for (const m of this.outbox) {
       if (this.#sent.has(m.cid) || m.error) continue;
       const id = this.#nextID++;
@@ -273,8 +276,10 @@ export class Client {
         resolve: (a) => this.#acknowledged(m, a.ack),
         reject: (err) => this.#refused(m, err),
       });
-      this.#write({ id, send: { conv: m.conv, cid: m.cid, text: m.text, reply_to: m.reply_to } });
+      lines.push(JSON.stringify({ id, send: { conv: m.conv, cid: m.cid, text: m.text, reply_to: m.reply_to } }));
+      if (lines.length === FRAME_LINES || lines.join().length > FRAME_CHARS) this.#socket.send(lines.splice(0).join("\n"));
     }
+    if (lines.length) this.#socket.send(lines.join("\n"));
   }
 
   #acknowledged(m, ack) {
