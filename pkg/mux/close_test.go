@@ -75,7 +75,7 @@ func TestCloseDeadline(t *testing.T) {
 		if r.URL.Path == "/hijack" {
 			c, _, _ := http.NewResponseController(w).Hijack()
 			io.WriteString(c, "mine")
-			go echo(nil, c)
+			go echo(r.Context(), c)
 			return
 		}
 		<-release

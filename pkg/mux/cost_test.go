@@ -55,7 +55,7 @@ func serveBare(t testing.TB) string {
 			if err != nil {
 				return
 			}
-			go echoFour(nil, nc)
+			go echoFour(t.Context(), nc)
 		}
 	}()
 	return ln.Addr().String()

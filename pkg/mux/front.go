@@ -53,21 +53,25 @@ func newFront(p *Port, key frontKey) *front {
 	}}
 }
 
-// start gets ready for a way of looking. It may be called again with another.
-func (f *front) start(l Look) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+// enter reports whether the front takes connections, and if so starts what
+// ready finds missing and holds mu for reading. Ports that nobody uses cost no
+// goroutine.
+func (f *front) enter(ready func() bool, start func()) bool {
+	f.mu.RLock()
+	if !f.closed && !ready() {
+		f.mu.RUnlock()
+		f.mu.Lock()
+		if !f.closed && !ready() {
+			start()
+		}
+		f.mu.Unlock()
+		f.mu.RLock()
+	}
 	if f.closed {
-		return
+		f.mu.RUnlock()
+		return false
 	}
-	if f.direct == nil {
-		f.direct = newHandoff()
-		go f.serve(f.direct)
-	}
-	if l == LookSplit && f.split == nil {
-		f.split = newSplitter(f.port)
-		go f.serve(f.split.http)
-	}
+	return true
 }
 
 func (f *front) serve(l net.Listener) {
@@ -77,22 +81,28 @@ func (f *front) serve(l net.Listener) {
 // give hands c to the HTTP server; it reports false if the front is closed. nc
 // is c or TLS over it.
 func (f *front) give(c *Conn, nc net.Conn) bool {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	if f.closed {
+	ok := f.enter(func() bool { return f.direct != nil }, func() {
+		f.direct = newHandoff()
+		go f.serve(f.direct)
+	})
+	if !ok {
 		return false
 	}
+	defer f.mu.RUnlock()
 	c.srv.Store(f)
 	return f.direct.give(nc)
 }
 
 // feed puts c into the splitter; it reports false if the front is closed.
 func (f *front) feed(c *Conn) bool {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	if f.closed || f.split == nil {
+	ok := f.enter(func() bool { return f.split != nil }, func() {
+		f.split = newSplitter(f.port)
+		go f.serve(f.split.http)
+	})
+	if !ok {
 		return false
 	}
+	defer f.mu.RUnlock()
 	f.flying.Add(1)
 	c.flight.Store(f)
 	if f.split.root.give(c) {
@@ -112,7 +122,9 @@ func (f *front) retire() {
 	f.mu.Unlock()
 	go func() {
 		f.flying.Wait() // at most the time for detection
-		f.direct.Close()
+		if f.direct != nil {
+			f.direct.Close()
+		}
 		if f.split != nil {
 			f.split.close()
 		}

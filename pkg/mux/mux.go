@@ -77,7 +77,6 @@ func (p *Port) Apply(pol Policy) {
 	} else {
 		s.front = newFront(p, key)
 	}
-	s.front.start(pol.Look)
 	p.peers.setRate(pol.Rate)
 	p.state.Store(s)
 	if old != nil && old.front != s.front {
