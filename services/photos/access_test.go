@@ -161,7 +161,7 @@ func TestSuspended(t *testing.T) {
 		t.Helper()
 		for _, path := range []string{
 			"/api/v1/statuses/" + public.ID, public.Media[0].URL, private.Media[0].URL, "/@ann", "/@ann/" + public.ID,
-			"/api/v1/accounts/" + public.Account.ID, "/api/v1/accounts/lookup?acct=ann",
+			"/api/v1/accounts/" + public.Account.ID, "/api/v1/accounts/" + public.Account.ID + "/statuses", "/api/v1/accounts/lookup?acct=ann",
 		} {
 			s.get(path, "").is(code)
 		}

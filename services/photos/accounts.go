@@ -102,10 +102,14 @@ func (p *Photos) accountStatuses(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	rel := p.relation(c.viewer, u)
+	if rel.gone {
+		return nil, errNotFound
+	}
 	if c.params.Bool(false, "pinned") {
 		return []entity.Status{}, nil // nothing can be pinned yet
 	}
 	return p.feed(c, store.Feed{
-		Authors: []int64{id}, Visibilities: visible(p.relation(c.viewer, u)), OnlyMedia: c.params.Bool(false, "only_media"),
+		Authors: []int64{id}, Visibilities: visible(rel), OnlyMedia: c.params.Bool(false, "only_media"),
 	})
 }
