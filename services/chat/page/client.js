@@ -65,7 +65,7 @@ export function newCID() {
 const RETRY_MIN = 500;
 const RETRY_MAX = 30_000;
 const FRAME_LINES = 64; // the server takes no more, nor more than 128 KiB
-const FRAME_CHARS = 20_000; // before the last line; UTF-8 makes at most three bytes of each
+const FRAME_CHARS = 16_000; // before the last line; UTF-8 makes at most three bytes of each
 const PATIENCE = 15_000; // on top of the server's ping, before a silent line counts as dead
 
 export class Client {
