@@ -21,10 +21,11 @@ import (
 
 // Options say how a file is loaded.
 type Options struct {
-	Kinds  service.Registry
+	Kinds  service.Registry         // the kinds that services may be of
 	Vars   map[string]string        // --var name=value
 	Getenv func(name string) string // nil: os.Getenv
-	files  files                    // zero: the disk
+
+	files files // zero: the disk
 }
 
 // Load reads file and what it includes. The Config is nil when a diagnostic is
@@ -133,11 +134,14 @@ func (l *loader) read(path string, limit int64) ([]byte, error) {
 func (l *loader) addFile(file string, at hcl.Range) {
 	b, err := l.read(file, maxFile)
 	if err != nil {
-		detail := fmt.Sprintf("%s cannot be read: %s.", file, reason(err))
-		if errors.Is(err, fs.ErrNotExist) && at.Filename == "" {
-			detail += " Name another file, or write one with: portico init"
+		summary, remedy := "Cannot read the config file", ""
+		switch {
+		case at.Filename != "":
+			summary = "Cannot read an included file"
+		case errors.Is(err, fs.ErrNotExist):
+			remedy = " Name another file, or write one with: portico init"
 		}
-		l.report(hcl.DiagError, at, "Cannot read the config file", detail)
+		l.errorf(at, summary, "%s cannot be read: %s.%s", shortName(file), reason(err), remedy)
 		l.broken = true
 		return
 	}
