@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -80,12 +81,17 @@ func summary(s daemon.Status) string {
 func (r *runner) loop(ctx context.Context, signals <-chan os.Signal) {
 	alive, stopTicks := ticks(r.notify.Watchdog())
 	defer stopTicks()
+	trims := time.NewTicker(trimEvery)
+	defer trims.Stop()
+	memory := newTrimmer()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-alive:
 			r.tell(r.notify.Alive())
+		case <-trims.C:
+			memory.trim()
 		case s := <-signals:
 			switch s {
 			case syscall.SIGHUP:
