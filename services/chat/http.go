@@ -36,6 +36,7 @@ func (c *Chat) routes() http.Handler {
 	authed("DELETE /v1/sessions/{id}", c.deleteSession)
 	authed("GET /v1/me", c.getMe)
 	authed("PATCH /v1/me", c.patchMe)
+	authed("POST /v1/me/password", c.postPassword)
 	authed("GET /v1/users", c.getUsers)
 	authed("GET /v1/users/{username}", c.getUser)
 	authed("POST /v1/conversations", c.postConversations)

@@ -119,6 +119,25 @@ func (c *Chat) patchMe(w http.ResponseWriter, r *http.Request, who *identity) er
 	return nil
 }
 
+// postPassword ends all sessions of the user, at every service, but this one.
+func (c *Chat) postPassword(w http.ResponseWriter, r *http.Request, who *identity) error {
+	var body struct {
+		Old string `json:"old"`
+		New string `json:"new"`
+	}
+	if err := readBody(w, r, &body); err != nil {
+		return err
+	}
+	err := c.accounts.SetPassword(r.Context(), who.user.ID, body.Old, body.New, who.session.ID)
+	if errors.Is(err, account.ErrCredentials) {
+		return &Error{Code: CodeForbidden, Message: "the old password is wrong"}
+	} else if err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
 func (c *Chat) getUsers(w http.ResponseWriter, r *http.Request, _ *identity) error {
 	given, err := limitParam(r)
 	if err != nil {

@@ -175,6 +175,27 @@ func TestRevokedTokensCloseWhatTheyOpened(t *testing.T) {
 	}
 }
 
+func TestNewPasswordEndsTheOtherSessions(t *testing.T) {
+	w := start(t, nil)
+	a := w.join("alice")
+	u, err := w.accounts.UserByName(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := &person{w, "alice", w.token(u.ID)}
+	stays, goes := a.connect(), other.connect()
+	a.call("POST", "/v1/me/password", `{"old":"wrong password","new":"another one"}`, 403, nil)
+	a.call("POST", "/v1/me/password", `{"old":"password of alice","new":"short"}`, 400, nil)
+	a.call("POST", "/v1/me/password", `{"old":"password of alice","new":"another one"}`, 204, nil)
+	if code := goes.closed(); code != 4500 {
+		t.Errorf("the other session was closed with %d", code)
+	}
+	stays.send(`{"id":2,"conversations":{}}`)
+	stays.next("answer", func(l line) bool { return l.Conversations != nil })
+	nobody := &person{w: w}
+	nobody.call("POST", "/v1/sessions", `{"username":"alice","password":"another one"}`, 201, nil)
+}
+
 func waitTracked(t *testing.T, w *world, n int) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d tracked", n), func() bool { return w.env.Tracked() == n })

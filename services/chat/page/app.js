@@ -32,18 +32,19 @@ function showDoor(message = "") {
 
 $("sign").addEventListener("submit", async (e) => {
   e.preventDefault();
-  const { username, password } = e.target;
-  const enter = e.submitter?.value === "up" ? signUp : signIn;
+  const { username, password, invite } = e.target.elements;
+  const up = e.submitter?.value === "up";
   $("sign-error").textContent = "";
   try {
-    const { token } = enter === signUp
-      ? await signUp("", username.value, password.value, { device: device() })
+    const { token } = up
+      ? await signUp("", username.value, password.value, { device: device(), invite: invite.value.trim() || undefined })
       : await signIn("", username.value, password.value, device());
     localStorage.setItem(TOKEN, token);
     e.target.reset();
     await enterApp(token);
   } catch (err) {
     $("sign-error").textContent = err.message;
+    if (up && err.status === 403 && /invite/.test(err.message)) $("invite").hidden = false;
   }
 });
 
