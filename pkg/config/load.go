@@ -141,7 +141,7 @@ func (l *loader) addFile(file string, at hcl.Range) {
 		case errors.Is(err, fs.ErrNotExist):
 			remedy = " Name another file, or write one with: portico init"
 		}
-		l.errorf(at, summary, "%s cannot be read: %s.%s", shortName(file), reason(err), remedy)
+		l.errorf(at, summary, "%s cannot be read: %s.%s", file, reason(err), remedy)
 		l.broken = true
 		return
 	}
