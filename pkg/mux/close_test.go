@@ -36,6 +36,7 @@ func within(t *testing.T, limit time.Duration, done <-chan error) error {
 // TestCloseAnswers: what was accepted before is answered, half-sent requests
 // too; idle and silent connections are closed.
 func TestCloseAnswers(t *testing.T) {
+	t.Parallel()
 	for name, look := range map[string]mux.Look{"split": mux.LookSplit, "direct": mux.LookHTTP} {
 		t.Run(name, func(t *testing.T) {
 			r := serve(t, mux.Policy{Look: look, DetectTimeout: time.Minute})
@@ -69,6 +70,7 @@ func TestCloseAnswers(t *testing.T) {
 // TestCloseDeadline: a request that takes longer than the time is cut; raw and
 // hijacked connections are left to their services.
 func TestCloseDeadline(t *testing.T) {
+	t.Parallel()
 	release := make(chan struct{})
 	defer close(release)
 	r := serve(t, mux.Policy{HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -114,6 +116,7 @@ func TestCloseDeadline(t *testing.T) {
 // TestCloseIdle: what the client has just sent counts, even if nobody has
 // read it.
 func TestCloseIdle(t *testing.T) {
+	t.Parallel()
 	r := serve(t, mux.Policy{Look: mux.LookHTTP})
 	nc := r.dial()
 	br := bufio.NewReader(nc)
@@ -143,6 +146,7 @@ func TestCloseIdle(t *testing.T) {
 
 // TestServeAfterClose has a connection come too late.
 func TestServeAfterClose(t *testing.T) {
+	t.Parallel()
 	r := serve(t, mux.Policy{})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

@@ -1,8 +1,10 @@
 package mux_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -17,20 +19,26 @@ import (
 	"github.com/porticod/portico/pkg/mux"
 )
 
-const stall = 200 * time.Millisecond // the write timeout of these tests
+const stall = 400 * time.Millisecond // the write timeout of these tests
 
-// bigFile is larger than what socket buffers hold.
-func bigFile(t testing.TB) (path string, size int64) {
+const (
+	someBytes = 4 << 20
+	manyBytes = 24 << 20 // more than socket buffers hold
+)
+
+// bigFile has size bytes that tell where they are.
+func bigFile(t testing.TB, size int) (path string, content []byte) {
 	t.Helper()
-	path, size = filepath.Join(t.TempDir(), "big"), 24<<20
-	b := make([]byte, size)
-	for i := range b {
-		b[i] = byte(i >> 12)
+	path = filepath.Join(t.TempDir(), "big")
+	var line bytes.Buffer
+	for i := 0; line.Len() < size; i++ {
+		fmt.Fprintf(&line, "%01023d\n", i)
 	}
-	if err := os.WriteFile(path, b, 0o600); err != nil {
+	content = line.Bytes()[:size]
+	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return path, size
+	return path, content
 }
 
 // writers are the ways in which an answer is written.
@@ -47,7 +55,8 @@ func writers(path string) map[string]http.HandlerFunc {
 
 // TestStalledPeer takes nothing: the connection ends soon after the timeout.
 func TestStalledPeer(t *testing.T) {
-	path, _ := bigFile(t)
+	t.Parallel()
+	path, _ := bigFile(t, manyBytes)
 	for name, h := range writers(path) {
 		networks(t, func(t *testing.T, start func(testing.TB, mux.Policy) *rig) {
 			var ended atomic.Bool
@@ -67,34 +76,32 @@ func TestStalledPeer(t *testing.T) {
 // TestSlowPeer takes its answer slowly, for many times the timeout, and gets all
 // of it, in order.
 func TestSlowPeer(t *testing.T) {
-	path, size := bigFile(t)
+	t.Parallel()
+	path, content := bigFile(t, manyBytes)
 	for name, h := range writers(path) {
 		networks(t, func(t *testing.T, start func(testing.TB, mux.Policy) *rig) {
 			r := start(t, mux.Policy{Look: mux.LookHTTP, HTTP: h, Front: mux.Front{WriteTimeout: stall}})
 			nc := r.dial()
 			io.WriteString(nc, request)
-			buf := make([]byte, size+4096)
+			buf := make([]byte, len(content)+4096)
 			n := 0
-			// 64 KiB every fifth of the timeout, for ten timeouts: the send
+			// 64 KiB every eighth of the timeout, for three timeouts: the send
 			// buffer drains for longer than one before a write goes on.
-			for range 50 {
+			for range 25 {
 				m, err := io.ReadFull(nc, buf[n:n+64<<10])
 				n += m
 				if err != nil {
 					t.Fatalf("%s: after %d bytes: %v", name, n, err)
 				}
-				time.Sleep(stall / 5)
+				time.Sleep(stall / 8)
 			}
 			m, err := io.ReadFull(nc, buf[n:])
 			n += m
 			if err != io.ErrUnexpectedEOF {
 				t.Fatalf("%s: after %d bytes: %v", name, n, err)
 			}
-			body := buf[int64(n)-size : n]
-			for i := range body {
-				if body[i] != byte(i>>12) {
-					t.Fatalf("%s: byte %d is wrong", name, i)
-				}
+			if !bytes.Equal(buf[n-len(content):n], content) {
+				t.Fatalf("%s: the bytes are not those of the file", name)
 			}
 		})
 	}
@@ -110,6 +117,7 @@ func withConn(t *testing.T, f func(c *mux.Conn)) *rig {
 // TestUserDeadline: a deadline that a service sets holds, with and without the
 // port's own timeout.
 func TestUserDeadline(t *testing.T) {
+	t.Parallel()
 	for _, timeout := range []time.Duration{0, time.Minute} {
 		got := make(chan error, 2)
 		r := serve(t, mux.Policy{Look: mux.LookHTTP, Front: mux.Front{WriteTimeout: timeout},
@@ -140,6 +148,7 @@ func TestUserDeadline(t *testing.T) {
 
 // TestReadTimeout: a body that stops coming ends; one that comes slowly does not.
 func TestReadTimeout(t *testing.T) {
+	t.Parallel()
 	got := make(chan error, 1)
 	r := serve(t, mux.Policy{Look: mux.LookHTTP, Front: mux.Front{ReadTimeout: stall},
 		HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -156,8 +165,8 @@ func TestReadTimeout(t *testing.T) {
 			_ = n
 		})})
 	slow := r.dial()
-	io.WriteString(slow, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
-	for range 10 {
+	io.WriteString(slow, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
+	for range 5 {
 		time.Sleep(stall / 4)
 		io.WriteString(slow, "x")
 	}
@@ -173,7 +182,9 @@ func TestReadTimeout(t *testing.T) {
 // TestCopies moves bytes through every short cut of io.Copy, and expects them
 // whole, in both directions.
 func TestCopies(t *testing.T) {
-	path, size := bigFile(t)
+	t.Parallel()
+	path, content := bigFile(t, someBytes)
+	size := int64(len(content))
 	for name, f := range map[string]func(c *mux.Conn) (int64, error){
 		"file to conn": func(c *mux.Conn) (int64, error) {
 			f, _ := os.Open(path)
@@ -232,10 +243,8 @@ func TestCopies(t *testing.T) {
 			if n, err := io.ReadFull(nc, buf); err != nil {
 				t.Fatalf("%s: %d bytes of %d, %v", name, n, size, err)
 			}
-			for i := range buf {
-				if buf[i] != byte(i>>12) {
-					t.Fatalf("%s: byte %d is wrong", name, i)
-				}
+			if !bytes.Equal(buf, content) {
+				t.Fatalf("%s: the bytes are not those of the file", name)
 			}
 			<-done
 		})
@@ -265,6 +274,7 @@ func pair(t *testing.T) (a, b net.Conn) {
 // TestCloseOnce: Close gives back what the connection holds once, however often
 // it is called, and by whom.
 func TestCloseOnce(t *testing.T) {
+	t.Parallel()
 	done := make(chan *mux.Conn, 1)
 	r := withConn(t, func(c *mux.Conn) {
 		io.Copy(c, c)

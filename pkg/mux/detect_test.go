@@ -27,6 +27,7 @@ func networks(t *testing.T, test func(*testing.T, func(testing.TB, mux.Policy) *
 }
 
 func TestSilentClient(t *testing.T) {
+	t.Parallel()
 	networks(t, func(t *testing.T, start func(testing.TB, mux.Policy) *rig) {
 		r := start(t, slow(mux.Policy{Choose: func(_ *mux.Conn, v mux.Verdict) mux.Choice {
 			return mux.Choice{Raw: func(_ context.Context, c net.Conn) {
@@ -58,6 +59,7 @@ func TestSilentClient(t *testing.T) {
 // TestByteByByte sends a request in pieces; each must be waited for without
 // spinning.
 func TestByteByByte(t *testing.T) {
+	t.Parallel()
 	networks(t, func(t *testing.T, start func(testing.TB, mux.Policy) *rig) {
 		r := start(t, mux.Policy{})
 		nc := r.dial()
@@ -76,6 +78,7 @@ func TestByteByByte(t *testing.T) {
 
 // TestTooSlow sends a byte at a time for longer than the deadline.
 func TestTooSlow(t *testing.T) {
+	t.Parallel()
 	networks(t, func(t *testing.T, start func(testing.TB, mux.Policy) *rig) {
 		r := start(t, slow(mux.Policy{Choose: func(_ *mux.Conn, v mux.Verdict) mux.Choice {
 			if v.Protocol != mux.Unknown {
@@ -99,6 +102,7 @@ func TestTooSlow(t *testing.T) {
 
 // TestNoVerdict sends 16 KiB that say nothing: that is enough.
 func TestNoVerdict(t *testing.T) {
+	t.Parallel()
 	networks(t, func(t *testing.T, start func(testing.TB, mux.Policy) *rig) {
 		r := start(t, mux.Policy{DetectTimeout: time.Minute})
 		what := "GET_ /" + strings.Repeat("x", 20<<10) // no second space
@@ -113,6 +117,7 @@ func TestNoVerdict(t *testing.T) {
 
 // TestHalfClose ends the client's stream before there is a verdict.
 func TestHalfClose(t *testing.T) {
+	t.Parallel()
 	networks(t, func(t *testing.T, start func(testing.TB, mux.Policy) *rig) {
 		r := start(t, mux.Policy{DetectTimeout: time.Minute})
 		for _, what := range []string{"", "GE", "\x16\x03\x01\x02\x00\x01\x00"} {
@@ -131,6 +136,7 @@ func TestHalfClose(t *testing.T) {
 }
 
 func TestReset(t *testing.T) {
+	t.Parallel()
 	r := serve(t, mux.Policy{DetectTimeout: time.Minute})
 	nc := r.dial()
 	io.WriteString(nc, "GE")
@@ -142,6 +148,7 @@ func TestReset(t *testing.T) {
 
 // TestTLSSilent: who says nothing on a TLS port is closed by the deadline.
 func TestTLSSilent(t *testing.T) {
+	t.Parallel()
 	r := serve(t, slow(mux.Policy{Look: mux.LookHTTP, TLS: serverTLS()}))
 	if b, err := io.ReadAll(r.dial()); len(b) > 0 || err != nil {
 		t.Fatalf("%q, %v", b, err)
@@ -151,6 +158,7 @@ func TestTLSSilent(t *testing.T) {
 
 // TestTLSSlow begins a handshake and goes no further.
 func TestTLSSlow(t *testing.T) {
+	t.Parallel()
 	for _, look := range []mux.Look{mux.LookHTTP, mux.LookSplit} {
 		r := serve(t, slow(mux.Policy{Look: look, TLS: serverTLS(), Choose: terminate,
 			Front: mux.Front{HeaderTimeout: 100 * time.Millisecond}}))
@@ -163,6 +171,7 @@ func TestTLSSlow(t *testing.T) {
 
 // TestSlowHeader dribbles a header; the deadline is for the whole of it.
 func TestSlowHeader(t *testing.T) {
+	t.Parallel()
 	for _, look := range []mux.Look{mux.LookHTTP, mux.LookSplit} {
 		r := serve(t, mux.Policy{Look: look, Front: mux.Front{HeaderTimeout: 100 * time.Millisecond}})
 		nc := r.dial()
@@ -180,6 +189,7 @@ func TestSlowHeader(t *testing.T) {
 }
 
 func TestBigHeader(t *testing.T) {
+	t.Parallel()
 	r := serve(t, mux.Policy{Look: mux.LookHTTP})
 	nc := r.dial()
 	go io.WriteString(nc, "GET / HTTP/1.1\r\nX: "+strings.Repeat("x", 1<<20)+"\r\n\r\n")

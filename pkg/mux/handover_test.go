@@ -16,6 +16,7 @@ import (
 const request = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 func TestHTTP(t *testing.T) {
+	t.Parallel()
 	for name, look := range map[string]mux.Look{"split": mux.LookSplit, "direct": mux.LookHTTP} {
 		for network, start := range map[string]func(testing.TB, mux.Policy) *rig{"tcp": serve, "unix": serveUnix} {
 			t.Run(name+" "+network, func(t *testing.T) {
@@ -36,6 +37,7 @@ func TestHTTP(t *testing.T) {
 }
 
 func TestRaw(t *testing.T) {
+	t.Parallel()
 	for name, look := range map[string]mux.Look{"split": mux.LookSplit, "direct": mux.LookRaw} {
 		for network, start := range map[string]func(testing.TB, mux.Policy) *rig{"tcp": serve, "unix": serveUnix} {
 			t.Run(name+" "+network, func(t *testing.T) {
@@ -51,6 +53,7 @@ func TestRaw(t *testing.T) {
 
 // TestRealSocket checks what a raw service is given.
 func TestRealSocket(t *testing.T) {
+	t.Parallel()
 	got := make(chan net.Conn, 1)
 	ctxs := make(chan context.Context, 1)
 	r := serve(t, mux.Policy{Choose: func(*mux.Conn, mux.Verdict) mux.Choice {
@@ -71,6 +74,7 @@ func TestRealSocket(t *testing.T) {
 }
 
 func TestHTTP2(t *testing.T) {
+	t.Parallel()
 	for name, look := range map[string]mux.Look{"split": mux.LookSplit, "direct": mux.LookHTTP} {
 		t.Run("prior knowledge "+name, func(t *testing.T) {
 			r := serve(t, mux.Policy{Look: look})
@@ -116,6 +120,7 @@ func terminate(_ *mux.Conn, v mux.Verdict) mux.Choice {
 }
 
 func TestRawInTLS(t *testing.T) {
+	t.Parallel()
 	r := serve(t, mux.Policy{TLS: serverTLS(), Choose: terminate})
 	c := tls.Client(r.dial(), clientTLS("echo"))
 	if _, err := io.WriteString(c, "hello"); err != nil {
@@ -133,6 +138,7 @@ func TestRawInTLS(t *testing.T) {
 // TestRawInTLSHidesSocket: what a raw service gets inside TLS must not lead it
 // to the socket, where it would splice past the encryption.
 func TestRawInTLSHidesSocket(t *testing.T) {
+	t.Parallel()
 	got := make(chan net.Conn, 1)
 	r := serve(t, mux.Policy{TLS: serverTLS(), Look: mux.LookRaw, Choose: func(*mux.Conn, mux.Verdict) mux.Choice {
 		return mux.Choice{Terminate: true, Raw: func(_ context.Context, c net.Conn) { got <- c }}
@@ -148,6 +154,7 @@ func TestRawInTLSHidesSocket(t *testing.T) {
 }
 
 func TestRawInTLSBadHandshake(t *testing.T) {
+	t.Parallel()
 	r := serve(t, mux.Policy{TLS: serverTLS(), Look: mux.LookRaw, Choose: func(*mux.Conn, mux.Verdict) mux.Choice {
 		return mux.Choice{Terminate: true, Raw: echo}
 	}})
@@ -157,6 +164,7 @@ func TestRawInTLSBadHandshake(t *testing.T) {
 
 // TestPassthrough hands TLS on as it is, by its name.
 func TestPassthrough(t *testing.T) {
+	t.Parallel()
 	r := serve(t, mux.Policy{TLS: serverTLS(), Choose: terminate})
 	cfg := clientTLS()
 	cfg.ServerName = "Passthrough.TEST"
@@ -167,6 +175,7 @@ func TestPassthrough(t *testing.T) {
 }
 
 func TestPlainOnTLS(t *testing.T) {
+	t.Parallel()
 	for name, look := range map[string]mux.Look{"split": mux.LookSplit, "direct": mux.LookHTTP} {
 		t.Run(name, func(t *testing.T) {
 			pol := mux.Policy{Look: look, TLS: serverTLS(), Choose: terminate}
@@ -191,6 +200,7 @@ func TestPlainOnTLS(t *testing.T) {
 // TestTransferEncoding: a request with a chunked body ends its connection,
 // whatever was sent behind it.
 func TestTransferEncoding(t *testing.T) {
+	t.Parallel()
 	r := serve(t, mux.Policy{})
 	nc := r.dial()
 	io.WriteString(nc, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"+
@@ -203,6 +213,7 @@ func TestTransferEncoding(t *testing.T) {
 
 // TestPanic: a raw service that panics loses its connection, not the daemon.
 func TestPanic(t *testing.T) {
+	t.Parallel()
 	r := serve(t, mux.Policy{Look: mux.LookRaw, Choose: func(*mux.Conn, mux.Verdict) mux.Choice {
 		return mux.Choice{Raw: func(context.Context, net.Conn) { panic("oh no") }}
 	}})
@@ -218,6 +229,7 @@ func TestPanic(t *testing.T) {
 }
 
 func TestUnmatched(t *testing.T) {
+	t.Parallel()
 	r := serve(t, mux.Policy{Choose: func(*mux.Conn, mux.Verdict) mux.Choice { return mux.Choice{} }})
 	io.WriteString(r.dial(), "SSH-")
 	r.refused("unmatched", 1)

@@ -48,6 +48,7 @@ func alive(t testing.TB, nc net.Conn) bool {
 }
 
 func TestMaxConns(t *testing.T) {
+	t.Parallel()
 	r := serve(t, mux.Policy{MaxConns: 2})
 	a, b := r.dial(), r.dial()
 	if !alive(t, a) || !alive(t, b) {
@@ -65,6 +66,7 @@ func TestMaxConns(t *testing.T) {
 }
 
 func TestBudget(t *testing.T) {
+	t.Parallel()
 	var total mux.Budget
 	total.SetLimit(2)
 	one, two := serve(t, mux.Policy{Budget: &total}), serve(t, mux.Policy{Budget: &total})
@@ -88,6 +90,7 @@ func TestBudget(t *testing.T) {
 }
 
 func TestPerIP(t *testing.T) {
+	t.Parallel()
 	for name, look := range map[string]mux.Look{"split": mux.LookSplit, "direct": mux.LookRaw} {
 		t.Run(name, func(t *testing.T) {
 			r := serve(t, mux.Policy{Look: look, PerIP: 1, ProxyFrom: loopback})
@@ -117,6 +120,7 @@ func TestPerIP(t *testing.T) {
 }
 
 func TestRate(t *testing.T) {
+	t.Parallel()
 	r := serve(t, mux.Policy{Look: mux.LookRaw, Rate: 3, ProxyFrom: loopback})
 	ok := 0
 	for range 8 {
@@ -141,6 +145,7 @@ func TestRate(t *testing.T) {
 }
 
 func TestAllowDeny(t *testing.T) {
+	t.Parallel()
 	p := netip.MustParsePrefix
 	r := serve(t, mux.Policy{
 		Look: mux.LookRaw, ProxyFrom: loopback,
@@ -171,6 +176,7 @@ func TestAllowDeny(t *testing.T) {
 const v2 = "\r\n\r\n\x00\r\nQUIT\n"
 
 func TestProxyHeader(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ name, header, want string }{
 		{"v1", "PROXY TCP4 198.51.100.1 192.0.2.1 1234 80\r\n", "198.51.100.1:1234"},
 		{"v1 IPv6", "PROXY TCP6 2001:db8::1 2001:db8::2 1234 80\r\n", "[2001:db8::1]:1234"},
@@ -214,6 +220,7 @@ func TestProxyHeader(t *testing.T) {
 }
 
 func TestProxyHeaderMissing(t *testing.T) {
+	t.Parallel()
 	long := "PROXY TCP4 " + strings.Repeat("1", 200)
 	for _, look := range []mux.Look{mux.LookSplit, mux.LookHTTP} {
 		r := serve(t, slow(mux.Policy{Look: look, ProxyFrom: loopback}))

@@ -24,6 +24,7 @@ func say(s string) http.Handler {
 // TestNewHandler: a kept-alive connection gets the new policy's handler with its
 // next request and stays open, because the shape did not change.
 func TestNewHandler(t *testing.T) {
+	t.Parallel()
 	r := serve(t, mux.Policy{Look: mux.LookHTTP, HTTP: say("one")})
 	nc := r.dial()
 	br := bufio.NewReader(nc)
@@ -39,6 +40,7 @@ func TestNewHandler(t *testing.T) {
 // TestOldFrontRetires: after a change of shape a kept-alive connection gets one
 // more answer, from the new handler, which says that it is the last.
 func TestOldFrontRetires(t *testing.T) {
+	t.Parallel()
 	for name, look := range map[string]mux.Look{"split": mux.LookSplit, "direct": mux.LookHTTP} {
 		t.Run(name, func(t *testing.T) {
 			pol := mux.Policy{Listener: "test", Look: look, Choose: choose, HTTP: say("one")}
@@ -64,6 +66,7 @@ func TestOldFrontRetires(t *testing.T) {
 
 // TestOldFrontRetiresH2 is the same for HTTP/2: GOAWAY after the next answer.
 func TestOldFrontRetiresH2(t *testing.T) {
+	t.Parallel()
 	pol := mux.Policy{Listener: "test", Look: mux.LookHTTP, TLS: serverTLS(), HTTP: say("x")}
 	r := serve(t, pol)
 	tr := &http.Transport{TLSClientConfig: clientTLS(), ForceAttemptHTTP2: true}
@@ -95,6 +98,7 @@ func TestOldFrontRetiresH2(t *testing.T) {
 
 // TestTLSTurnedOn: a port that was plain becomes TLS.
 func TestTLSTurnedOn(t *testing.T) {
+	t.Parallel()
 	pol := mux.Policy{Listener: "test", Look: mux.LookHTTP, HTTP: say("x")}
 	r := serve(t, pol)
 	r.exchange(request)
@@ -112,6 +116,7 @@ func TestTLSTurnedOn(t *testing.T) {
 // TestTickets: sessions resume after a reload with the same certificate
 // configuration.
 func TestTickets(t *testing.T) {
+	t.Parallel()
 	cfg := serverTLS()
 	pol := mux.Policy{Listener: "test", Look: mux.LookHTTP, TLS: cfg, HTTP: say("x")}
 	r := serve(t, pol)
@@ -132,6 +137,7 @@ func TestTickets(t *testing.T) {
 // TestReloadUnderLoad swaps policies of several shapes under a load of one
 // connection per request and of half-sent requests: none may fail.
 func TestReloadUnderLoad(t *testing.T) {
+	t.Parallel()
 	pol := mux.Policy{Listener: "test", Choose: choose, HTTP: say("x")}
 	r := serve(t, pol)
 	var stop atomic.Bool
@@ -173,6 +179,7 @@ func TestReloadUnderLoad(t *testing.T) {
 }
 
 func TestConns(t *testing.T) {
+	t.Parallel()
 	release := make(chan struct{})
 	pol := mux.Policy{
 		TLS:       nil,
