@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/pkg/account"
+	"github.com/porticod/portico/pkg/blob"
 	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/pkg/sqlite"
 	"github.com/porticod/portico/services/photos/entity"
@@ -105,7 +106,7 @@ func problemOf(err error) (p *problem, unexpected bool) {
 		return p, false
 	}
 	switch {
-	case errors.Is(err, store.ErrNotFound), errors.Is(err, account.ErrNotFound):
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, account.ErrNotFound), errors.Is(err, blob.ErrNotFound):
 		return errNotFound.(*problem), false
 	case errors.Is(err, store.ErrMedia):
 		return answer(http.StatusUnprocessableEntity, "Validation failed: media_ids has a picture that is not there, not yours, or in a post already")

@@ -118,6 +118,7 @@ func (t Type) start(ctx context.Context, env service.Env, cfg Config, st store.S
 	})
 	ctx, p.cancel = context.WithCancel(ctx)
 	p.done.Go(func() { p.work(ctx) })
+	p.done.Go(func() { p.workOrphans(ctx) })
 	return p, nil
 }
 

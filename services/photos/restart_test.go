@@ -199,3 +199,32 @@ func TestAccountDeleted(t *testing.T) {
 	defer stop()
 	eventually(t, "nothing is left", func() bool { return s.blobs() == 0 })
 }
+
+// TestLostOriginal: where bytes are gone from the disk, the worker gives up on
+// that picture, says so, and goes on with others.
+func TestLostOriginal(t *testing.T) {
+	k, people := kind(t)
+	s, stop := start(t, k, people, filepath.Join(t.TempDir(), "photos"))
+	ann := s.signUp("ann")
+	copied := filepath.Join(t.TempDir(), "copy")
+	lost := s.picture(ann, jpegOf(2400, 300))
+	copyTree(t, s.env.Dir, copied)
+	stop()
+	if err := os.RemoveAll(filepath.Join(copied, "blobs")); err != nil {
+		t.Fatal(err)
+	}
+	s, stop = start(t, k, people, copied)
+	defer stop()
+	good := s.picture(ann, jpegOf(2400, 400))
+	eventually(t, "the other picture is complete", func() bool {
+		var m media
+		s.get("/api/v1/media/"+good.ID, ann).is(200).into(&m)
+		return len(m.Sizes) == 4
+	})
+	plain, query, _ := strings.Cut(lost.URL, "?")
+	parsed, err := url.Parse(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.get(parsed.Path+"?"+query, "").is(404)
+}

@@ -129,6 +129,8 @@ func (p *Photos) sendFile(w http.ResponseWriter, r *http.Request, f store.File, 
 	}
 	b, err := p.blobs.Open(r.Context(), id)
 	if err != nil {
+		// Rarely a post that is being deleted; otherwise somebody lost data.
+		p.log.Warn().Err(err).Str("path", r.URL.Path).Msg("a picture has no bytes")
 		return err
 	}
 	defer b.Close()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/porticod/portico/pkg/account"
@@ -16,23 +17,21 @@ const (
 	batch      = 16               // pictures or changes that the worker reads at a time
 	retryEvery = time.Minute      // what failed is tried again
 	sweepEvery = time.Hour        // unattached pictures
-	orphanTime = 24 * time.Hour   // orphaned bytes: that reads every name in the blob store
+	orphanTime = 24 * time.Hour   // orphaned bytes
 	looseLife  = 24 * time.Hour   // of a picture that nobody posts
 	orphanLife = time.Hour        // of bytes without a row: longer than any upload takes
 	workTime   = 10 * time.Minute // for one picture, waiting for its turn included
 )
 
 // work is the worker's goroutine: it makes the sizes that uploads did not wait
-// for, one picture at a time, erases what deleted accounts leave, and sweeps. What is to do stands in the rows, so
-// nothing is lost with the process, and a wake-up that comes while it is busy is
-// enough for any number.
+// for, one picture at a time, erases what deleted accounts leave, and sweeps.
+// What is to do stands in the rows, so nothing is lost with the process, and a
+// wake-up that comes while it is busy is enough for any number.
 func (p *Photos) work(ctx context.Context) {
-	retry, sweep, orphans := time.NewTicker(retryEvery), time.NewTicker(sweepEvery), time.NewTicker(orphanTime)
+	retry, sweep := time.NewTicker(retryEvery), time.NewTicker(sweepEvery)
 	defer retry.Stop()
 	defer sweep.Stop()
-	defer orphans.Stop()
 	p.sweep(ctx)
-	p.sweepOrphans(ctx)
 	for {
 		p.followAccounts(ctx)
 		p.finish(ctx)
@@ -41,8 +40,21 @@ func (p *Photos) work(ctx context.Context) {
 		case <-retry.C:
 		case <-sweep.C:
 			p.sweep(ctx)
-		case <-orphans.C:
-			p.sweepOrphans(ctx)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// workOrphans sweeps orphans now and once a day, beside the worker, because it
+// reads every name in the blob store.
+func (p *Photos) workOrphans(ctx context.Context) {
+	tick := time.NewTicker(orphanTime)
+	defer tick.Stop()
+	for {
+		p.sweepOrphans(ctx)
+		select {
+		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
@@ -125,32 +137,33 @@ func (p *Photos) complain(ctx context.Context, err error, msg string) {
 	}
 }
 
+// hopeless are the errors that another try will not help.
+var hopeless = []error{picture.ErrBroken, picture.ErrTooLarge, picture.ErrFormat, picture.ErrSlow, blob.ErrNotFound}
+
 // complete makes the sizes that m lacks. A picture that cannot be decoded any
 // more has all it will ever have.
 func (p *Photos) complete(ctx context.Context, m store.Media) error {
 	ctx, cancel := context.WithTimeout(ctx, workTime)
 	defer cancel()
 	made, err := p.missingSizes(ctx, m)
-	switch {
-	case errors.Is(err, store.ErrNotFound), errors.Is(err, blob.ErrNotFound):
-		return nil // deleted meanwhile
-	case errors.Is(err, picture.ErrBroken), errors.Is(err, picture.ErrTooLarge), errors.Is(err, picture.ErrFormat), errors.Is(err, picture.ErrSlow):
-		p.log.Warn().Err(err).Int64("media", m.ID).Msg("a picture keeps the sizes that it has")
-		return p.store.AddSizes(ctx, m.ID, nil, true)
-	case err != nil:
+	lost := slices.ContainsFunc(hopeless, func(h error) bool { return errors.Is(err, h) })
+	if err != nil && !lost {
 		return err
 	}
 	p.keep.RLock()
-	files, err := p.putSizes(ctx, made)
-	if err == nil {
-		err = p.store.AddSizes(ctx, m.ID, files, true)
+	files, putErr := p.putSizes(ctx, made)
+	if putErr == nil {
+		putErr = p.store.AddSizes(ctx, m.ID, files, true)
 	}
 	p.keep.RUnlock()
-	if errors.Is(err, store.ErrNotFound) {
+	switch {
+	case errors.Is(putErr, store.ErrNotFound):
 		p.discard(store.Media{Sizes: files}) // deleted meanwhile
 		return nil
+	case lost && putErr == nil:
+		p.log.Warn().Err(err).Int64("media", m.ID).Msg("a picture keeps the sizes that it has")
 	}
-	return err
+	return putErr
 }
 
 func (p *Photos) missingSizes(ctx context.Context, m store.Media) ([]picture.Variant, error) {
