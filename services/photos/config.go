@@ -7,7 +7,7 @@ import (
 	"github.com/porticod/portico/pkg/settings"
 )
 
-// Config is a photos block.
+// Config is a photos block. Every option can be changed while the service runs.
 type Config struct {
 	// Title is the name of the service, in the web page and in apps.
 	Title string `hcl:"title,optional"`
@@ -28,7 +28,7 @@ type Config struct {
 	Limits Limits `hcl:"limits,block"`
 }
 
-// Limits bound what people write, in characters.
+// Limits is the limits block: bounds of what people write, in characters.
 type Limits struct {
 	// Caption is the longest text of a post, with its content warning.
 	Caption int `hcl:"caption,optional"`
