@@ -18,6 +18,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+	"golang.org/x/net/netutil"
 
 	"github.com/porticod/portico/pkg/daemon"
 )
@@ -31,6 +32,8 @@ const (
 	readTimeout   = 30 * time.Second
 	idleTimeout   = 60 * time.Second
 	stopTimeout   = 2 * time.Second
+	writeTimeout  = 30 * time.Second // of an answer over TCP; profiles, over the socket, take as long as was asked for
+	maxTCP        = 64               // connections over TCP at a time; more wait
 )
 
 // Options are what the pages show and do. Status, Sockets, Ready, Reload and
@@ -137,10 +140,11 @@ func (s *Server) Listen(ctx context.Context, addr string) (commit, undo func(), 
 		return nil, nil, fmt.Errorf("admin.address %s: %w", addr, err)
 	}
 	srv := s.server(s.public(ln.Addr()))
+	srv.WriteTimeout = writeTimeout
 	commit = func() {
 		s.swap(srv, addr, ln.Addr().String())
 		s.opts.Log.Info().Str("address", ln.Addr().String()).Msg("metrics and health over HTTP")
-		go s.serve(srv, ln)
+		go s.serve(srv, netutil.LimitListener(ln, maxTCP))
 	}
 	return commit, func() { _ = ln.Close() }, nil
 }

@@ -67,8 +67,8 @@ func (e *env) withLocalAccounts(ctx context.Context, fn func(context.Context, *a
 	return failed(errors.Join(fn(ctx, account.LocalAdmin(e.Shared.Directory())), e.Shared.Close()))
 }
 
-// ownFolder refuses to write as root into another user's data folder: the
-// daemon could not open the files afterwards.
+// ownFolder is an error where root is about to write into another user's data
+// folder: that user could not open the files afterwards.
 func ownFolder(dir string) error {
 	fi, err := os.Stat(dir)
 	if err != nil {
@@ -78,5 +78,5 @@ func ownFolder(dir string) error {
 	if !ok || int(st.Uid) == os.Geteuid() {
 		return nil
 	}
-	return fmt.Errorf("data_dir %s belongs to the user with the id %d; run the command as that user (sudo -u '#%d' portico ...), or start the daemon first", dir, st.Uid, st.Uid)
+	return fmt.Errorf("data_dir %s belongs to the user with the id %d; run portico as that user: sudo -u '#%d' portico ...", dir, st.Uid, st.Uid)
 }

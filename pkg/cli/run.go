@@ -45,7 +45,7 @@ func (r *runner) run(ctx context.Context) error {
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGTERM, os.Interrupt, syscall.SIGPIPE)
 	defer signal.Stop(signals)
 
-	if err := r.start(ctx); err != nil {
+	if err := r.startUnlessTold(ctx, signals); err != nil {
 		r.close()
 		return err
 	}
@@ -53,6 +53,34 @@ func (r *runner) run(ctx context.Context) error {
 	r.loop(ctx, signals)
 	return r.stop(signals)
 }
+
+// startUnlessTold starts, and gives up on a signal to end. A SIGHUP that comes
+// meanwhile has no meaning yet: the file was just read.
+func (r *runner) startUnlessTold(ctx context.Context, signals <-chan os.Signal) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- r.start(ctx) }()
+	told := false
+	for {
+		select {
+		case err := <-done:
+			return err
+		case s := <-signals:
+			if !ends(s) {
+				continue
+			}
+			if told {
+				return silent(exitFailed)
+			}
+			told = true
+			cancel()
+		}
+	}
+}
+
+// ends reports whether a signal asks the daemon to end.
+func ends(s os.Signal) bool { return s == syscall.SIGTERM || s == os.Interrupt }
 
 // announce tells systemd, the log and the people at the terminal that the
 // daemon is ready.
@@ -84,6 +112,13 @@ func (r *runner) loop(ctx context.Context, signals <-chan os.Signal) {
 	trims := time.NewTicker(trimEvery)
 	defer trims.Stop()
 	memory := newTrimmer()
+	reloads := make(chan struct{}, 1) // one that waits is as good as many
+	defer close(reloads)
+	go func() {
+		for range reloads {
+			r.reload(ctx, false)
+		}
+	}()
 	for {
 		select {
 		case <-ctx.Done():
@@ -95,7 +130,10 @@ func (r *runner) loop(ctx context.Context, signals <-chan os.Signal) {
 		case s := <-signals:
 			switch s {
 			case syscall.SIGHUP:
-				go r.reload(ctx, false)
+				select {
+				case reloads <- struct{}{}:
+				default:
+				}
 			case syscall.SIGUSR1:
 				r.reopen()
 			case syscall.SIGPIPE:

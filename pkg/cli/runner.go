@@ -7,7 +7,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -66,6 +65,7 @@ func (r *runner) start(ctx context.Context) error {
 	if r.lease, err = openDataDir(cfg.DataDir); err != nil {
 		return failed(err)
 	}
+	r.warn(ownFolder(cfg.DataDir), "the files that are made now may be of no use to their owner")
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
 	if r.env.Shared != nil {
@@ -155,7 +155,7 @@ func (r *runner) stop(signals <-chan os.Signal) error {
 			r.close()
 			return nil
 		case s := <-signals:
-			if s == syscall.SIGTERM || s == os.Interrupt {
+			if ends(s) {
 				r.log.Warn().Str("signal", s.String()).Msg("second signal: ending at once")
 				return silent(exitFailed)
 			}

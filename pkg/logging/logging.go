@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,10 +29,11 @@ type Root struct {
 	level    atomic.Int32 // a zerolog.Level
 	console  atomic.Bool
 	pretty   zerolog.ConsoleWriter
+	mu       sync.Mutex // held while a line is written
 }
 
 // New returns a log that writes to out, at level info and format auto. out gets
-// a whole line with each call, possibly from several goroutines at once.
+// a whole line with each call, one call at a time: a pipe may tear long lines.
 func New(out io.Writer) *Root {
 	r := &Root{out: out, terminal: IsTerminal(out)}
 	r.pretty = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: !r.terminal || os.Getenv("NO_COLOR") != ""}
@@ -78,6 +80,8 @@ func (s level) Sample(l zerolog.Level) bool { return l >= zerolog.Level(s.r.leve
 type format struct{ r *Root }
 
 func (f format) Write(p []byte) (int, error) {
+	f.r.mu.Lock()
+	defer f.r.mu.Unlock()
 	if f.r.console.Load() {
 		return f.r.pretty.Write(p)
 	}
