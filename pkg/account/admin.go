@@ -47,6 +47,16 @@ type (
 		Uses    int   `json:"uses"`
 		Seconds int64 `json:"seconds,omitempty"`
 	}
+	// ListErasures asks for up to Limit (50 by default, at most 500) after a
+	// position.
+	ListErasures struct {
+		After int64 `json:"after,omitempty"`
+		Limit int   `json:"limit,omitempty"`
+	}
+	// Follower names a service.
+	Follower struct {
+		Service string `json:"service"`
+	}
 )
 
 // Add makes an account.
@@ -95,6 +105,16 @@ func (a *AdminAPI) Invite(ctx context.Context, uses int, ttl time.Duration) (out
 	return out, a.do(ctx, "invite", MakeInvite{uses, int64(ttl / time.Second)}, &out)
 }
 
+// Erasures returns deletions that some service has not acted on.
+func (a *AdminAPI) Erasures(ctx context.Context, l ListErasures) (out []Erasure, err error) {
+	return out, a.do(ctx, "erasures", l, &out)
+}
+
+// Unfollow has erasures not wait for a service, kind.name, that is gone for good.
+func (a *AdminAPI) Unfollow(ctx context.Context, service string) error {
+	return a.do(ctx, "unfollow", Follower{service}, nil)
+}
+
 func (a *AdminAPI) do(ctx context.Context, op string, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
@@ -139,6 +159,12 @@ func adminOps(d *Directory) map[string]adminOp {
 		}),
 		"invite": decoded(func(ctx context.Context, in MakeInvite) (any, error) {
 			return d.CreateInvite(ctx, in.Uses, time.Duration(min(in.Seconds, 1e9))*time.Second)
+		}),
+		"erasures": decoded(func(ctx context.Context, in ListErasures) (any, error) {
+			return d.Erasures(ctx, in.After, in.Limit)
+		}),
+		"unfollow": decoded(func(ctx context.Context, in Follower) (any, error) {
+			return nil, d.Unfollow(ctx, in.Service)
 		}),
 		"passwd": named(d, func(ctx context.Context, id int64, in EditUser) (any, error) {
 			return nil, d.ResetPassword(ctx, id, in.Password)

@@ -3,6 +3,8 @@ package account
 import (
 	"context"
 	"crypto/subtle"
+	"errors"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -14,20 +16,40 @@ const (
 	maxURL       = 2000
 )
 
-// CreateApp registers an app with a.Service, a.Name, a.Website, a.RedirectURIs
-// and a.Scopes. The secret is the only copy. The error may be an *Invalid.
+// idleApp is how old an app without sessions must be to make room for another.
+const idleApp = 24 * time.Hour
+
+// CreateApp is RegisterApp without the limit per address.
 func (d *Directory) CreateApp(ctx context.Context, a App) (_ App, secret string, err error) {
+	return d.RegisterApp(ctx, a, netip.Addr{})
+}
+
+// RegisterApp registers an app with a.Service, a.Name, a.Website, a.RedirectURIs
+// and a.Scopes, for a program at the address from. The secret is the only copy.
+// The error may be an *Invalid, or a *RetryError after too many from that address
+// or where the service has as many apps in use as Limits.Apps. Apps that nobody
+// uses make room.
+func (d *Directory) RegisterApp(ctx context.Context, a App, from netip.Addr) (_ App, secret string, err error) {
 	if err := validateApp(&a); err != nil {
+		return App{}, "", err
+	}
+	giveBack, err := d.take(d.appsFrom, from)
+	if err != nil {
 		return App{}, "", err
 	}
 	s, err := d.open(ctx)
 	if err != nil {
+		giveBack()
 		return App{}, "", err
 	}
 	secret = newSecret("", 32)
 	a.ClientID, a.CreatedAt = newSecret("", 32), now()
-	a, err = s.AddApp(ctx, a, hashOf(secret))
+	a, err = s.AddApp(ctx, a, hashOf(secret), d.limits().Apps, a.CreatedAt.Add(-idleApp))
 	if err != nil {
+		giveBack()
+		if errors.Is(err, ErrTooManyApps) {
+			err = &RetryError{ErrTooManyApps, time.Hour}
+		}
 		return App{}, "", err
 	}
 	return a, secret, nil

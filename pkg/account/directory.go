@@ -25,14 +25,6 @@ const (
 	Open   Registration = "open"   // everybody
 )
 
-// Limits of what strangers may do.
-const (
-	maxTries   = 10 // failed sign-ins per username and address ...
-	triesTime  = 10 * time.Minute
-	maxSignUps = 20 // sign-ups per address ...
-	signUpTime = time.Hour
-)
-
 // Options say what a Directory works with.
 type Options struct {
 	// Open opens the store, when it is first needed. Only the first Configure
@@ -40,6 +32,7 @@ type Options struct {
 	Open         func(ctx context.Context) (Store, error)
 	Log          zerolog.Logger
 	Registration Registration
+	Limits       Limits
 }
 
 // Directory is what services know of accounts. It is made empty, so that kinds
@@ -47,15 +40,17 @@ type Options struct {
 // Configure to Close; outside of that its methods return ErrNotOpen. They may be
 // called concurrently. Whatever they change is on disk when they return.
 //
-// Addresses: failed sign-ins count per username and address, sign-ups per
-// address (IPv6: per /64). Loopback peers and the zero Addr are exempt from the
-// limit of sign-ups, as from all limits per address.
+// Addresses: failed sign-ins count per username and address, sign-ups and apps
+// per address (IPv6: per /64). Loopback peers and the zero Addr are exempt from
+// the latter two, as from all limits per address.
 type Directory struct {
-	hash    *hasher
-	cache   *cache
-	seen    *seen
-	tries   *ratelimit.Window[try]
-	signUps *ratelimit.Window[netip.Prefix]
+	hash     *hasher
+	cache    *cache
+	blocks   *blockCache
+	seen     *seen
+	tries    *ratelimit.Window[try]
+	signUps  *ratelimit.Window[netip.Prefix]
+	appsFrom *ratelimit.Window[netip.Prefix]
 
 	mu       sync.Mutex
 	opt      Options              // guarded by mu
@@ -82,27 +77,34 @@ type try struct {
 
 // New returns an empty Directory.
 func New() *Directory {
+	l := Limits{}.orDefaults()
 	d := &Directory{
 		hash:     newHasher(),
 		cache:    newCache(),
-		tries:    ratelimit.NewWindow[try](maxTries, triesTime),
-		signUps:  ratelimit.NewWindow[netip.Prefix](maxSignUps, signUpTime),
+		blocks:   newBlockCache(),
+		tries:    ratelimit.NewWindow[try](l.FailedSignIns, triesTime),
+		signUps:  ratelimit.NewWindow[netip.Prefix](l.SignUps, signUpTime),
+		appsFrom: ratelimit.NewWindow[netip.Prefix](l.AppsFrom, appTime),
 		watchers: map[int]func(Change){},
 	}
 	d.seen = newSeen(d)
 	return d
 }
 
-// Configure makes the Directory work, or changes who may sign up. It opens
-// nothing.
+// Configure makes the Directory work, or changes who may sign up and the limits.
+// It opens nothing.
 func (d *Directory) Configure(o Options) {
+	o.Limits = o.Limits.orDefaults()
+	d.tries.SetLimit(o.Limits.FailedSignIns)
+	d.signUps.SetLimit(o.Limits.SignUps)
+	d.appsFrom.SetLimit(o.Limits.AppsFrom)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.state == empty {
 		d.state, d.opt = configured, o
 		return
 	}
-	d.opt.Log, d.opt.Registration = o.Log, o.Registration
+	d.opt.Log, d.opt.Registration, d.opt.Limits = o.Log, o.Registration, o.Limits
 }
 
 // Registration says who may sign up now.
@@ -159,8 +161,8 @@ func (d *Directory) Close() error {
 // Watch has fn called with each change after it is durable, in the order of the
 // log, and before the method that made it returns. fn must not block, nor call
 // the Directory: it runs in the store's only writing goroutine. A call may still
-// be under way when stop returns. What happened while a service was not open is
-// in Changes.
+// be under way when stop returns. For what happened while a service was not open
+// there is CatchUp.
 func (d *Directory) Watch(fn func(Change)) (stop func()) {
 	d.watchMu.Lock()
 	defer d.watchMu.Unlock()
@@ -174,10 +176,11 @@ func (d *Directory) Watch(fn func(Change)) (stop func()) {
 	}
 }
 
-// changed is the store's Notify: the cache first, so that who hears of a change
+// changed is the store's Notify: the caches first, so that who hears of a change
 // and asks gets the new state.
 func (d *Directory) changed(c Change) {
 	d.cache.drop(c)
+	d.blocks.drop(c)
 	d.watchMu.Lock()
 	fns := make([]func(Change), 0, len(d.watchers))
 	for id := range d.nextID {
@@ -192,8 +195,7 @@ func (d *Directory) changed(c Change) {
 }
 
 // Changes returns up to limit entries of the log after position after, in order.
-// A service keeps the position up to which it has acted and goes on from there
-// when it is opened.
+// CatchUp goes through them for a service.
 func (d *Directory) Changes(ctx context.Context, after int64, limit int) ([]Change, error) {
 	s, err := d.open(ctx)
 	if err != nil {

@@ -29,13 +29,19 @@ const (
 
 // hasher derives keys from passwords, a few at a time.
 type hasher struct {
+	cost   phc // of new hashes; without salt and key
 	key    func(password, salt []byte, time, memory uint32, threads uint8, keyLen uint32) []byte
 	slots  chan struct{}
 	queued atomic.Int64
 	calls  atomic.Int64 // derivations so far
 }
 
-func newHasher() *hasher { return &hasher{key: argon2.IDKey, slots: make(chan struct{}, hashesAtOnce)} }
+func newHasher() *hasher {
+	return &hasher{
+		cost: phc{time: argonTime, memory: argonMemory, lanes: argonLanes},
+		key:  argon2.IDKey, slots: make(chan struct{}, hashesAtOnce),
+	}
+}
 
 // derive waits for its turn until ctx ends.
 func (h *hasher) derive(ctx context.Context, password string, p phc) ([]byte, error) {
@@ -58,13 +64,21 @@ func (h *hasher) derive(ctx context.Context, password string, p phc) ([]byte, er
 func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	salt := make([]byte, saltLen)
 	rand.Read(salt) // never fails
-	key, err := h.derive(ctx, password, phc{time: argonTime, memory: argonMemory, lanes: argonLanes, salt: salt})
+	p := h.cost
+	p.salt = salt
+	key, err := h.derive(ctx, password, p)
 	if err != nil {
 		return "", err
 	}
 	enc := base64.RawStdEncoding.EncodeToString
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s",
-		argon2.Version, argonMemory, argonTime, argonLanes, enc(salt), enc(key)), nil
+		argon2.Version, p.memory, p.time, p.lanes, enc(salt), enc(key)), nil
+}
+
+// current reports whether hash has the cost of new ones.
+func (h *hasher) current(hash string) bool {
+	p, ok := parsePHC(hash)
+	return ok && p.time == h.cost.time && p.memory == h.cost.memory && p.lanes == h.cost.lanes
 }
 
 // matches reports whether password belongs to hash. An empty hash, of nobody,

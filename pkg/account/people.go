@@ -33,15 +33,13 @@ func (d *Directory) SignUp(ctx context.Context, n NewUser) (User, error) {
 	default:
 		return User{}, ErrClosed
 	}
-	from := ratelimit.Prefix(n.From)
-	if n.From.IsValid() && !n.From.Unmap().IsLoopback() {
-		if wait := d.signUps.Take(from); wait > 0 {
-			return User{}, &RetryError{ErrTooManyTries, wait}
-		}
+	giveBack, err := d.take(d.signUps, n.From)
+	if err != nil {
+		return User{}, err
 	}
 	u, err := d.add(ctx, n, RoleUser, invite)
 	if err != nil {
-		d.signUps.Forget(from)
+		giveBack()
 	}
 	return u, err
 }
@@ -82,7 +80,9 @@ func (d *Directory) add(ctx context.Context, n NewUser, role Role, invite *Hash)
 	if err != nil {
 		return User{}, err
 	}
-	return s.AddUser(ctx, User{Username: username, Name: name, Role: role, CreatedAt: now()}, hash, invite)
+	return s.AddUser(ctx, User{
+		Username: username, Name: name, Role: role, CreatedAt: now(), LastSeen: Everyone, Receipts: true, Generation: 1,
+	}, hash, invite)
 }
 
 // SignIn returns the user whose password it is. It returns ErrCredentials for
@@ -121,7 +121,23 @@ func (d *Directory) signIn(ctx context.Context, username, password string, from 
 	if u.Suspended {
 		return User{}, ErrSuspended
 	}
+	d.rehash(ctx, s, u, hash, password)
 	return u, nil
+}
+
+// rehash keeps a password at the present cost, now that it is known. Signing in
+// does not depend on it.
+func (d *Directory) rehash(ctx context.Context, s Store, u User, hash, password string) {
+	if d.hash.current(hash) {
+		return
+	}
+	stronger, err := d.hash.hash(ctx, password)
+	if err == nil {
+		err = s.SetHash(ctx, u.ID, hash, stronger)
+	}
+	if err != nil {
+		d.logger().Warn().Err(err).Int64("user", u.ID).Msg("a password keeps a hash of another cost until the next sign-in")
+	}
 }
 
 // User returns ErrNotFound for one that does not exist or was deleted.
@@ -185,29 +201,6 @@ func (d *Directory) List(ctx context.Context, after string, limit int) ([]User, 
 	return s.ListUsers(ctx, after, clamp(limit))
 }
 
-// UpdateUser changes what is not nil. The error may be an *Invalid.
-func (d *Directory) UpdateUser(ctx context.Context, id int64, name, about *string) (User, error) {
-	if name != nil {
-		v, err := cleanText("name", *name, MaxName, false)
-		if err != nil {
-			return User{}, err
-		}
-		name = &v
-	}
-	if about != nil {
-		v, err := cleanText("about", *about, MaxAbout, true)
-		if err != nil {
-			return User{}, err
-		}
-		about = &v
-	}
-	s, err := d.open(ctx)
-	if err != nil {
-		return User{}, err
-	}
-	return s.SetProfile(ctx, id, name, about)
-}
-
 // SetPassword changes a password for one who knows the old one, and ends all
 // sessions of the user but the one with the id keep. Wrong ones count as failed
 // sign-ins.
@@ -253,8 +246,10 @@ func (d *Directory) CheckPassword(ctx context.Context, id int64, password string
 	return err
 }
 
-// Delete erases an account: its sessions end, its username is never given again,
-// and services erase what they keep of it when they learn of the change.
+// Delete erases an account: its sessions end and what the Directory has of it
+// goes, but the username, which is never given again. Services erase what they
+// keep of it when they learn of the change, now or when they are open again;
+// Erasure says which have.
 func (d *Directory) Delete(ctx context.Context, id int64) error {
 	s, err := d.open(ctx)
 	if err != nil {

@@ -15,9 +15,23 @@ const (
 	maxSeen     = 10_000 // sessions whose SeenAt waits to be stored
 )
 
+// StartSession makes a session of u, as SignIn, SignUp or Verify returned it, at
+// s.Service; s.UserID need not be set. The token is the only copy. ErrCredentials:
+// the password was changed, or all sessions were ended, since u was returned;
+// ErrNotFound and ErrSuspended as they say.
+func (d *Directory) StartSession(ctx context.Context, u User, s Session) (token string, _ Session, err error) {
+	s.UserID = u.ID
+	return d.newSession(ctx, s, u.Generation)
+}
+
 // NewSession makes a session of s.UserID, or of the app s.AppID without a user,
-// at s.Service. The token is the only copy.
+// at s.Service. The token is the only copy. It does not notice that the password
+// was changed since the user gave it; StartSession does.
 func (d *Directory) NewSession(ctx context.Context, s Session) (token string, _ Session, err error) {
+	return d.newSession(ctx, s, 0)
+}
+
+func (d *Directory) newSession(ctx context.Context, s Session, generation int64) (token string, _ Session, err error) {
 	if s.Service == "" || s.UserID == 0 && s.AppID == 0 {
 		return "", Session{}, errors.New("a session needs a service and a user or an app")
 	}
@@ -25,15 +39,20 @@ func (d *Directory) NewSession(ctx context.Context, s Session) (token string, _ 
 	if err != nil {
 		return "", Session{}, err
 	}
-	token = newSecret("pt_", 32)
+	token, s = prepare(s)
+	if err := st.AddSession(ctx, s, hashOf(token), generation, maxSessions); err != nil {
+		return "", Session{}, err
+	}
+	return token, s, nil
+}
+
+// prepare fills in what a new session has.
+func prepare(s Session) (token string, _ Session) {
 	s.ID = newSecret("s_", 12)
 	s.Device, s.Scopes = cut(s.Device, maxDevice), cut(s.Scopes, maxScopes)
 	s.CreatedAt = now()
 	s.SeenAt = s.CreatedAt
-	if err := st.AddSession(ctx, s, hashOf(token), maxSessions); err != nil {
-		return "", Session{}, err
-	}
-	return token, s, nil
+	return newSecret("pt_", 32), s
 }
 
 // Verify returns whose token it is. ErrToken: it is not valid at service;
@@ -91,13 +110,17 @@ func (d *Directory) EndSession(ctx context.Context, userID int64, service, id st
 }
 
 // EndSessions ends all sessions of a user at a service but the one with the id
-// keep; at all services where service is empty.
+// keep; at all services, with authorization codes, where service is empty.
 func (d *Directory) EndSessions(ctx context.Context, userID int64, service, keep string) error {
 	s, err := d.open(ctx)
 	if err != nil {
 		return err
 	}
-	return s.EndSessions(ctx, userID, service, keep)
+	err = s.EndSessions(ctx, userID, service, keep)
+	if service == "" {
+		d.cache.drop(Change{UserID: userID}) // a generation began, of which the log says nothing
+	}
+	return err
 }
 
 // cache keeps sessions in use by the hash of their token. Everything that

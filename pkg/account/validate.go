@@ -15,6 +15,7 @@ const (
 	MaxPassword = 256
 	MaxName     = 64  // characters
 	MaxAbout    = 500 // characters
+	maxAvatar   = 200 // characters
 	maxDevice   = 128
 	maxScopes   = 1024
 )

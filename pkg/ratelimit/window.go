@@ -10,15 +10,15 @@ import (
 // A Window allows a number of events per key within a length of time that
 // slides: an event counts until it is that old. It may be used concurrently.
 //
-// Memory is bounded: at most MaxKeys keys are kept, of Limit times each; beyond
+// Memory is bounded: at most MaxKeys keys are kept, of limit times each; beyond
 // that the key that was used least recently is forgotten, so that somebody with
 // very many keys (addresses) can make room, but costs no memory.
 type Window[K comparable] struct {
-	limit  int
 	length time.Duration
 	keys   int
 
 	mu    sync.Mutex
+	limit int                 // guarded by mu
 	byKey map[K]*list.Element // guarded by mu; values are *entry[K]
 	order *list.List          // guarded by mu; most recently used first
 }
@@ -28,7 +28,7 @@ const MaxKeys = 10_000
 
 type entry[K comparable] struct {
 	key   K
-	times []time.Time // ascending, at most limit
+	times []time.Time // ascending, at most what the limit was
 }
 
 // NewWindow allows limit events per key within length. Both must be positive.
@@ -39,6 +39,13 @@ func NewWindow[K comparable](limit int, length time.Duration) *Window[K] {
 	}
 }
 
+// SetLimit changes the limit, which must be positive; what was counted stays.
+func (w *Window[K]) SetLimit(limit int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.limit = limit
+}
+
 // Take counts an event of key and returns 0, or, where that is too much, counts
 // nothing and returns after how long it would be allowed.
 func (w *Window[K]) Take(key K) (wait time.Duration) {
@@ -46,8 +53,8 @@ func (w *Window[K]) Take(key K) (wait time.Duration) {
 	defer w.mu.Unlock()
 	now := time.Now()
 	e := w.entry(key, now)
-	if len(e.times) >= w.limit {
-		return max(e.times[0].Add(w.length).Sub(now), 1)
+	if n := len(e.times); n >= w.limit {
+		return max(e.times[n-w.limit].Add(w.length).Sub(now), 1)
 	}
 	e.times = append(e.times, now)
 	return 0

@@ -37,7 +37,7 @@ func testSessions(t *testing.T, s *suite) {
 	s.same("session", v, one)
 
 	app := account.Session{ID: "app", Service: "photos.b", AppID: 7, CreatedAt: at(), SeenAt: at()}
-	s.no(s.AddSession(ctx, app, tokenOf("app"), 100))
+	s.no(s.AddSession(ctx, app, tokenOf("app"), 0, 100))
 	u, v, err = s.SessionByToken(ctx, tokenOf("app"))
 	s.no(err)
 	s.same("nobody", u, account.User{})
@@ -80,7 +80,7 @@ func testSessions(t *testing.T, s *suite) {
 	s.kinds(account.SessionEnded, account.SessionEnded)
 	s.ended("two", "four")
 	s.alive("bobs")
-	s.is(s.AddSession(ctx, account.Session{ID: "x", UserID: 1, Service: "chat.a"}, tokenOf("x"), 100), account.ErrNotFound)
+	s.is(s.AddSession(ctx, account.Session{ID: "x", UserID: 1, Service: "chat.a"}, tokenOf("x"), 0, 100), account.ErrNotFound)
 }
 
 func testSessionLimit(t *testing.T, s *suite) {
@@ -88,7 +88,7 @@ func testSessionLimit(t *testing.T, s *suite) {
 	s.session(ann, "elsewhere", "photos.b")
 	for i := range 5 {
 		v := account.Session{ID: fmt.Sprint("s", i), UserID: ann.ID, Service: "chat.a", CreatedAt: at(), SeenAt: at().Add(time.Duration(i) * time.Second)}
-		s.no(s.AddSession(t.Context(), v, tokenOf(v.ID), 3))
+		s.no(s.AddSession(t.Context(), v, tokenOf(v.ID), 0, 3))
 	}
 	s.kinds(account.SessionEnded, account.SessionEnded)
 	s.ended("s0", "s1")
@@ -124,7 +124,7 @@ func testSuspendAndDelete(t *testing.T, s *suite) {
 		t.Fatal("not suspended")
 	}
 	v := account.Session{ID: "two", UserID: ann.ID, Service: "chat.a"}
-	s.is(s.AddSession(ctx, v, tokenOf("two"), 100), account.ErrSuspended)
+	s.is(s.AddSession(ctx, v, tokenOf("two"), 0, 100), account.ErrSuspended)
 	s.no(s.SetSuspended(ctx, ann.ID, false))
 	s.kinds(account.Unsuspended)
 	s.alive("one")
@@ -139,7 +139,7 @@ func testSuspendAndDelete(t *testing.T, s *suite) {
 	s.is(s.DeleteUser(ctx, ann.ID), account.ErrNotFound)
 	s.is(s.SetSuspended(ctx, ann.ID, true), account.ErrNotFound)
 	s.is(s.SetPassword(ctx, ann.ID, "h", ""), account.ErrNotFound)
-	s.is(s.AddSession(ctx, v, tokenOf("two"), 100), account.ErrNotFound)
+	s.is(s.AddSession(ctx, v, tokenOf("two"), 0, 100), account.ErrNotFound)
 	us, err := s.UsersByID(ctx, []int64{ann.ID})
 	s.no(err)
 	s.same("tombstone", us, []account.User{{ID: ann.ID, Username: "ann", Role: account.RoleUser, CreatedAt: ann.CreatedAt, Deleted: true}})
@@ -153,7 +153,7 @@ func testSuspendAndDelete(t *testing.T, s *suite) {
 func testApps(t *testing.T, s *suite) {
 	ctx := t.Context()
 	want := account.App{Service: "photos.b", ClientID: "client", Name: "App", Website: "https://example.org", RedirectURIs: []string{"app://x", "urn:ietf:wg:oauth:2.0:oob"}, Scopes: "read", CreatedAt: at()}
-	app, err := s.AddApp(ctx, want, tokenOf("secret"))
+	app, err := s.AddApp(ctx, want, tokenOf("secret"), 100, at())
 	s.no(err)
 	want.ID = app.ID
 	s.same("made", app, want)
@@ -172,7 +172,7 @@ func testApps(t *testing.T, s *suite) {
 	_, _, err = s.AppByClientID(ctx, "photos.b", "other")
 	s.is(err, account.ErrApp)
 	want.ClientID = "client2"
-	second, err := s.AddApp(ctx, want, tokenOf("secret"))
+	second, err := s.AddApp(ctx, want, tokenOf("secret"), 100, at())
 	s.no(err)
 	if second.ID <= app.ID {
 		t.Fatalf("id %d after %d", second.ID, app.ID)
@@ -187,7 +187,7 @@ func testChanges(t *testing.T, s *suite) {
 	ann, bob := s.user("ann", ""), s.user("bob", "")
 	for range 3 {
 		name := "A"
-		_, err := s.SetProfile(ctx, ann.ID, &name, nil)
+		_, err := s.SetProfile(ctx, ann.ID, account.ProfileEdit{Name: &name})
 		s.no(err)
 	}
 	s.no(s.SetSuspended(ctx, bob.ID, true))

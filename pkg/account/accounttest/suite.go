@@ -23,6 +23,19 @@ func Run(t *testing.T, open Open) {
 	for name, test := range map[string]func(*testing.T, *suite){
 		"Users":            testUsers,
 		"Profile":          testProfile,
+		"Preferences":      testPreferences,
+		"SetHash":          testSetHash,
+		"Generations":      testGenerations,
+		"Blocks":           testBlocks,
+		"BlockLimit":       testBlockLimit,
+		"BlocksOfDeleted":  testBlocksOfDeleted,
+		"AppRoom":          testAppRoom,
+		"Codes":            testCodes,
+		"CodeTwice":        testCodeTwice,
+		"CodeOnce":         testCodeOnce,
+		"CodeGoes":         testCodeGoes,
+		"Followers":        testFollowers,
+		"Erasures":         testErasures,
 		"NamesNeverAgain":  testNamesNeverAgain,
 		"ConcurrentNames":  testConcurrentNames,
 		"Invites":          testInvites,
@@ -83,7 +96,7 @@ func (s *suite) told() []account.Change {
 	var want []account.Change
 	for i, c := range got {
 		if !slices.ContainsFunc(got[i+1:], func(d account.Change) bool {
-			return d.Kind == c.Kind && d.UserID == c.UserID && d.SessionID == c.SessionID
+			return d.Kind == c.Kind && d.UserID == c.UserID && d.OtherID == c.OtherID && d.SessionID == c.SessionID
 		}) {
 			want = append(want, c)
 		}
@@ -129,7 +142,7 @@ func at() time.Time { return time.UnixMilli(time.Now().UnixMilli()).UTC() }
 
 func (s *suite) user(username, name string) account.User {
 	s.t.Helper()
-	u, err := s.AddUser(s.t.Context(), account.User{Username: username, Name: name, Role: account.RoleUser, CreatedAt: at()}, "hash of "+username, nil)
+	u, err := s.AddUser(s.t.Context(), account.User{Username: username, Name: name, Role: account.RoleUser, CreatedAt: at(), Generation: 1}, "hash of "+username, nil)
 	s.no(err)
 	return u
 }
@@ -143,7 +156,7 @@ func tokenOf(id string) account.Hash {
 func (s *suite) session(u account.User, id, service string) account.Session {
 	s.t.Helper()
 	v := account.Session{ID: id, UserID: u.ID, Service: service, Device: "phone", Scopes: "read write", CreatedAt: at(), SeenAt: at()}
-	s.no(s.AddSession(s.t.Context(), v, tokenOf(id), 100))
+	s.no(s.AddSession(s.t.Context(), v, tokenOf(id), 0, 100))
 	return v
 }
 
@@ -185,9 +198,9 @@ func testProfile(t *testing.T, s *suite) {
 	ctx := t.Context()
 	ann := s.user("ann", "Ann")
 	name, about := "Ann B.", "two\nlines"
-	_, err := s.SetProfile(ctx, ann.ID, &name, nil)
+	_, err := s.SetProfile(ctx, ann.ID, account.ProfileEdit{Name: &name})
 	s.no(err)
-	u, err := s.SetProfile(ctx, ann.ID, nil, &about)
+	u, err := s.SetProfile(ctx, ann.ID, account.ProfileEdit{About: &about})
 	s.no(err)
 	ann.Name, ann.About = name, about
 	s.same("profile", u, ann)
@@ -199,7 +212,7 @@ func testProfile(t *testing.T, s *suite) {
 	u, err = s.UserByID(ctx, ann.ID)
 	s.no(err)
 	s.same("stored profile", u, ann)
-	_, err = s.SetProfile(ctx, 1, &name, nil)
+	_, err = s.SetProfile(ctx, 1, account.ProfileEdit{Name: &name})
 	s.is(err, account.ErrNotFound)
 	s.is(s.SetRole(ctx, 1, account.RoleAdmin), account.ErrNotFound)
 }

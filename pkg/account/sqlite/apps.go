@@ -3,18 +3,22 @@ package sqlite
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/pkg/sqlite"
 )
 
-// AddApp stores an app with the next ID.
-func (s *Store) AddApp(ctx context.Context, a account.App, secret account.Hash) (account.App, error) {
+// AddApp stores an app with the next ID, where there is room or can be made.
+func (s *Store) AddApp(ctx context.Context, a account.App, secret account.Hash, limit int, idle time.Time) (account.App, error) {
 	redirects, err := json.Marshal(a.RedirectURIs)
 	if err != nil {
 		return account.App{}, err
 	}
 	err = s.db.Write(ctx, func(tx *sqlite.Tx) error {
+		if err := s.makeRoom(tx, a.Service, limit, idle); err != nil {
+			return err
+		}
 		var last int64
 		if err := tx.QueryRow(`SELECT coalesce(max(id), 0) FROM app`).Scan(&last); err != nil {
 			return err
@@ -28,6 +32,28 @@ func (s *Store) AddApp(ctx context.Context, a account.App, secret account.Hash) 
 		return account.App{}, err
 	}
 	return a, nil
+}
+
+// makeRoom deletes the idle apps of a service that has limit apps.
+func (s *Store) makeRoom(tx *sqlite.Tx, service string, limit int, idle time.Time) error {
+	var n int
+	if err := tx.QueryRow(`SELECT count(*) FROM app WHERE service = ?`, service).Scan(&n); err != nil || n < limit {
+		return err
+	}
+	res, err := tx.Exec(`DELETE FROM app WHERE service = ? AND created_at < ?
+		AND NOT EXISTS (SELECT 1 FROM session WHERE app_id = app.id AND app_id <> 0 AND user_id <> 0)
+		AND NOT EXISTS (SELECT 1 FROM code WHERE app_id = app.id)`, service, idle.UnixMilli())
+	if err != nil {
+		return err
+	}
+	gone, err := res.RowsAffected()
+	switch {
+	case err != nil:
+		return err
+	case int64(n)-gone >= int64(limit):
+		return account.ErrTooManyApps
+	}
+	return s.endSessions(tx, `user_id = 0 AND app_id NOT IN (SELECT id FROM app)`)
 }
 
 // AppByClientID returns an app of a service, with the hash of its secret.

@@ -21,26 +21,39 @@ func scanSession(r scanner) (v account.Session, err error) {
 func scanSessionRow(r *sqlite.Rows) (account.Session, error) { return scanSession(r) }
 
 // AddSession stores a session and ends the oldest beyond limit.
-func (s *Store) AddSession(ctx context.Context, v account.Session, token account.Hash, limit int) error {
-	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
-		if v.UserID != 0 {
-			u, err := userByID(tx, v.UserID)
-			if err != nil {
-				return err
-			}
-			if u.Suspended {
-				return account.ErrSuspended
-			}
-		}
-		err := s.endSessions(tx, `id IN (SELECT id FROM session WHERE user_id = ? AND service = ? AND app_id = ? ORDER BY seen_at DESC, created_at DESC LIMIT -1 OFFSET ?)`,
-			v.UserID, v.Service, v.AppID, limit-1)
-		if err != nil {
+func (s *Store) AddSession(ctx context.Context, v account.Session, token account.Hash, generation int64, limit int) error {
+	return s.db.Write(ctx, func(tx *sqlite.Tx) error { return s.addSession(tx, v, token, generation, limit) })
+}
+
+func (s *Store) addSession(tx *sqlite.Tx, v account.Session, token account.Hash, generation int64, limit int) error {
+	if v.UserID != 0 {
+		if _, err := sessionOwner(tx, v.UserID, generation); err != nil {
 			return err
 		}
-		_, err = tx.Exec(`INSERT INTO session (token, `+sessionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			token[:], v.ID, v.UserID, v.Service, v.Device, v.Scopes, v.AppID, v.CreatedAt.UnixMilli(), v.SeenAt.UnixMilli())
+	}
+	err := s.endSessions(tx, `id IN (SELECT id FROM session WHERE user_id = ? AND service = ? AND app_id = ? ORDER BY seen_at DESC, created_at DESC LIMIT -1 OFFSET ?)`,
+		v.UserID, v.Service, v.AppID, limit-1)
+	if err != nil {
 		return err
-	})
+	}
+	_, err = tx.Exec(`INSERT INTO session (token, `+sessionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		token[:], v.ID, v.UserID, v.Service, v.Device, v.Scopes, v.AppID, v.CreatedAt.UnixMilli(), v.SeenAt.UnixMilli())
+	return err
+}
+
+// sessionOwner returns a user who may have sessions, of this generation unless
+// it is 0.
+func sessionOwner(q sqlite.Queryer, id, generation int64) (account.User, error) {
+	u, err := userByID(q, id)
+	switch {
+	case err != nil:
+		return account.User{}, err
+	case u.Suspended:
+		return account.User{}, account.ErrSuspended
+	case generation != 0 && generation != u.Generation:
+		return account.User{}, account.ErrCredentials
+	}
+	return u, nil
 }
 
 // SessionByToken returns a session with its user.
@@ -94,8 +107,20 @@ func (s *Store) EndSession(ctx context.Context, userID int64, service, id string
 // EndSessions ends all of a user's sessions at a service but keep.
 func (s *Store) EndSessions(ctx context.Context, userID int64, service, keep string) error {
 	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+		if service == "" {
+			if err := nextGeneration(tx, userID); err != nil {
+				return err
+			}
+		}
 		return s.endSessions(tx, `user_id = ?1 AND (?2 = '' OR service = ?2) AND id <> ?3`, userID, service, keep)
 	})
+}
+
+// nextGeneration makes what was granted before worthless: users that were signed
+// in but have no session yet, and codes.
+func nextGeneration(tx *sqlite.Tx, userID int64) error {
+	_, err := tx.Exec(`UPDATE user SET generation = generation + 1 WHERE id = ?`, userID)
+	return err
 }
 
 // endSessions ends the sessions that where selects, and logs each.

@@ -62,10 +62,10 @@ func (s *Store) Notify(fn func(account.Change)) { s.notify = fn }
 
 // Changes returns a part of the log.
 func (s *Store) Changes(ctx context.Context, after int64, limit int) ([]account.Change, error) {
-	const query = `SELECT seq, kind, user_id, session_id, service, at FROM change WHERE seq > ? ORDER BY seq LIMIT ?`
+	const query = `SELECT seq, kind, user_id, other_id, session_id, service, at FROM change WHERE seq > ? ORDER BY seq LIMIT ?`
 	return list(ctx, s.db, func(r *sqlite.Rows) (c account.Change, err error) {
 		var at int64
-		err = r.Scan(&c.Seq, &c.Kind, &c.UserID, &c.SessionID, &c.Service, &at)
+		err = r.Scan(&c.Seq, &c.Kind, &c.UserID, &c.OtherID, &c.SessionID, &c.Service, &at)
 		c.At = fromMilli(at)
 		return c, err
 	}, query, after, limit)
@@ -86,8 +86,8 @@ func (s *Store) LastChange(ctx context.Context) (seq int64, err error) {
 // log writes an entry, and tells it after the commit.
 func (s *Store) log(tx *sqlite.Tx, c account.Change) error {
 	c.At = time.UnixMilli(time.Now().UnixMilli()).UTC()
-	res, err := tx.Exec(`INSERT OR REPLACE INTO change (kind, user_id, session_id, service, at) VALUES (?, ?, ?, ?, ?)`,
-		c.Kind, c.UserID, c.SessionID, c.Service, c.At.UnixMilli())
+	res, err := tx.Exec(`INSERT OR REPLACE INTO change (kind, user_id, other_id, session_id, service, at) VALUES (?, ?, ?, ?, ?, ?)`,
+		c.Kind, c.UserID, c.OtherID, c.SessionID, c.Service, c.At.UnixMilli())
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	userColumns = `id, username, name, about, role, suspended, deleted_at IS NOT NULL, created_at`
+	userColumns = `id, username, name, about, avatar, avatar_service, last_seen, receipts, role, suspended, deleted_at IS NOT NULL, generation, created_at`
 	alive       = ` AND deleted_at IS NULL`
 )
 
@@ -21,7 +21,10 @@ type scanner interface{ Scan(dest ...any) error }
 
 func scanUser(r scanner, more ...any) (u account.User, err error) {
 	var created int64
-	err = r.Scan(append([]any{&u.ID, &u.Username, &u.Name, &u.About, &u.Role, &u.Suspended, &u.Deleted, &created}, more...)...)
+	err = r.Scan(append([]any{
+		&u.ID, &u.Username, &u.Name, &u.About, &u.Avatar, &u.AvatarService, &u.LastSeen, &u.Receipts,
+		&u.Role, &u.Suspended, &u.Deleted, &u.Generation, &created,
+	}, more...)...)
 	u.CreatedAt = fromMilli(created)
 	return u, err
 }
@@ -36,8 +39,8 @@ func (s *Store) AddUser(ctx context.Context, u account.User, hash string, invite
 			return err
 		}
 		u.ID = account.NextID(last, u.CreatedAt)
-		_, err := tx.Exec(`INSERT INTO user (id, username, name, folded, about, role, hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			u.ID, u.Username, u.Name, strings.ToLower(u.Name), u.About, u.Role, hash, u.CreatedAt.UnixMilli())
+		_, err := tx.Exec(`INSERT INTO user (id, username, name, folded, about, avatar, avatar_service, last_seen, receipts, role, generation, hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			u.ID, u.Username, u.Name, strings.ToLower(u.Name), u.About, u.Avatar, u.AvatarService, u.LastSeen, u.Receipts, u.Role, u.Generation, hash, u.CreatedAt.UnixMilli())
 		if errors.Is(err, sqlite.ErrUnique) {
 			return account.ErrTaken
 		}
@@ -132,19 +135,22 @@ func (s *Store) ListUsers(ctx context.Context, after string, limit int) ([]accou
 	return list(ctx, s.db, scanUserRow, `SELECT `+userColumns+` FROM user WHERE username > ?`+alive+` ORDER BY username LIMIT ?`, after, limit)
 }
 
-// SetProfile changes name and about.
-func (s *Store) SetProfile(ctx context.Context, id int64, name, about *string) (u account.User, err error) {
+// SetProfile changes what is not nil.
+func (s *Store) SetProfile(ctx context.Context, id int64, e account.ProfileEdit) (u account.User, err error) {
 	err = s.db.Write(ctx, func(tx *sqlite.Tx) error {
 		if u, err = userByID(tx, id); err != nil {
 			return err
 		}
-		if name != nil {
-			u.Name = *name
+		set(&u.Name, e.Name)
+		set(&u.About, e.About)
+		set(&u.LastSeen, e.LastSeen)
+		set(&u.Receipts, e.Receipts)
+		if e.Avatar != nil {
+			u.Avatar, u.AvatarService = *e.Avatar, e.Service
 		}
-		if about != nil {
-			u.About = *about
-		}
-		if _, err := tx.Exec(`UPDATE user SET name = ?, folded = ?, about = ? WHERE id = ?`, u.Name, strings.ToLower(u.Name), u.About, id); err != nil {
+		_, err := tx.Exec(`UPDATE user SET name = ?, folded = ?, about = ?, avatar = ?, avatar_service = ?, last_seen = ?, receipts = ? WHERE id = ?`,
+			u.Name, strings.ToLower(u.Name), u.About, u.Avatar, u.AvatarService, u.LastSeen, u.Receipts, id)
+		if err != nil {
 			return err
 		}
 		return s.log(tx, account.Change{Kind: account.Profile, UserID: id})
@@ -153,6 +159,12 @@ func (s *Store) SetProfile(ctx context.Context, id int64, name, about *string) (
 		return account.User{}, err
 	}
 	return u, nil
+}
+
+func set[T any](field, to *T) {
+	if to != nil {
+		*field = *to
+	}
 }
 
 // SetPassword changes the hash and ends sessions.
@@ -164,10 +176,21 @@ func (s *Store) SetPassword(ctx context.Context, id int64, hash, keep string) er
 		if _, err := tx.Exec(`UPDATE user SET hash = ? WHERE id = ?`, hash, id); err != nil {
 			return err
 		}
+		if err := nextGeneration(tx, id); err != nil {
+			return err
+		}
 		if err := s.endSessions(tx, `user_id = ? AND id <> ?`, id, keep); err != nil {
 			return err
 		}
 		return s.log(tx, account.Change{Kind: account.PasswordSet, UserID: id})
+	})
+}
+
+// SetHash replaces a hash, unless it was replaced already.
+func (s *Store) SetHash(ctx context.Context, id int64, old, hash string) error {
+	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+		_, err := tx.Exec(`UPDATE user SET hash = ? WHERE id = ? AND hash = ?`+alive, hash, id, old)
+		return err
 	})
 }
 
@@ -209,16 +232,20 @@ func (s *Store) DeleteUser(ctx context.Context, id int64) error {
 		if _, err := userByID(tx, id); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`UPDATE user SET name = '', folded = '', about = '', role = 'user', hash = '', suspended = 0, deleted_at = ? WHERE id = ?`,
-			time.Now().UnixMilli(), id); err != nil {
+		if _, err := tx.Exec(`UPDATE user SET name = '', folded = '', about = '', avatar = '', avatar_service = '', last_seen = '', receipts = 0,
+			role = 'user', generation = 0, hash = '', suspended = 0, deleted_at = ? WHERE id = ?`, time.Now().UnixMilli(), id); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`DELETE FROM session WHERE user_id = ?`, id); err != nil {
-			return err
-		}
-		// Nothing before matters to a service that reads of the deletion.
-		if _, err := tx.Exec(`DELETE FROM change WHERE user_id = ?`, id); err != nil {
-			return err
+		for _, query := range []string{
+			`DELETE FROM session WHERE user_id = ?`,
+			`DELETE FROM code WHERE user_id = ?`,
+			`DELETE FROM block WHERE user_id = ?1 OR other_id = ?1`,
+			// Nothing before matters to a service that reads of the deletion.
+			`DELETE FROM change WHERE user_id = ?1 OR other_id = ?1`,
+		} {
+			if _, err := tx.Exec(query, id); err != nil {
+				return err
+			}
 		}
 		return s.log(tx, account.Change{Kind: account.Deleted, UserID: id})
 	})

@@ -1,0 +1,76 @@
+package sqlite
+
+import (
+	"context"
+
+	"github.com/porticod/portico/pkg/account"
+	"github.com/porticod/portico/pkg/sqlite"
+)
+
+// Block stores a block, unless it is there.
+func (s *Store) Block(ctx context.Context, b account.Block, limit int) error {
+	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+		for _, id := range []int64{b.UserID, b.OtherID} {
+			if _, err := userByID(tx, id); err != nil {
+				return err
+			}
+		}
+		res, err := tx.Exec(`INSERT INTO block (user_id, other_id, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+			b.UserID, b.OtherID, b.At.UnixMilli())
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		var n int
+		if err := tx.QueryRow(`SELECT count(*) FROM block WHERE user_id = ?`, b.UserID).Scan(&n); err != nil {
+			return err
+		}
+		if n > limit {
+			return account.ErrTooManyBlocks
+		}
+		return s.log(tx, account.Change{Kind: account.Blocked, UserID: b.UserID, OtherID: b.OtherID})
+	})
+}
+
+// Unblock removes a block, if it is there.
+func (s *Store) Unblock(ctx context.Context, userID, otherID int64) error {
+	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+		res, err := tx.Exec(`DELETE FROM block WHERE user_id = ? AND other_id = ?`, userID, otherID)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return err
+		}
+		return s.log(tx, account.Change{Kind: account.Unblocked, UserID: userID, OtherID: otherID})
+	})
+}
+
+// Blocks returns a user's blocks.
+func (s *Store) Blocks(ctx context.Context, userID, after int64, limit int) ([]account.Block, error) {
+	const query = `SELECT id, user_id, other_id, at FROM block WHERE user_id = ?1 AND (?2 = 0 OR id < ?2) ORDER BY id DESC LIMIT ?3`
+	return list(ctx, s.db, func(r *sqlite.Rows) (b account.Block, err error) {
+		var at int64
+		err = r.Scan(&b.ID, &b.UserID, &b.OtherID, &at)
+		b.At = fromMilli(at)
+		return b, err
+	}, query, userID, after, limit)
+}
+
+// BlockedBoth returns a user's blocks in both directions, as of one moment.
+func (s *Store) BlockedBoth(ctx context.Context, userID int64) (blocks, blockedBy []int64, err error) {
+	scan := func(r *sqlite.Rows) (id int64, err error) { return id, r.Scan(&id) }
+	err = s.db.Read(ctx, func(q sqlite.Queryer) error {
+		if blocks, err = collect(q, scan, `SELECT other_id FROM block WHERE user_id = ? ORDER BY other_id`, userID); err != nil {
+			return err
+		}
+		blockedBy, err = collect(q, scan, `SELECT user_id FROM block WHERE other_id = ? ORDER BY user_id`, userID)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return blocks, blockedBy, nil
+}
