@@ -82,13 +82,15 @@ func TestSlowPeer(t *testing.T) {
 		networks(t, func(t *testing.T, start func(testing.TB, mux.Policy) *rig) {
 			r := start(t, mux.Policy{Look: mux.LookHTTP, HTTP: h, Front: mux.Front{WriteTimeout: stall}})
 			nc := r.dial()
+			if t, ok := nc.(*net.TCPConn); ok {
+				t.SetReadBuffer(32 << 10) // so that most of it waits at the sender
+			}
 			io.WriteString(nc, request)
 			buf := make([]byte, len(content)+4096)
 			n := 0
-			// 64 KiB every eighth of the timeout, for three timeouts: the send
-			// buffer drains for longer than one before a write goes on.
-			for range 25 {
-				m, err := io.ReadFull(nc, buf[n:n+64<<10])
+			// A little of it every eighth of the timeout, for longer than three.
+			for range 30 {
+				m, err := io.ReadFull(nc, buf[n:n+16<<10])
 				n += m
 				if err != nil {
 					t.Fatalf("%s: after %d bytes: %v", name, n, err)

@@ -84,8 +84,8 @@ func (c *Conn) guarded(limit time.Duration, step func() (int64, error)) error {
 		if c.guard.userExpired(now) {
 			return err
 		}
-		// A full send buffer can drain for longer than the limit before the
-		// kernel lets a write go on. So it is asked what the peer took.
+		// The kernel frees its buffer in pages, a slow peer may take less than
+		// one in this time. So it is asked what the peer acknowledged.
 		acked := sent(c.sock)
 		if n > 0 || mark >= 0 && acked != mark {
 			last = now
