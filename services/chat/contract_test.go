@@ -30,7 +30,7 @@ func TestContract(t *testing.T) {
 	}
 	var n atomic.Int64
 	servicetest.Run(t, servicetest.Suite{
-		Kind:    service.KindOf(chat.Type{Accounts: w.accounts}),
+		Kind:    service.KindOf(chat.Type{Accounts: w.accounts.Directory}),
 		Healthz: true,
 		Paths:   []string{"/", "/client.js", "/app.js", "/style.css", "/healthz", "/v1/me", "/nothing"},
 		Changed: `

@@ -54,7 +54,7 @@ func beVictim(dir string) error {
 		Kind: "chat", Name: "test", Log: zerolog.Nop(), Dir: filepath.Join(dir, "chat"),
 		Track: func(net.Conn, func(int)) func() { return func() {} },
 	}
-	c, err := chat.Type{Accounts: w.accounts}.Open(t.Context(), env, w.cfg)
+	c, err := chat.Type{Accounts: w.accounts.Directory}.Open(t.Context(), env, w.cfg)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package chat_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -10,11 +9,9 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/lxzan/gws"
 	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/pkg/account"
@@ -26,28 +23,35 @@ import (
 // late is how long a test waits for what should happen at once.
 const late = 10 * time.Second
 
-// directory opens accounts that anybody may sign up to.
-func directory(t testing.TB) *account.Directory {
+// people are accounts that anybody may sign up to.
+type people struct {
+	*account.Directory
+	store account.Store
+}
+
+func directory(t testing.TB) *people {
 	t.Helper()
-	d := accountsAt(filepath.Join(t.TempDir(), "accounts.db"))
+	p := accountsAt(filepath.Join(t.TempDir(), "accounts.db"))
 	t.Cleanup(func() {
-		if err := d.Close(); err != nil {
+		if err := p.Close(); err != nil {
 			t.Errorf("close accounts: %v", err)
 		}
 	})
-	return d
+	return p
 }
 
 // accountsAt opens the accounts in a file.
-func accountsAt(path string) *account.Directory {
-	d := account.New()
-	d.Configure(account.Options{
+func accountsAt(path string) *people {
+	p := &people{Directory: account.New()}
+	p.Configure(account.Options{
 		Registration: account.Open,
 		Open: func(ctx context.Context) (account.Store, error) {
-			return accounts.Open(ctx, path, zerolog.Nop())
+			s, err := accounts.Open(ctx, path, zerolog.Nop())
+			p.store = s
+			return s, err
 		},
 	})
-	return d
+	return p
 }
 
 // remote is a server in another process.
@@ -58,7 +62,7 @@ func remote(url string) *servicetest.HTTPServer {
 // A world is a running chat with a server in front of it.
 type world struct {
 	t        testing.TB
-	accounts *account.Directory
+	accounts *people
 	dir      string
 	env      *servicetest.Env
 	chat     *chat.Chat
@@ -80,7 +84,7 @@ func start(t testing.TB, change func(*chat.Config)) *world {
 func (w *world) open() {
 	w.t.Helper()
 	w.env = servicetest.NewEnvAt(w.t, "chat", "test", w.dir)
-	c, err := chat.Type{Accounts: w.accounts}.Open(w.t.Context(), w.env.Env, w.cfg)
+	c, err := chat.Type{Accounts: w.accounts.Directory}.Open(w.t.Context(), w.env.Env, w.cfg)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -113,10 +117,14 @@ type person struct {
 	token string
 }
 
-// join makes an account without the price of a sign-in.
+// join makes an account without a password, because that takes a while, and a
+// session of it.
 func (w *world) join(name string) *person {
 	w.t.Helper()
-	u, err := w.accounts.AddUser(w.t.Context(), account.NewUser{Username: name, Password: "password of " + name}, account.RoleUser)
+	if err := w.accounts.Ready(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	u, err := w.accounts.store.AddUser(w.t.Context(), account.User{Username: name, Role: account.RoleUser, CreatedAt: time.Now()}, "none", nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -211,180 +219,6 @@ type event struct {
 		Members []string
 		Unread  int64
 	}
-}
-
-// A line is what the server sends, whichever it is.
-type line struct {
-	ID      json.RawMessage
-	Connect *struct {
-		User, Session, Epoch string
-		Cursor               int64
-		Resumed, Reset       bool
-		Ping                 float64
-	}
-	Ev     *event
-	Synced *struct{ Cursor int64 }
-	Ack    *ack
-	Error  *struct {
-		Code, Message string
-		RetryAfterMS  int64 `json:"retry_after_ms"`
-	}
-	History *struct {
-		Messages []event
-		More     bool
-	}
-	Close *struct {
-		Code      int
-		Reason    string
-		Reconnect *struct {
-			MinMS int64 `json:"min_ms"`
-			MaxMS int64 `json:"max_ms"`
-		}
-	}
-	Conversation  json.RawMessage
-	Conversations json.RawMessage
-	raw           string
-}
-
-// A socket is a WebSocket to the chat.
-type socket struct {
-	gws.BuiltinEventHandler
-	t     testing.TB
-	conn  *gws.Conn
-	lines chan line
-	code  chan int // the close code, once
-
-	mu    sync.Mutex
-	pause chan struct{} // not nil: the reader waits for its end
-	mute  bool          // pings are not answered
-}
-
-func (w *world) dial(header http.Header) *socket {
-	w.t.Helper()
-	s := &socket{t: w.t, lines: make(chan line, 50_000), code: make(chan int, 1)}
-	conn, res, err := gws.NewClient(s, &gws.ClientOption{
-		Addr: "ws" + strings.TrimPrefix(w.http.URL, "http") + "/v1/ws", RequestHeader: header, HandshakeTimeout: late,
-	})
-	if err != nil {
-		status := ""
-		if res != nil {
-			status = res.Status
-		}
-		w.t.Fatalf("dial: %v %s", err, status)
-	}
-	s.conn = conn
-	go conn.ReadLoop()
-	w.t.Cleanup(func() { _ = conn.NetConn().Close() })
-	return s
-}
-
-func (s *socket) OnMessage(_ *gws.Conn, msg *gws.Message) {
-	defer msg.Close()
-	s.mu.Lock()
-	pause := s.pause
-	s.mu.Unlock()
-	if pause != nil {
-		<-pause
-	}
-	sc := bufio.NewScanner(bytes.NewReader(msg.Bytes()))
-	sc.Buffer(nil, 4<<20)
-	for sc.Scan() {
-		if sc.Text() == "{}" && !s.mute {
-			_ = s.conn.WriteString("{}")
-			continue
-		}
-		l := line{raw: sc.Text()}
-		if err := json.Unmarshal(sc.Bytes(), &l); err != nil {
-			s.t.Errorf("the server sent %q: %v", sc.Text(), err)
-		}
-		s.lines <- l
-	}
-}
-
-func (s *socket) OnClose(_ *gws.Conn, err error) {
-	var closed *gws.CloseError
-	code := 1006
-	if ok := asClose(err, &closed); ok {
-		code = int(closed.Code)
-	}
-	s.code <- code
-	close(s.lines)
-}
-
-func asClose(err error, into **gws.CloseError) bool {
-	c, ok := err.(*gws.CloseError)
-	*into = c
-	return ok
-}
-
-func (s *socket) send(format string, args ...any) {
-	s.t.Helper()
-	if err := s.conn.WriteString(fmt.Sprintf(format, args...)); err != nil {
-		s.t.Fatalf("send: %v", err)
-	}
-}
-
-// next returns the next line that fits.
-func (s *socket) next(what string, fits func(line) bool) line {
-	s.t.Helper()
-	timeout := time.After(late)
-	for {
-		select {
-		case l, ok := <-s.lines:
-			if !ok {
-				s.t.Fatalf("the connection closed while waiting for %s", what)
-			}
-			if fits(l) {
-				return l
-			}
-		case <-timeout:
-			s.t.Fatalf("no %s after %v", what, late)
-		}
-	}
-}
-
-func any1(line) bool        { return true }
-func isEvent(l line) bool   { return l.Ev != nil }
-func isMessage(l line) bool { return l.Ev != nil && l.Ev.Type == "message" }
-func isMark(l line) bool    { return l.Ev != nil && l.Ev.Type == "mark" }
-func isSynced(l line) bool  { return l.Synced != nil }
-func isAck(l line) bool     { return l.Ack != nil }
-func isErr(l line) bool     { return l.Error != nil }
-func isConnect(l line) bool { return l.Connect != nil }
-
-// closed waits for the end and returns its code.
-func (s *socket) closed() int {
-	s.t.Helper()
-	select {
-	case code := <-s.code:
-		return code
-	case <-time.After(2 * late):
-		s.t.Fatal("the connection was not closed")
-		return 0
-	}
-}
-
-// connect opens a socket for p, live and without replay.
-func (p *person) connect() *socket {
-	p.w.t.Helper()
-	s, _ := p.resume("", 0)
-	return s
-}
-
-// resume opens a socket that goes on from a position, and returns the answer.
-func (p *person) resume(epoch string, cursor int64) (*socket, line) {
-	p.w.t.Helper()
-	s := p.w.dial(nil)
-	resume := ""
-	if epoch != "" {
-		resume = fmt.Sprintf(`,"resume":{"epoch":%q,"cursor":%d}`, epoch, cursor)
-	}
-	s.send(`{"id":1,"connect":{"token":%q%s}}`, p.token, resume)
-	l := s.next("answer to connect", isConnect)
-	if epoch == "" {
-		s.next("synced", isSynced)
-	}
-	return s, l
 }
 
 // eventually polls until ok.

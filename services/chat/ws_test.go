@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/services/chat"
 	"github.com/porticod/portico/services/servicetest"
 )
@@ -177,12 +178,11 @@ func TestRevokedTokensCloseWhatTheyOpened(t *testing.T) {
 
 func TestNewPasswordEndsTheOtherSessions(t *testing.T) {
 	w := start(t, nil)
-	a := w.join("alice")
-	u, err := w.accounts.UserByName(t.Context(), "alice")
+	u, err := w.accounts.AddUser(t.Context(), account.NewUser{Username: "alice", Password: "password of alice"}, account.RoleUser)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := &person{w, "alice", w.token(u.ID)}
+	a, other := &person{w, "alice", w.token(u.ID)}, &person{w, "alice", w.token(u.ID)}
 	stays, goes := a.connect(), other.connect()
 	a.call("POST", "/v1/me/password", `{"old":"wrong password","new":"another one"}`, 403, nil)
 	a.call("POST", "/v1/me/password", `{"old":"password of alice","new":"short"}`, 400, nil)
