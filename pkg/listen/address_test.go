@@ -80,6 +80,16 @@ func TestInUse(t *testing.T) {
 			t.Errorf("%#v is not an InUseError for %s", err, a)
 		}
 	}
+	// Somebody who listens for IPv6 and IPv4 at once is in another table.
+	dual, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dual.Close()
+	a := listen.Address{Network: "tcp", Host: "127.0.0.1", Port: dual.Addr().(*net.TCPAddr).Port}
+	if _, err := set.Open(a); err == nil || !strings.Contains(err.Error(), "in use by "+me) {
+		t.Errorf("beside a socket of both families: %v", err)
+	}
 	if n := len(set.All()); n != 0 {
 		t.Errorf("%d sockets are left of failed opens", n)
 	}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +40,8 @@ func child() {
 	if err != nil {
 		panic(err)
 	}
+	var told atomic.Uint64
+	k.OnError(func(error) { told.Add(1) })
 	var mu sync.Mutex
 	var held []net.Conn
 	keep := true
@@ -61,7 +64,7 @@ func child() {
 	}
 	mu.Unlock()
 	bufio.NewReader(os.Stdin).ReadString('\n')
-	fmt.Println(k.AcceptErrors())
+	fmt.Println(k.AcceptErrors(), told.Load())
 }
 
 func TestOutOfDescriptors(t *testing.T) {
@@ -118,10 +121,13 @@ func TestOutOfDescriptors(t *testing.T) {
 		}
 	}
 	io.WriteString(in, "end\n")
-	var failures int
-	fmt.Fscan(out, &failures)
+	var failures, told int
+	fmt.Fscan(out, &failures, &told)
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
+	}
+	if told != failures {
+		t.Errorf("OnError was told of %d of %d failures", told, failures)
 	}
 	if failures < 2 || failures > 50 {
 		t.Errorf("accept failed %d times: it should have been tried again, with pauses", failures)

@@ -82,7 +82,7 @@ func peekOnce(fd, seen int, end bool, look looker) (n int, done bool, err error)
 	if (end || n > max(seen, 0)) && look(buf[:n], end) {
 		return n, true, nil
 	}
-	if end || !hungUp(fd) {
+	if end || n == 0 || !hungUp(fd) { // with an empty queue the end was seen as such
 		return n, end, nil
 	}
 	// The end may have come with bytes that the first look did not see.
