@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -48,7 +49,7 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Chat, err
 		return nil, fmt.Errorf("open chat: %w", err)
 	}
 	c := &Chat{
-		env: env, log: env.Log, accounts: t.Accounts, metrics: newMetrics(),
+		env: env, log: env.Log, failures: env.Log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}), accounts: t.Accounts, metrics: newMetrics(),
 		upgraders: newUpgraders(), sends: newSendLimits(), sessions: map[*session]struct{}{},
 	}
 	c.cfg.Store(&cfg)
@@ -76,6 +77,7 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Chat, err
 type Chat struct {
 	env       service.Env
 	log       zerolog.Logger
+	failures  zerolog.Logger // a full disk fails every request: not each is worth a line
 	accounts  *account.Directory
 	store     *store.Store
 	hub       *hub
@@ -181,7 +183,7 @@ func (c *Chat) blame(err error) *Error {
 	case errors.Is(err, context.Canceled):
 		c.log.Debug().Err(err).Msg("the client left")
 	default:
-		c.log.Error().Err(err).Msg("request failed")
+		c.failures.Error().Err(err).Msg("request failed")
 	}
 	return pub
 }

@@ -26,6 +26,7 @@ const (
 	CodeTooLarge     Code = "too_large"
 	CodeRateLimited  Code = "rate_limited"
 	CodeUnavailable  Code = "unavailable"
+	CodeNoSpace      Code = "no_space"
 	CodeInternal     Code = "internal"
 )
 
@@ -70,6 +71,8 @@ func (e *Error) status() int {
 		return http.StatusTooManyRequests
 	case CodeUnavailable:
 		return http.StatusServiceUnavailable
+	case CodeNoSpace:
+		return http.StatusInsufficientStorage
 	}
 	return http.StatusInternalServerError
 }
@@ -122,6 +125,8 @@ func publicError(err error) (pub *Error, known bool) {
 		return &Error{Code: CodeRateLimited, Message: accountText(err), RetryAfter: account.RetryAfter(err)}, true
 	case errors.Is(err, account.ErrBusy):
 		return &Error{Code: CodeUnavailable, Message: accountText(err), RetryAfter: max(time.Second, account.RetryAfter(err))}, true
+	case errors.Is(err, store.ErrFull):
+		return &Error{Code: CodeNoSpace, Message: "there is no room left here to store anything"}, false
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, store.ErrUnavailable):
 		return errUnavailable, false
 	}

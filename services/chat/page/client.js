@@ -290,7 +290,7 @@ export class Client {
   }
 
   #refused(m, err) {
-    if (err.code === "rate_limited" || err.code === "unavailable" || err.code === "internal") {
+    if (["rate_limited", "unavailable", "no_space", "internal"].includes(err.code)) {
       setTimeout(() => {
         this.#sent.delete(m.cid);
         this.#flush();

@@ -29,6 +29,7 @@ var (
 	ErrConflict    = errors.New("cid used for another body")    //
 	ErrReplyTo     = errors.New("no such message to reply to")  //
 	ErrUnavailable = errors.New("the store cannot do this now") // nothing is known of what was stored
+	ErrFull        = errors.New("there is no room to store it") // nothing was stored
 )
 
 // Limited is the error of a send that came too soon.
@@ -224,9 +225,13 @@ func (s *Store) read(ctx context.Context, fn func(q sqlite.Queryer) error) error
 	return storeError(s.db.Read(ctx, fn))
 }
 
-// storeError adds ErrUnavailable to failures that trying again may mend.
+// storeError adds ErrUnavailable, or ErrFull, to failures that trying again may
+// mend.
 func storeError(err error) error {
-	for _, temporary := range []error{sqlite.ErrBusy, sqlite.ErrClosed, sqlite.ErrIO, sqlite.ErrFull} {
+	if errors.Is(err, sqlite.ErrFull) {
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	for _, temporary := range []error{sqlite.ErrBusy, sqlite.ErrClosed, sqlite.ErrIO} {
 		if errors.Is(err, temporary) {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
