@@ -78,5 +78,5 @@ func ownFolder(dir string) error {
 	if !ok || int(st.Uid) == os.Geteuid() {
 		return nil
 	}
-	return fmt.Errorf("data_dir %s belongs to the user with the id %d; run portico as that user: sudo -u '#%d' portico ...", dir, st.Uid, st.Uid)
+	return fmt.Errorf("data_dir %s belongs to the user with the id %d; run `sudo -u '#%d' portico` instead", dir, st.Uid, st.Uid)
 }

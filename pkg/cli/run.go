@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -45,39 +46,48 @@ func (r *runner) run(ctx context.Context) error {
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGTERM, os.Interrupt, syscall.SIGPIPE)
 	defer signal.Stop(signals)
 
-	if err := r.startUnlessTold(ctx, signals); err != nil {
+	told, err := r.startUnlessTold(ctx, signals)
+	if errors.Is(err, errAtOnce) {
+		return err // start is still at work on what close would close
+	}
+	if err != nil {
 		r.close()
 		return err
 	}
-	r.announce()
-	r.loop(ctx, signals)
+	if !told {
+		r.announce()
+		r.loop(ctx, signals)
+	}
 	return r.stop(signals)
 }
 
-// startUnlessTold starts, and gives up on a signal to end. A SIGHUP that comes
-// meanwhile has no meaning yet: the file was just read.
-func (r *runner) startUnlessTold(ctx context.Context, signals <-chan os.Signal) error {
+// startUnlessTold starts, and gives up as soon as it can on a signal to end;
+// told says that there was one. A SIGHUP that comes meanwhile has no meaning
+// yet: the file was just read.
+func (r *runner) startUnlessTold(ctx context.Context, signals <-chan os.Signal) (told bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- r.start(ctx) }()
-	told := false
 	for {
 		select {
 		case err := <-done:
-			return err
+			return told, err
 		case s := <-signals:
 			if !ends(s) {
 				continue
 			}
 			if told {
-				return silent(exitFailed)
+				return told, errAtOnce
 			}
 			told = true
 			cancel()
 		}
 	}
 }
+
+// errAtOnce is the end on a second signal: nothing is closed, nothing waited for.
+var errAtOnce = silent(exitFailed)
 
 // ends reports whether a signal asks the daemon to end.
 func ends(s os.Signal) bool { return s == syscall.SIGTERM || s == os.Interrupt }

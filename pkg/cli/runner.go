@@ -157,7 +157,7 @@ func (r *runner) stop(signals <-chan os.Signal) error {
 		case s := <-signals:
 			if ends(s) {
 				r.log.Warn().Str("signal", s.String()).Msg("second signal: ending at once")
-				return silent(exitFailed)
+				return errAtOnce
 			}
 		}
 	}
