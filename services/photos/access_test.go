@@ -22,7 +22,13 @@ func TestAccess(t *testing.T) {
 		AccessToken string `json:"access_token"`
 	}
 	s.call("POST", "/oauth/token", "", with(s.app("read"), "grant_type", "client_credentials")).is(200).into(&tok)
-	readers := []reader{{"anybody", ""}, {"an app", tok.AccessToken}, {"a stranger", eve}, {"the author", ann}}
+	blocked, blocker := s.signUp("blocked"), s.signUp("blocker")
+	s.block("ann", "blocked")
+	s.block("blocker", "ann")
+	readers := []reader{
+		{"anybody", ""}, {"an app", tok.AccessToken}, {"a stranger", eve}, {"the author", ann},
+		{"one who is blocked", blocked}, {"one who blocks", blocker},
+	}
 	gone := s.post(ann, "public")
 	s.call("DELETE", "/api/v1/statuses/"+gone.ID, ann, nil).is(200)
 	posts := map[string]status{
@@ -33,9 +39,13 @@ func TestAccess(t *testing.T) {
 			t.Run(visibility+" for "+who.name, func(t *testing.T) {
 				author := who.token == ann
 				see := visibility == "public" || visibility == "unlisted" || visibility == "private" && author
+				see = see && who.token != blocked && who.token != blocker
 				s.checkPost(t, p, who, see)
+				if !see && (visibility == "private" || visibility == "deleted") { // else the bytes are for everybody
+					s.checkNoBytes(t, p, who)
+				}
 				lists := map[string]bool{
-					"/api/v1/timelines/public":                       visibility == "public",
+					"/api/v1/timelines/public":                       see && visibility == "public",
 					"/api/v1/accounts/" + p.Account.ID + "/statuses": see,
 				}
 				if who.token != "" && who.name != "an app" {
@@ -50,6 +60,22 @@ func TestAccess(t *testing.T) {
 		}
 	}
 	s.checkPages(t, posts)
+}
+
+// block has one block another, as any service may let them.
+func (s *site) block(who, whom string) {
+	s.t.Helper()
+	a, err := s.people.UserByName(s.t.Context(), who)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	b, err := s.people.UserByName(s.t.Context(), whom)
+	if err == nil {
+		err = s.people.Block(s.t.Context(), a.ID, b.ID)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // checkPost tries the post itself and the bytes of its picture.
@@ -70,6 +96,10 @@ func (s *site) checkPost(t *testing.T, p status, who reader, see bool) {
 	if r.body != s.get("/api/v1/statuses/1", who.token).is(404).body {
 		t.Errorf("the answer tells that there is something: %s", r.body)
 	}
+}
+
+func (s *site) checkNoBytes(t *testing.T, p status, who reader) {
+	t.Helper()
 	for _, u := range []string{p.Media[0].URL, p.Media[0].PreviewURL} {
 		plain, _, _ := strings.Cut(u, "?")
 		if got := s.get(plain, who.token); got.StatusCode != 404 {

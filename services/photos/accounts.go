@@ -24,7 +24,7 @@ func (p *Photos) signUp(c *call) (any, error) {
 	if s.Device == "" {
 		s.Device, s.Scopes = "API", "read write follow push"
 	}
-	return p.newToken(c, account.Session{UserID: u.ID, Device: s.Device, Scopes: s.Scopes, AppID: s.AppID})
+	return p.newToken(c, u, account.Session{Device: s.Device, Scopes: s.Scopes, AppID: s.AppID})
 }
 
 // formError is the answer to what people enter about themselves or their apps.
@@ -86,7 +86,7 @@ func (c *call) accountOf(p *Photos, u account.User, err error) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.relation(c.viewer, u).gone {
+	if c.viewer.relationTo(u).gone {
 		return nil, errNotFound
 	}
 	return c.renderer(p).account(u)
@@ -102,7 +102,7 @@ func (p *Photos) accountStatuses(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rel := p.relation(c.viewer, u)
+	rel := c.viewer.relationTo(u)
 	if rel.gone {
 		return nil, errNotFound
 	}

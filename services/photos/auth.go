@@ -16,14 +16,18 @@ import (
 type viewer struct {
 	user    account.User
 	session account.Session
+	blocks  *account.BlockedSet // whom the user blocks and who blocks them
 }
 
 func (v viewer) signedIn() bool { return v.user.ID != 0 }
 
-// relation is what v is to u. Blocks and follows come with the calls that make
-// them.
-func (p *Photos) relation(v viewer, u account.User) relation {
-	return relation{self: v.signedIn() && v.user.ID == u.ID, gone: u.Suspended || u.Deleted}
+// relationTo is what v is to u. Follows come with the calls that make them.
+func (v viewer) relationTo(u account.User) relation {
+	return relation{
+		self:    v.signedIn() && v.user.ID == u.ID,
+		blocked: v.blocks.Has(u.ID),
+		gone:    u.Suspended || u.Deleted,
+	}
 }
 
 // authorize finds out who asks by the token in the header, the only place where
@@ -50,9 +54,21 @@ func (p *Photos) authorize(r *http.Request, n need, scope string) (viewer, error
 	return v, nil
 }
 
+// verify returns the viewer whose token it is.
 func (p *Photos) verify(ctx context.Context, token string) (viewer, error) {
 	u, s, err := p.people.Verify(ctx, p.label, token)
-	return viewer{u, s}, err
+	if err != nil {
+		return viewer{}, err
+	}
+	return p.viewer(ctx, u, s)
+}
+
+func (p *Photos) viewer(ctx context.Context, u account.User, s account.Session) (v viewer, err error) {
+	v = viewer{user: u, session: s}
+	if v.signedIn() {
+		v.blocks, err = p.people.BlockedSet(ctx, u.ID)
+	}
+	return v, err
 }
 
 func bearer(header string) (token string, ok bool) {

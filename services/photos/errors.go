@@ -82,6 +82,8 @@ var answers = []struct {
 	{picture.ErrBusy, http.StatusServiceUnavailable},
 	{account.ErrTooManyTries, http.StatusTooManyRequests},
 	{account.ErrBusy, http.StatusServiceUnavailable},
+	{account.ErrTooManyApps, http.StatusServiceUnavailable},
+	{account.ErrCredentials, http.StatusUnprocessableEntity},
 	{account.ErrNotOpen, http.StatusServiceUnavailable},
 	{account.ErrSuspended, http.StatusForbidden},
 	{sqlite.ErrFull, http.StatusInsufficientStorage},

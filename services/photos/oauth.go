@@ -1,6 +1,7 @@
 package photos
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -24,10 +25,10 @@ func (p *Photos) createApp(c *call) (any, error) {
 	if len(uris) == 1 {
 		uris = strings.Fields(uris[0]) // a string has one on each line
 	}
-	a, secret, err := p.people.CreateApp(c.r.Context(), account.App{
+	a, secret, err := p.people.RegisterApp(c.r.Context(), account.App{
 		Service: p.label, Name: c.params.String("client_name"), Website: c.params.String("website"),
 		RedirectURIs: uris, Scopes: strings.Join(strings.Fields(scopes), " "),
-	})
+	}, peer(c.r))
 	if err != nil {
 		return nil, formError(err)
 	}
@@ -87,7 +88,7 @@ func (p *Photos) token(c *call) (any, error) {
 			return nil, err
 		}
 	}
-	return p.newToken(c, account.Session{UserID: u.ID, Device: a.Name, Scopes: scopes, AppID: a.ID})
+	return p.newToken(c, u, account.Session{Device: a.Name, Scopes: scopes, AppID: a.ID})
 }
 
 // grantedScopes are those that were asked for, which the app must have said it
@@ -104,9 +105,20 @@ func grantedScopes(asked, registered string) (string, error) {
 	return strings.Join(strings.Fields(asked), " "), nil
 }
 
-func (p *Photos) newToken(c *call, s account.Session) (any, error) {
+// newToken makes a token of u, who has just signed in or up; of the app alone
+// where u is nobody.
+func (p *Photos) newToken(c *call, u account.User, s account.Session) (any, error) {
+	start := func(ctx context.Context, s account.Session) (string, account.Session, error) {
+		return p.people.StartSession(ctx, u, s)
+	}
+	if u.ID == 0 {
+		start = p.people.NewSession
+	}
 	s.Service = p.label
-	token, s, err := p.people.NewSession(c.r.Context(), s)
+	token, s, err := start(c.r.Context(), s)
+	if errors.Is(err, account.ErrCredentials) { // changed in between
+		return nil, oauthError(http.StatusBadRequest, "invalid_grant", err.Error())
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func (r *renderer) readAuthor(id int64) rendered {
 	if err != nil {
 		return rendered{rel: relation{gone: true}, err: err}
 	}
-	return rendered{account: a, rel: r.p.relation(r.viewer, u)}
+	return rendered{account: a, rel: r.viewer.relationTo(u)}
 }
 
 // account renders somebody as everybody sees them.

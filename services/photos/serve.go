@@ -89,7 +89,7 @@ func (p *Photos) allowedFile(r *http.Request) (m store.Media, f store.File, err 
 			return m, f, err
 		}
 	}
-	if !maySee(m.Visibility, p.relation(v, owner)) {
+	if !maySee(m.Visibility, v.relationTo(owner)) {
 		return m, f, errNotFound
 	}
 	return m, f, nil
@@ -114,7 +114,10 @@ func (p *Photos) signedFor(r *http.Request) (viewer, error) {
 		if errors.Is(err, account.ErrNotFound) || u.Suspended {
 			return viewer{}, nil
 		}
-		return viewer{u, s}, err
+		if err != nil {
+			return viewer{}, err
+		}
+		return p.viewer(r.Context(), u, s)
 	}
 	return viewer{}, nil
 }

@@ -247,7 +247,7 @@ func (v *visit) who() (account.User, error) {
 		return account.User{}, errNoPage
 	}
 	u, err := v.p.people.UserByName(v.r.Context(), name)
-	if errors.Is(err, account.ErrNotFound) || err == nil && v.p.relation(v.viewer, u).gone {
+	if errors.Is(err, account.ErrNotFound) || err == nil && v.viewer.relationTo(u).gone {
 		return u, errNoPage
 	}
 	return u, err
@@ -263,7 +263,7 @@ func (wb *web) profile(v *visit) error {
 		return err
 	}
 	return v.list(page{Heading: a.DisplayName, Profile: &a},
-		store.Feed{Authors: []int64{u.ID}, Visibilities: visible(v.p.relation(v.viewer, u))})
+		store.Feed{Authors: []int64{u.ID}, Visibilities: visible(v.viewer.relationTo(u))})
 }
 
 // status is the post that a path like /@ann/1 names.

@@ -3,7 +3,6 @@ package photos
 import (
 	"errors"
 	"io"
-	"net/http"
 	"strings"
 
 	"github.com/porticod/portico/pkg/account"
@@ -24,9 +23,6 @@ func (wb *web) signIn(v *visit) error {
 	u, err := v.p.people.SignIn(v.r.Context(), form.String("username"), form.String("password"), peer(v.r))
 	if err == nil {
 		err = v.startSession(u)
-	}
-	if errors.Is(err, account.ErrCredentials) {
-		err = fail(http.StatusUnprocessableEntity, "%s", err)
 	}
 	return v.formDone("login.html", page{Heading: "Sign in", Username: form.String("username")}, err)
 }
@@ -57,7 +53,7 @@ func (v *visit) formDone(name string, pg page, err error) error {
 
 // startSession signs u in, in this browser.
 func (v *visit) startSession(u account.User) error {
-	token, _, err := v.p.people.NewSession(v.r.Context(), account.Session{UserID: u.ID, Service: v.p.label, Device: "Web"})
+	token, _, err := v.p.people.StartSession(v.r.Context(), u, account.Session{Service: v.p.label, Device: "Web"})
 	if err == nil {
 		v.setCookie(token, cookieLife)
 	}

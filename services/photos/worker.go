@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	batch      = 16               // pictures or changes that the worker reads at a time
+	batch      = 16               // pictures that the worker reads at a time
 	retryEvery = time.Minute      // what failed is tried again
 	sweepEvery = time.Hour        // unattached pictures
 	orphanTime = 24 * time.Hour   // orphaned bytes
@@ -71,25 +71,12 @@ func (p *Photos) wakeWorker() {
 // followAccounts erases what belonged to accounts that were deleted since it
 // looked last, also while the service was not open.
 func (p *Photos) followAccounts(ctx context.Context) {
-	after, err := p.store.Cursor(ctx)
-	for err == nil {
-		var changes []account.Change
-		if changes, err = p.people.Changes(ctx, after, batch); err != nil || len(changes) == 0 {
-			break
+	err := p.people.CatchUp(ctx, p.label, func(ctx context.Context, c account.Change) error {
+		if c.Kind != account.Deleted {
+			return nil // sessions, suspensions and blocks are asked for each time
 		}
-		for _, c := range changes {
-			if c.Kind != account.Deleted {
-				continue
-			}
-			if err = p.erase(ctx, c.UserID); err != nil {
-				break
-			}
-		}
-		if err == nil {
-			after = changes[len(changes)-1].Seq
-			err = p.store.SetCursor(ctx, after)
-		}
-	}
+		return p.erase(ctx, c.UserID)
+	})
 	if err != nil {
 		p.complain(ctx, err, "changes of accounts are not followed yet")
 	}

@@ -168,9 +168,6 @@ type Store interface {
 	// them, and all else that is user's with the last of them; more says that
 	// there is more. The pictures that it removed are returned.
 	Erase(ctx context.Context, user int64, limit int) (gone []Media, more bool, err error)
-	// Cursor is how far the service has followed the log of accounts.
-	Cursor(ctx context.Context) (int64, error)
-	SetCursor(ctx context.Context, seq int64) error
 
 	// Sweep removes up to limit pictures that were unattached since before
 	// cutoff and returns them, and forgets keys that have expired.

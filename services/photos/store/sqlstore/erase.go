@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"errors"
 
 	"github.com/porticod/portico/pkg/sqlite"
 	"github.com/porticod/portico/services/photos/store"
@@ -38,23 +37,4 @@ func (d *DB) Erase(ctx context.Context, user int64, limit int) (gone []store.Med
 		return err
 	})
 	return gone, more, wrap("erase", err)
-}
-
-// Cursor is 0 before the first SetCursor.
-func (d *DB) Cursor(ctx context.Context) (seq int64, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
-		return q.QueryRow(`SELECT seq FROM cursor`).Scan(&seq)
-	})
-	if errors.Is(err, sqlite.ErrNoRows) {
-		err = nil
-	}
-	return seq, wrap("read cursor", err)
-}
-
-// SetCursor keeps how far the log was followed.
-func (d *DB) SetCursor(ctx context.Context, seq int64) error {
-	return wrap("keep cursor", d.db.Write(ctx, func(tx *sqlite.Tx) error {
-		_, err := tx.Exec(`INSERT INTO cursor (id, seq) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET seq = excluded.seq`, seq)
-		return err
-	}))
 }

@@ -141,15 +141,3 @@ func erase(s *suite) {
 	s.want(err, nil)
 	s.same(used, false)
 }
-
-func cursor(s *suite) {
-	for _, want := range []int64{0, 7, 9} {
-		if want > 0 {
-			s.want(s.SetCursor(s.Context(), want), nil)
-			s.reopen()
-		}
-		got, err := s.Cursor(s.Context())
-		s.want(err, nil)
-		s.same(got, want)
-	}
-}

@@ -47,7 +47,7 @@ func Run(t *testing.T, open func(t *testing.T, dir string, now func() time.Time)
 	tests := map[string]func(s *suite){
 		"Media": media, "Quota": quota, "Sizes": sizes, "Attach": attach, "Once": once,
 		"KeyExpires": keyExpires, "Feed": feed, "Delete": remove, "Redraft": redraft,
-		"References": references, "Sweep": sweep, "Ids": ids, "Secret": secret, "Profile": profile, "Erase": erase, "Cursor": cursor,
+		"References": references, "Sweep": sweep, "Ids": ids, "Secret": secret, "Profile": profile, "Erase": erase,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

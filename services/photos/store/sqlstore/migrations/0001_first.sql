@@ -66,12 +66,6 @@ CREATE TABLE idempotency (
 CREATE INDEX idempotency_expires ON idempotency (expires);
 CREATE INDEX idempotency_status ON idempotency (status_id);
 
--- How far the service has followed the log of accounts: one row.
-CREATE TABLE cursor (
-    id  INTEGER PRIMARY KEY CHECK (id = 1),
-    seq INTEGER NOT NULL
-) STRICT;
-
 CREATE TABLE secrets (
     name  TEXT PRIMARY KEY,
     value BLOB NOT NULL
