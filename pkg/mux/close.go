@@ -91,6 +91,9 @@ const (
 	newGrace = 300 * time.Millisecond
 	// handshakeGrace is the same for TLS, which takes round trips.
 	handshakeGrace = time.Second
+	// heardGrace is how long the HTTP/2 server may take from a frame to a
+	// request.
+	heardGrace = 20 * time.Millisecond
 )
 
 // resting reports whether nothing is lost when c is closed: it waits for a
@@ -100,6 +103,9 @@ func (c *Conn) resting() bool {
 	age := time.Since(since)
 	switch st {
 	case StateIdle:
+		if time.Since(time.Unix(0, c.heard.Load())) < heardGrace {
+			return false
+		}
 	case StateDetect, StateNew:
 		if age < newGrace {
 			return false

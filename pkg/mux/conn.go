@@ -51,6 +51,7 @@ type Conn struct {
 	state atomic.Uint32
 	since atomic.Int64 // when state was entered, in Unix nanoseconds
 	h2    atomic.Bool
+	heard atomic.Int64          // HTTP/2 only: when bytes came last, in Unix nanoseconds
 	srv   atomic.Pointer[front] // the HTTP server that has it; nil: none
 	local atomic.Pointer[string]
 
@@ -164,12 +165,15 @@ func (c *Conn) setState(s State) {
 
 // Read reads from the socket. The first byte after a pause makes an HTTP/1
 // connection active at once, not only when its header is complete, so that
-// CloseIdle leaves it alone.
+// CloseIdle leaves it alone. On HTTP/2, where bytes need not be a request, it
+// is left alone for a moment.
 func (c *Conn) Read(b []byte) (int, error) {
 	n, err := c.sock.Read(b)
 	if n > 0 {
 		c.moved(int64(n), 0)
-		if s := State(c.state.Load()); (s == StateIdle || s == StateNew) && !c.h2.Load() {
+		if c.h2.Load() {
+			c.heard.Store(time.Now().UnixNano())
+		} else if s := State(c.state.Load()); s == StateIdle || s == StateNew {
 			c.setState(StateActive)
 		}
 	}

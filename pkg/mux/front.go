@@ -30,8 +30,12 @@ type front struct {
 	mu     sync.RWMutex   // held for reading while a connection is fed in
 	closed bool           // guarded by mu: feed no more
 	flying sync.WaitGroup // connections inside the splitter
-	direct *handoff       // guarded by mu; nil: not started
-	split  *splitter      // guarded by mu; nil: not started
+
+	// Both are started by the first connection: a port that nobody uses costs
+	// no goroutine.
+	once   struct{ direct, split sync.Once }
+	direct *handoff
+	split  *splitter
 }
 
 func newFront(p *Port, key frontKey) *front {
@@ -53,27 +57,6 @@ func newFront(p *Port, key frontKey) *front {
 	}}
 }
 
-// enter reports whether the front takes connections, and if so starts what
-// ready finds missing and holds mu for reading. Ports that nobody uses cost no
-// goroutine.
-func (f *front) enter(ready func() bool, start func()) bool {
-	f.mu.RLock()
-	if !f.closed && !ready() {
-		f.mu.RUnlock()
-		f.mu.Lock()
-		if !f.closed && !ready() {
-			start()
-		}
-		f.mu.Unlock()
-		f.mu.RLock()
-	}
-	if f.closed {
-		f.mu.RUnlock()
-		return false
-	}
-	return true
-}
-
 func (f *front) serve(l net.Listener) {
 	_ = f.srv.Serve(l) // ends when l is closed, and only then
 }
@@ -81,28 +64,30 @@ func (f *front) serve(l net.Listener) {
 // give hands c to the HTTP server; it reports false if the front is closed. nc
 // is c or TLS over it.
 func (f *front) give(c *Conn, nc net.Conn) bool {
-	ok := f.enter(func() bool { return f.direct != nil }, func() {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.closed {
+		return false
+	}
+	f.once.direct.Do(func() {
 		f.direct = newHandoff()
 		go f.serve(f.direct)
 	})
-	if !ok {
-		return false
-	}
-	defer f.mu.RUnlock()
 	c.srv.Store(f)
 	return f.direct.give(nc)
 }
 
 // feed puts c into the splitter; it reports false if the front is closed.
 func (f *front) feed(c *Conn) bool {
-	ok := f.enter(func() bool { return f.split != nil }, func() {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.closed {
+		return false
+	}
+	f.once.split.Do(func() {
 		f.split = newSplitter(f.port)
 		go f.serve(f.split.http)
 	})
-	if !ok {
-		return false
-	}
-	defer f.mu.RUnlock()
 	f.flying.Add(1)
 	c.flight.Store(f)
 	if f.split.root.give(c) {

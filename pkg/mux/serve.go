@@ -189,8 +189,9 @@ type patientBody struct {
 }
 
 func (b *patientBody) Read(p []byte) (int, error) {
-	if now := time.Now(); b.armed.Sub(now) < b.limit/2 {
-		b.armed = now.Add(b.limit)
+	// A little more than the limit, so that not every read sets a timer.
+	if now := time.Now(); b.armed.Sub(now) < b.limit {
+		b.armed = now.Add(b.limit + b.limit/8)
 		_ = b.rc.SetReadDeadline(b.armed) // not supported: then without
 	}
 	n, err := b.ReadCloser.Read(p)
