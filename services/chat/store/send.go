@@ -54,21 +54,16 @@ func (s *Store) Send(ctx context.Context, drafts []Draft) ([]Sent, error) {
 // sendOne looks at everything before it writes anything, so that a draft that
 // is refused (Sent.Err) leaves the transaction to the others.
 func sendOne(t *txn, d *Draft) (Sent, error) {
-	var fromSeq, lastSeq, lastAt int64
-	err := t.QueryRow(`SELECT m.from_seq, c.last_seq, c.last_at FROM members m JOIN conversations c ON c.id = m.conv
-		WHERE m.conv = ? AND m.person = ? AND m.left_seq IS NULL`, d.Conv, d.From.ID).Scan(&fromSeq, &lastSeq, &lastAt)
-	switch {
-	case errors.Is(err, sqlite.ErrNoRows):
-		return Sent{Err: ErrNotFound}, nil
-	case err != nil:
-		return Sent{}, err
+	m, err := readMembership(t, d.Conv, d.From.ID)
+	if err != nil || m.fromSeq == 0 {
+		return Sent{Err: ErrNotFound}, err
 	}
 	hash := bodyHash(d)
 	if sent, found, err := findSent(t, d, hash); found || err != nil {
 		return sent, err
 	}
 	if d.ReplyTo != 0 {
-		if ok, err := canReply(t, d, fromSeq); !ok || err != nil {
+		if ok, err := canReply(t, d, m.fromSeq); !ok || err != nil {
 			return Sent{Err: ErrReplyTo}, err
 		}
 	}
@@ -77,7 +72,7 @@ func sendOne(t *txn, d *Draft) (Sent, error) {
 			return Sent{Err: &Limited{After: after}}, nil
 		}
 	}
-	return insert(t, d, hash, max(nowMillis(), lastAt))
+	return insert(t, d, hash, m)
 }
 
 // findSent looks for the cid. It stays unique for ever: edits and deletions
@@ -105,20 +100,23 @@ func canReply(t *txn, d *Draft, fromSeq int64) (bool, error) {
 	return n == 1, err
 }
 
-func insert(t *txn, d *Draft, hash []byte, at int64) (Sent, error) {
-	audience, err := showToAll(t, d.Conv)
-	if err != nil {
-		return Sent{}, err
+// insert stores a message, after showing the conversation to those who do not
+// have it in their list: a direct one appears to the other side so.
+func insert(t *txn, d *Draft, hash []byte, m membership) (sent Sent, err error) {
+	for _, person := range m.hidden {
+		if err := show(t, d.Conv, person); err != nil {
+			return Sent{}, err
+		}
 	}
-	cursor, sent := t.next(), Sent{At: at}
-	err = t.QueryRow(`UPDATE conversations SET last_seq = last_seq + 1, last_at = ?, last_cursor = ?, touched = ?
-		WHERE id = ? RETURNING last_seq`, at, cursor, cursor, d.Conv).Scan(&sent.Seq)
+	cursor := t.next()
+	err = t.QueryRow(`UPDATE conversations SET last_seq = last_seq + 1, last_at = max(last_at, ?), last_cursor = ?, touched = ?
+		WHERE id = ? RETURNING last_seq, last_at`, nowMillis(), cursor, cursor, d.Conv).Scan(&sent.Seq, &sent.At)
 	if err != nil {
 		return Sent{}, err
 	}
 	_, err = t.Exec(`INSERT INTO events (cursor, conv, seq, type, sender, at, cid, hash, text, reply_to)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		cursor, d.Conv, sent.Seq, Message, d.From.ID, at, d.CID, hash, d.Text, nullable(d.ReplyTo))
+		cursor, d.Conv, sent.Seq, Message, d.From.ID, sent.At, d.CID, hash, d.Text, nullable(d.ReplyTo))
 	if err != nil {
 		return Sent{}, err
 	}
@@ -128,41 +126,39 @@ func insert(t *txn, d *Draft, hash []byte, at int64) (Sent, error) {
 		return Sent{}, err
 	}
 	t.add(Event{
-		Cursor: cursor, Type: Message, Conv: d.Conv, Seq: sent.Seq, CID: d.CID, From: d.From, At: at,
-		Text: d.Text, ReplyTo: d.ReplyTo, Audience: audience,
+		Cursor: cursor, Type: Message, Conv: d.Conv, Seq: sent.Seq, CID: d.CID, From: d.From, At: sent.At,
+		Text: d.Text, ReplyTo: d.ReplyTo, Audience: m.all,
 	})
 	return sent, nil
 }
 
-// showToAll returns the ids of the members. Those who do not have the
-// conversation in their list yet get it there, with an event of their own: a
-// direct conversation appears to the other side with its first message.
-func showToAll(t *txn, conv ConvID) ([]int64, error) {
-	rows, err := t.Query(`SELECT person, shown FROM members WHERE conv = ? AND left_seq IS NULL`, conv)
+// membership is who is in a conversation, as far as one member's message needs.
+type membership struct {
+	fromSeq int64 // first event that the member sees; 0: he is none
+	all     []int64
+	hidden  []int64 // those of all who do not have it in their list yet
+}
+
+func readMembership(t *txn, conv ConvID, person int64) (m membership, err error) {
+	rows, err := t.Query(`SELECT person, shown, from_seq FROM members WHERE conv = ? AND left_seq IS NULL`, conv)
 	if err != nil {
-		return nil, err
+		return m, err
 	}
 	defer rows.Close()
-	var all, hidden []int64
 	for rows.Next() {
-		var id, shown int64
-		if err := rows.Scan(&id, &shown); err != nil {
-			return nil, err
+		var id, shown, fromSeq int64
+		if err := rows.Scan(&id, &shown, &fromSeq); err != nil {
+			return m, err
 		}
-		all = append(all, id)
+		m.all = append(m.all, id)
 		if shown == 0 {
-			hidden = append(hidden, id)
+			m.hidden = append(m.hidden, id)
+		}
+		if id == person {
+			m.fromSeq = fromSeq
 		}
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return nil, err
-	}
-	for _, id := range hidden {
-		if err := show(t, conv, id); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
+	return m, rows.Err()
 }
 
 // show puts a conversation into a member's list.
