@@ -66,8 +66,10 @@ func setReusePort(ln net.Listener, on bool) error {
 // divert takes a TCP socket out of the kernel's search for new connections by
 // binding it to an interface that does not exist. Handshakes that were begun
 // with it are completed and come to its queue; all others find another socket
-// or none. Without it (before Linux 5.0) a client that connects between the
-// last accept and the close is reset.
+// or none. Where the kernel refuses (before Linux 5.7, without CAP_NET_RAW), a
+// client that connects between the last accept and the close is reset. It
+// cannot be undone without that right, so it is not for sockets that another
+// process goes on with; see Release.
 func divert(ln net.Listener) {
 	if _, ok := ln.(*net.TCPListener); ok {
 		_ = onSocket(ln, func(fd int) error {
