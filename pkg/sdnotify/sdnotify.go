@@ -1,10 +1,9 @@
 // Package sdnotify tells systemd how the daemon is doing: ready, reloading,
-// stopping, alive; and it takes over the descriptors that systemd passes.
+// stopping, alive; it gives it descriptors to keep for the next process, and
+// takes over those that systemd passes. It does not know what they are.
 package sdnotify
 
 import (
-	"fmt"
-	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -15,12 +14,13 @@ import (
 type Notifier struct {
 	socket   string
 	watchdog time.Duration
+	store    int // see Store
 }
 
-// New reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID with getenv. pid is
+// New reads NOTIFY_SOCKET, FDSTORE, WATCHDOG_USEC and WATCHDOG_PID with getenv. pid is
 // the process's own: a watchdog that is meant for another one is ignored.
 func New(getenv func(string) string, pid int) *Notifier {
-	n := &Notifier{socket: getenv("NOTIFY_SOCKET")}
+	n := &Notifier{socket: getenv("NOTIFY_SOCKET"), store: storeSize(getenv)}
 	if n.socket == "" {
 		return n
 	}
@@ -57,29 +57,18 @@ func (n *Notifier) Stopping() error { return n.send("STOPPING=1", "STATUS=stoppi
 // Status sets the line that `systemctl status` shows.
 func (n *Notifier) Status(status string) error { return n.send("STATUS=" + oneLine(status)) }
 
+// Extend asks for d from now, beyond what the unit allows for starting or
+// stopping. It is to be repeated before d is over.
+func (n *Notifier) Extend(d time.Duration) error {
+	return n.send("EXTEND_TIMEOUT_USEC=" + strconv.FormatInt(d.Microseconds(), 10))
+}
+
 // Alive feeds the watchdog.
 func (n *Notifier) Alive() error { return n.send("WATCHDOG=1") }
 
-// send writes one datagram, as sd_notify(3) asks. A
-// full queue is waited for, but no longer than a second.
-func (n *Notifier) send(lines ...string) error {
-	if n == nil || n.socket == "" {
-		return nil
-	}
-	addr := &net.UnixAddr{Name: n.socket, Net: "unixgram"}
-	c, err := net.DialUnix(addr.Net, nil, addr)
-	if err != nil {
-		return fmt.Errorf("notify systemd: %w", err)
-	}
-	defer c.Close()
-	if err := c.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
-		return fmt.Errorf("notify systemd: %w", err)
-	}
-	if _, err := c.Write([]byte(strings.Join(lines, "\n"))); err != nil {
-		return fmt.Errorf("notify systemd: %w", err)
-	}
-	return nil
-}
+// send writes one datagram. A full queue is waited for, but no longer than a
+// second.
+func (n *Notifier) send(lines ...string) error { return n.sendWith(nil, lines...) }
 
 // oneLine keeps a status from smuggling in another assignment.
 func oneLine(s string) string { return strings.NewReplacer("\n", " ", "\r", " ").Replace(s) }
