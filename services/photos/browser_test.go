@@ -88,7 +88,7 @@ func drop(files ...[]byte) action {
 
 const (
 	loaded = `document.readyState === "complete" && [...document.images].every((i) => i.complete && i.naturalWidth > 0)`
-	fits   = `document.documentElement.scrollWidth <= innerWidth`
+	fits   = `document.documentElement.scrollWidth <= document.documentElement.clientWidth`
 )
 
 // TestInABrowser signs up, shares by drag and drop, looks, and deletes.
