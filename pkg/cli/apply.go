@@ -22,10 +22,12 @@ import (
 func (r *runner) apply(ctx context.Context, cfg *config.Config) (daemon.Report, error) {
 	access, err := r.access.next(cfg.Log.Access)
 	if err != nil {
+		r.daemon.ReloadFailed(err)
 		return daemon.Report{}, err
 	}
 	commitAdmin, undoAdmin, err := r.admin.Listen(ctx, cfg.Admin.Address)
 	if err != nil {
+		r.daemon.ReloadFailed(err)
 		return daemon.Report{}, errors.Join(err, access.discard(r.access))
 	}
 	report, err := r.daemon.Apply(ctx, cfg)

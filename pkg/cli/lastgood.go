@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/porticod/portico/pkg/config"
+	"github.com/porticod/portico/pkg/logging"
 )
 
 // lastGoodDir is where the copy of the last good files lies.
@@ -16,7 +17,11 @@ func lastGoodDir(dataDir string) string { return filepath.Join(dataDir, "last-go
 func (r *runner) first() (*config.Config, error) {
 	l := r.src.load(r.env.Kinds)
 	if l.err == nil {
-		l.log(r.log)
+		if logging.IsTerminal(r.env.Err) {
+			r.env.print(l) // warnings, with the lines they are about
+		} else {
+			l.log(r.log)
+		}
 		return l.cfg, nil
 	}
 	r.env.print(l)
@@ -29,7 +34,6 @@ func (r *runner) first() (*config.Config, error) {
 	}
 	why := "the file " + r.src.file + " has mistakes; the last good copy of it runs"
 	r.degraded.Store(&why)
-	l.log(r.log)
 	r.log.Error().Str("file", r.src.file).Str("copy", lastGoodDir(cfg.DataDir)).
 		Msg("THE CONFIG FILE HAS MISTAKES: the copy of the last good one runs; correct the file and reload")
 	return cfg, nil

@@ -74,10 +74,15 @@ func newUserInvite(e *env) *cobra.Command {
 
 func newUserRole(e *env) *cobra.Command {
 	return &cobra.Command{
-		Use:       "role USERNAME user|admin",
-		Short:     "Make somebody an administrator, or not",
-		Args:      cobra.ExactArgs(2),
-		ValidArgs: []string{string(account.RoleUser), string(account.RoleAdmin)},
+		Use:   "role USERNAME user|admin",
+		Short: "Make somebody an administrator, or not",
+		Args:  cobra.ExactArgs(2),
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) != 1 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return []string{string(account.RoleUser), string(account.RoleAdmin)}, cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			role := account.Role(args[1])
 			if role != account.RoleUser && role != account.RoleAdmin {
