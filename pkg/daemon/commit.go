@@ -81,15 +81,14 @@ func (d *Daemon) commit(n *next) leftover {
 			old.services = append(old.services, in)
 		}
 	}
-	d.cfg, d.services, d.listeners, d.bound = n.cfg, n.services, listeners, n.bound
+	d.cfg, d.services, d.listeners, d.bound, d.tls = n.cfg, n.services, listeners, n.bound, n.tls
 	return old
 }
 
 // unchanged reports whether a listener can be left alone: its block means the
-// same, and so do the instances behind it. One with TLS never is: a
-// certificate file may have changed.
+// same, and so do its certificates and the instances behind it.
 func (d *Daemon) unchanged(l *listener, cfg config.Listener, n *next) bool {
-	if l.table.Load() == nil || cfg.TLS != nil || !sameListener(l.cfg, cfg) {
+	if l.table.Load() == nil || d.tls[cfg.Name] != n.tls[cfg.Name] || !sameListener(l.cfg, cfg) {
 		return false
 	}
 	same := func(ref service.Ref) bool { return d.services[ref] == n.services[ref] }

@@ -25,6 +25,7 @@ import (
 	"github.com/porticod/portico/pkg/listen"
 	"github.com/porticod/portico/pkg/mux"
 	"github.com/porticod/portico/pkg/service"
+	"github.com/porticod/portico/pkg/tlsconf"
 )
 
 // Options are what a Daemon is made of. All fields but Access are required.
@@ -61,6 +62,7 @@ type Daemon struct {
 	draining   map[service.Ref][]*instance
 	listeners  map[string]*listener
 	bound      map[socketKey]*listen.Socket
+	tls        map[string]*tls.Config // by listener
 }
 
 // New returns a Daemon that runs nothing yet.
@@ -154,6 +156,12 @@ func (d *Daemon) prepare(ctx context.Context, cfg *config.Config) (*next, error)
 	var err error
 	if n.tls, err = certificates(cfg); err != nil {
 		return n, err
+	}
+	for name, fresh := range n.tls {
+		// The old one knows the keys of the tickets that clients hold.
+		if old := d.tls[name]; old != nil && tlsconf.Same(old, fresh) {
+			n.tls[name] = old
+		}
 	}
 	// Sockets first: they fail most often and cost least.
 	for _, l := range cfg.Listeners {

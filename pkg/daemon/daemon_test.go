@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -366,6 +367,36 @@ func TestOverlappingAddress(t *testing.T) {
 	case err := <-failed:
 		t.Error(err)
 	default:
+	}
+}
+
+// TestTLSSessionsSurviveAReload: a client that comes back after a reload need
+// not shake hands in full.
+func TestTLSSessionsSurviveAReload(t *testing.T) {
+	r := newRig(t)
+	apply := func(text string) {
+		cfg := r.config(time.Second, spec{"replaced", "a", text, ""})
+		cfg.Listeners[0].TLS = &config.TLS{SelfSigned: true}
+		r.apply(cfg)
+	}
+	apply("a1")
+	sessions := tls.NewLRUClientSessionCache(4)
+	ask := func() (text string, resumed bool) {
+		c := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+			DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ClientSessionCache: sessions},
+		}}
+		res, err := c.Get("https://" + r.addr("a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		b, _ := io.ReadAll(res.Body)
+		return string(b), res.TLS.DidResume
+	}
+	ask()
+	apply("a2")
+	if text, resumed := ask(); text != "a2" || !resumed {
+		t.Errorf("after the reload: %q, resumed %v", text, resumed)
 	}
 }
 

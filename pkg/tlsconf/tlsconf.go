@@ -3,6 +3,7 @@
 package tlsconf
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -63,6 +64,14 @@ func Load(o Options) (*tls.Config, error) {
 		return nil, errors.New("no certificate: name certificate files or set self_signed = true")
 	}
 	return cfg, nil
+}
+
+// Same reports whether two configurations that Load made serve the same
+// certificates. Who goes on with the old one keeps its session tickets good.
+func Same(a, b *tls.Config) bool {
+	return slices.EqualFunc(a.Certificates, b.Certificates, func(a, b tls.Certificate) bool {
+		return slices.EqualFunc(a.Certificate, b.Certificate, bytes.Equal)
+	})
 }
 
 // selfSigned returns the kept certificate while it is good for all names, so

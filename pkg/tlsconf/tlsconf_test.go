@@ -2,6 +2,7 @@ package tlsconf_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"crypto/x509"
 	"os"
 	"path/filepath"
@@ -28,6 +29,23 @@ func TestSelfSignedIsKeptAndCoversItsNames(t *testing.T) {
 	}
 	if fi, err := os.Stat(filepath.Join(o.Dir, "self-signed.pem")); err != nil || fi.Mode().Perm() != 0o600 {
 		t.Errorf("the key's file: %v %v", fi.Mode(), err)
+	}
+}
+
+func TestSame(t *testing.T) {
+	o := tlsconf.Options{SelfSigned: true, Dir: t.TempDir()}
+	var c [3]*tls.Config
+	for i := range c {
+		if i == 2 {
+			o.Names = []string{"other.example.org"}
+		}
+		var err error
+		if c[i], err = tlsconf.Load(o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !tlsconf.Same(c[0], c[1]) || tlsconf.Same(c[0], c[2]) {
+		t.Error("Same does not tell certificates apart")
 	}
 }
 

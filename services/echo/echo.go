@@ -6,6 +6,7 @@ package echo
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/lxzan/gws"
@@ -63,21 +64,32 @@ func (Type) Probe(Config) service.Probe {
 
 // Open implements service.Type.
 func (Type) Open(_ context.Context, env service.Env, cfg Config) (*Service, error) {
-	s := &Service{env: env, cfg: cfg}
-	s.upgrader = gws.NewUpgrader(s, &gws.ServerOption{
-		ReadMaxPayloadSize: int(cfg.MaxMessage),
-		CheckUtf8Enabled:   true,
-		Logger:             discard{},
-		HandshakeTimeout:   writeTimeout,
-	})
+	s := &Service{env: env}
+	s.Update(cfg)
 	return s, nil
 }
 
 // Service is a running echo.
 type Service struct {
-	env      service.Env
-	cfg      Config
+	env service.Env
+	now atomic.Pointer[settled]
+}
+
+// settled is a configuration and what is made of it.
+type settled struct {
+	Config
 	upgrader *gws.Upgrader
+}
+
+// Update implements service.Updater. WebSockets that are open keep the limit of
+// their messages; the times hold for them at once.
+func (s *Service) Update(cfg Config) {
+	s.now.Store(&settled{Config: cfg, upgrader: gws.NewUpgrader(s, &gws.ServerOption{
+		ReadMaxPayloadSize: int(cfg.MaxMessage),
+		CheckUtf8Enabled:   true,
+		Logger:             discard{},
+		HandshakeTimeout:   writeTimeout,
+	})})
 }
 
 // Close implements service.Service. Nothing outlives the connections.

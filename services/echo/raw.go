@@ -18,12 +18,12 @@ func (s *Service) ServeConn(ctx context.Context, c net.Conn) {
 	sock := kernelSocket(c)
 	for {
 		now := time.Now()
-		if err := sock.SetReadDeadline(now.Add(s.cfg.IdleTimeout)); err != nil {
+		if err := sock.SetReadDeadline(now.Add(s.now.Load().IdleTimeout)); err != nil {
 			return
 		}
 		// A client that does not read gets longer: its bytes are in our hands
 		// and would be lost.
-		if err := sock.SetWriteDeadline(now.Add(2 * s.cfg.IdleTimeout)); err != nil {
+		if err := sock.SetWriteDeadline(now.Add(2 * s.now.Load().IdleTimeout)); err != nil {
 			return
 		}
 		n, err := io.Copy(sock, sock)

@@ -33,12 +33,12 @@ func (s *Service) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	// The deadlines of the HTTP server do not hold for what the connection is now.
 	_ = conn.SetDeadline(time.Time{})
-	socket, err := s.upgrader.UpgradeFromConn(conn, rw.Reader, r)
+	socket, err := s.now.Load().upgrader.UpgradeFromConn(conn, rw.Reader, r)
 	if err != nil {
 		s.env.Log.Debug().Err(err).Msg("WebSocket handshake") // it has answered and closed
 		return
 	}
-	idle := time.AfterFunc(s.cfg.IdleTimeout, func() { s.end(socket, 1001, "idle") })
+	idle := time.AfterFunc(s.now.Load().IdleTimeout, func() { s.end(socket, 1001, "idle") })
 	socket.Session().Store(idleTimer, idle)
 	done := s.env.Track(conn, func(code int) { s.end(socket, code, "") })
 	go func() {
@@ -58,7 +58,7 @@ func (s *Service) end(socket *gws.Conn, code int, reason string) {
 // answer.
 func (s *Service) alive(socket *gws.Conn) {
 	if idle, ok := socket.Session().Load(idleTimer); ok {
-		idle.(*time.Timer).Reset(s.cfg.IdleTimeout)
+		idle.(*time.Timer).Reset(s.now.Load().IdleTimeout)
 	}
 	_ = socket.NetConn().SetWriteDeadline(time.Now().Add(writeTimeout))
 }
