@@ -24,7 +24,7 @@ var compatible = sync.OnceValue(func() string {
 
 // instanceV1 is GET /api/v1/instance.
 func (p *Photos) instanceV1(c *call) (any, error) {
-	statuses, authors, err := p.store.Totals(c.r.Context())
+	totals, err := p.store.Totals(c.r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func (p *Photos) instanceV1(c *call) (any, error) {
 	return entity.InstanceV1{
 		URI: hostOf(c.base), Title: c.cfg.Title, ShortDescription: c.cfg.Title, Description: c.cfg.Title, Version: compatible(),
 		URLs:      entity.StreamingURLs{StreamingAPI: streamingURL(c.base)},
-		Stats:     entity.InstanceStats{Users: authors, Statuses: statuses, Domains: 1},
+		Stats:     entity.InstanceStats{Users: totals.Authors, Statuses: totals.Statuses, Domains: 1},
 		Thumbnail: c.base + headerPath, Languages: []string{"en"},
 		Registrations: reg != account.Closed, InvitesEnabled: reg == account.ByCode,
 		Configuration: p.configuration(c.cfg),
@@ -41,7 +41,7 @@ func (p *Photos) instanceV1(c *call) (any, error) {
 
 // instanceV2 is GET /api/v2/instance.
 func (p *Photos) instanceV2(c *call) (any, error) {
-	_, authors, err := p.store.Totals(c.r.Context())
+	totals, err := p.store.Totals(c.r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (p *Photos) instanceV2(c *call) (any, error) {
 		Thumbnail: entity.Thumbnail{URL: c.base + headerPath}, Languages: []string{"en"},
 		Configuration: entity.ConfigurationV2{Configuration: p.configuration(c.cfg)},
 	}
-	e.Usage.Users.ActiveMonth = authors
+	e.Usage.Users.ActiveMonth = totals.Authors
 	e.Configuration.URLs.Streaming = streamingURL(c.base)
 	switch p.people.Registration() {
 	case account.Closed:

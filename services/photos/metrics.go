@@ -1,16 +1,24 @@
 package photos
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/porticod/portico/services/photos/store"
+)
 
 // metrics are the service's own. Requests and bytes are counted by the front
 // door already.
 type metrics struct {
 	uploads *prometheus.CounterVec
 	posts   prometheus.Counter
-	pending prometheus.Gauge
+	pending prometheus.GaugeFunc
 }
 
-func newMetrics() *metrics {
+func newMetrics(st store.Store) *metrics {
 	m := &metrics{
 		uploads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "portico_photos_uploads_total", Help: "Pictures that were sent, by what became of them.",
@@ -18,8 +26,16 @@ func newMetrics() *metrics {
 		posts: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "portico_photos_posts_total", Help: "Posts that were made.",
 		}),
-		pending: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "portico_photos_incomplete_pictures", Help: "Pictures whose larger sizes were still to be made when the worker looked last.",
+		pending: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "portico_photos_incomplete_pictures", Help: "Pictures whose larger sizes are still to be made.",
+		}, func() float64 {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			totals, err := st.Totals(ctx)
+			if err != nil {
+				return math.NaN() // not known at present
+			}
+			return float64(totals.Incomplete)
 		}),
 	}
 	m.uploads.WithLabelValues("stored")

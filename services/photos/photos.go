@@ -99,7 +99,7 @@ func (t Type) start(ctx context.Context, env service.Env, cfg Config, st store.S
 	p := &Photos{
 		label: env.Label(), name: env.Name, log: env.Log,
 		people: t.Accounts, pictures: t.Pictures, store: st, blobs: blobs,
-		spoolDir: filepath.Join(env.Dir, "spool"), metrics: newMetrics(), wake: make(chan struct{}, 1),
+		spoolDir: filepath.Join(env.Dir, "spool"), metrics: newMetrics(st), wake: make(chan struct{}, 1),
 	}
 	if err := emptyDir(p.spoolDir); err != nil {
 		return nil, err

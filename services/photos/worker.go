@@ -97,21 +97,18 @@ func (p *Photos) erase(ctx context.Context, user int64) error {
 // finish completes the ladder of every picture that lacks sizes. One that fails
 // for a passing reason stays for the next round.
 func (p *Photos) finish(ctx context.Context) {
-	failed := 0
 	for after := int64(0); ; {
 		list, err := p.store.IncompleteMedia(ctx, after, batch)
 		if err != nil {
 			p.complain(ctx, err, "the worker cannot read what is to do")
 			return
 		}
-		p.metrics.pending.Set(float64(len(list) + failed))
 		if len(list) == 0 {
 			return
 		}
 		for _, m := range list {
 			after = m.ID
 			if err := p.complete(ctx, m); err != nil {
-				failed++
 				p.complain(ctx, err, "sizes of a picture are not made yet")
 			}
 		}

@@ -111,6 +111,13 @@ type Profile struct {
 	Bytes      int64     // of pictures
 }
 
+// Totals are counts over everything.
+type Totals struct {
+	Statuses   int64
+	Authors    int64 // people who have posted
+	Incomplete int64 // pictures whose ladder is not complete
+}
+
 // Page is a part of a list that is ordered by id, newest first. The bounds are
 // excluded; 0 is none.
 type Page struct {
@@ -161,8 +168,7 @@ type Store interface {
 
 	// Profile of somebody who has none is empty, not an error.
 	Profile(ctx context.Context, user int64) (Profile, error)
-	// Totals counts posts, and people who have posted.
-	Totals(ctx context.Context) (statuses, authors int64, err error)
+	Totals(ctx context.Context) (Totals, error)
 
 	// Erase removes up to limit posts of user and up to limit pictures with
 	// them, and all else that is user's with the last of them; more says that

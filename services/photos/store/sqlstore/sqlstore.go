@@ -101,12 +101,13 @@ func (d *DB) Profile(ctx context.Context, user int64) (store.Profile, error) {
 	return p, wrap("read profile", err)
 }
 
-// Totals counts posts and those who posted.
-func (d *DB) Totals(ctx context.Context) (statuses, authors int64, err error) {
+// Totals counts.
+func (d *DB) Totals(ctx context.Context) (t store.Totals, err error) {
 	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
-		return q.QueryRow(`SELECT coalesce(sum(statuses), 0), count(*) FROM profiles WHERE statuses > 0`).Scan(&statuses, &authors)
+		return q.QueryRow(`SELECT coalesce(sum(statuses), 0), count(*), (SELECT count(*) FROM media WHERE complete = 0)
+			FROM profiles WHERE statuses > 0`).Scan(&t.Statuses, &t.Authors, &t.Incomplete)
 	})
-	return statuses, authors, wrap("count posts", err)
+	return t, wrap("count posts", err)
 }
 
 // wrap names the action, and turns a missing row into ErrNotFound.

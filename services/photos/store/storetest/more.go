@@ -106,9 +106,10 @@ func profile(s *suite) {
 	s.want(err, nil)
 	s.same(p, store.Profile{User: ann, Statuses: 1, LastStatus: time.UnixMilli(first.ID >> 16)})
 	s.post(bob, store.Public)
-	statuses, authors, err := s.Totals(s.Context())
+	s.add(ann, "incomplete")
+	totals, err := s.Totals(s.Context())
 	s.want(err, nil)
-	s.same([]int64{statuses, authors}, []int64{2, 2})
+	s.same(totals, store.Totals{Statuses: 2, Authors: 2, Incomplete: 1})
 }
 
 func erase(s *suite) {
