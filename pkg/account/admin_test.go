@@ -73,7 +73,20 @@ func testAdmin(t *testing.T, f *fixture, a *account.AdminAPI) {
 	_, err = f.SignIn(ctx, "bob", "battery staple", somewhere)
 	f.no(err)
 	f.no(a.SetRole(ctx, "bob", account.RoleAdmin))
+	_, err = f.Follow(ctx, "chat.a")
+	f.no(err)
 	f.no(a.Delete(ctx, "bob"))
+	erasures, err := a.Erasures(ctx, account.ListErasures{})
+	f.no(err)
+	if len(erasures) != 1 || erasures[0].UserID != bob.ID || len(erasures[0].Waiting) != 1 || erasures[0].Waiting[0] != "chat.a" {
+		t.Fatalf("erasures %+v", erasures)
+	}
+	f.no(a.Unfollow(ctx, "chat.a"))
+	erasures, err = a.Erasures(ctx, account.ListErasures{})
+	f.no(err)
+	if len(erasures) != 0 {
+		t.Fatalf("erasures after the service went: %+v", erasures)
+	}
 	f.is(a.Delete(ctx, "bob"), account.ErrNotFound)
 	if strings.Contains(f.log.String(), "staple") || strings.Contains(f.log.String(), code.Code) {
 		t.Fatalf("a secret in the log:\n%s", f.log.String())

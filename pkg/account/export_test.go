@@ -36,3 +36,28 @@ func ParsePHC(s string) bool {
 	_, ok := parsePHC(s)
 	return ok
 }
+
+// SetHashCost changes the number of passes of new hashes.
+func SetHashCost(d *Directory, passes uint32) { d.hash.cost.time = passes }
+
+// BlockSetsCached is how many sets of blocks d has in memory, and their cost.
+func BlockSetsCached(d *Directory) (sets, cost int) {
+	d.blocks.mu.RLock()
+	defer d.blocks.mu.RUnlock()
+	return len(d.blocks.sets), d.blocks.cost
+}
+
+// FillBlockCache puts n sets of size ids each into the cache.
+func FillBlockCache(d *Directory, n, size int) {
+	for i := range n {
+		d.blocks.put(int64(i+1), &BlockedSet{blocks: make([]int64, size)}, d.blocks.generation())
+	}
+}
+
+const (
+	MaxBlockSets = maxBlockSets
+	MaxBlockCost = maxBlockCost
+)
+
+// Verifies is the check of PKCE.
+var Verifies = verifies

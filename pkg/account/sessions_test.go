@@ -191,7 +191,7 @@ func TestVerifySeesProfileAndRole(t *testing.T) {
 func TestVerifyRaces(t *testing.T) {
 	f := newFixture(t, account.Closed)
 	ann := f.user("ann")
-	for i := range 20 {
+	for i := range 8 {
 		token, s := f.session(ann, "chat.a")
 		var ended atomic.Bool
 		var wg sync.WaitGroup

@@ -114,3 +114,22 @@ func TestLimiter(t *testing.T) {
 		t.Errorf("%d keys are remembered", l.Len())
 	}
 }
+
+func TestSetLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := ratelimit.NewWindow[string](1, time.Minute)
+		w.Take("a")
+		time.Sleep(10 * time.Second)
+		w.SetLimit(3)
+		for range 2 {
+			if wait := w.Take("a"); wait != 0 {
+				t.Fatalf("under the new limit: %v", wait)
+			}
+			time.Sleep(10 * time.Second)
+		}
+		w.SetLimit(2)
+		if wait := w.Take("a"); wait != 40*time.Second {
+			t.Fatalf("over the lowered limit: %v, want 40s", wait)
+		}
+	})
+}

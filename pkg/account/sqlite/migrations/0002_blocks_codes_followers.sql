@@ -5,7 +5,7 @@ ALTER TABLE user ADD COLUMN avatar_service TEXT    NOT NULL DEFAULT '';
 ALTER TABLE user ADD COLUMN last_seen      TEXT    NOT NULL DEFAULT 'everyone';
 ALTER TABLE user ADD COLUMN receipts       INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE user ADD COLUMN generation     INTEGER NOT NULL DEFAULT 1;  -- grows when all sessions are ended
-UPDATE user SET last_seen = '', receipts = 0 WHERE deleted_at IS NOT NULL;
+UPDATE user SET last_seen = '', receipts = 0, generation = 0 WHERE deleted_at IS NOT NULL;
 
 CREATE TABLE block (
   id       INTEGER PRIMARY KEY AUTOINCREMENT,
