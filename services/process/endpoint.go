@@ -1,0 +1,137 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// maxSocketPath is what fits into the kernel's sockaddr_un everywhere (104 bytes
+// on macOS, 108 on Linux), with the zero byte.
+const maxSocketPath = 103
+
+// An endpoint is where a child is told to listen, and where it is reached.
+type endpoint struct {
+	network, address string
+	env              []string
+	file             *os.File // with pass = "fd": the listening socket
+	dir              string   // with pass = "socket": the folder that it lies in
+}
+
+// newEndpoint makes a place to listen for one child of cfg.
+func newEndpoint(cfg *Config) (*endpoint, error) {
+	switch cfg.Pass {
+	case passSocket:
+		return socketEndpoint(cfg.User)
+	case passFD:
+		return fdEndpoint()
+	}
+	return portEndpoint()
+}
+
+// portEndpoint finds a port that is free now. Somebody else may take it before
+// the child does; then the child ends, and the next start finds another one.
+func portEndpoint() (*endpoint, error) {
+	ln, err := loopback()
+	if err != nil {
+		return nil, err
+	}
+	addr := ln.Addr().(*net.TCPAddr)
+	if err := ln.Close(); err != nil {
+		return nil, fmt.Errorf("let go of the port: %w", err)
+	}
+	return &endpoint{
+		network: "tcp", address: addr.String(),
+		env: []string{"HOST=127.0.0.1", "PORT=" + strconv.Itoa(addr.Port)},
+	}, nil
+}
+
+// socketEndpoint makes a folder that only the child's user and portico can enter.
+// It is in the folder for temporary files because a path there is short.
+func socketEndpoint(name string) (*endpoint, error) {
+	root := os.TempDir()
+	if len(root) > maxSocketPath-len("/portico-1234567890/http") {
+		root = "/tmp"
+	}
+	dir, err := os.MkdirTemp(root, "portico-")
+	if err != nil {
+		return nil, fmt.Errorf("make a folder for the socket: %w", err)
+	}
+	ep := &endpoint{network: "unix", address: filepath.Join(dir, "http"), dir: dir}
+	ep.env = []string{"PORT=" + ep.address}
+	if name != "" {
+		if err := give(dir, name); err != nil {
+			ep.close()
+			return nil, err
+		}
+	}
+	return ep, nil
+}
+
+// give makes a folder the user's.
+func give(dir, name string) error {
+	who, err := user.Lookup(name)
+	if err != nil {
+		return fmt.Errorf("look up the user: %w", err)
+	}
+	cred, err := credential(who)
+	if cred == nil || err != nil {
+		return err
+	}
+	if err := os.Chown(dir, int(cred.Uid), int(cred.Gid)); err != nil {
+		return fmt.Errorf("give the folder of the socket to its user: %w", err)
+	}
+	return nil
+}
+
+// fdEndpoint listens. The socket outlives the child, so that connections wait
+// for the next one.
+func fdEndpoint() (*endpoint, error) {
+	ln, err := loopback()
+	if err != nil {
+		return nil, err
+	}
+	defer ln.Close()
+	file, err := ln.File()
+	if err != nil {
+		return nil, fmt.Errorf("take the socket for the program: %w", err)
+	}
+	return &endpoint{network: "tcp", address: ln.Addr().String(), file: file, env: []string{"LISTEN_FDS=1"}}, nil
+}
+
+func loopback() (*net.TCPListener, error) {
+	ln, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return nil, fmt.Errorf("find a free port: %w", err)
+	}
+	return ln, nil
+}
+
+// lasting reports whether the next child can be reached at the same place.
+func (e *endpoint) lasting() bool { return e.file != nil }
+
+// dialTimeout bounds a connection to a child, which is on this machine.
+const dialTimeout = 5 * time.Second
+
+func (e *endpoint) dial(ctx context.Context) (net.Conn, error) {
+	d := net.Dialer{Timeout: dialTimeout, KeepAlive: -1}
+	return d.DialContext(ctx, e.network, e.address)
+}
+
+// close gives back what the endpoint holds; nil holds nothing.
+func (e *endpoint) close() {
+	if e == nil {
+		return
+	}
+	if e.file != nil {
+		_ = e.file.Close()
+	}
+	if e.dir != "" {
+		_ = os.RemoveAll(e.dir)
+	}
+}
