@@ -77,6 +77,9 @@ func (r *runner) start(ctx context.Context) error {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	sockets := listen.New(r.log)
+	if r.notify.Store() > 0 {
+		sockets.Keeper = r.notify
+	}
 	r.warn(sockets.Inherit(sdnotify.Files(r.env.getenv, os.Getpid())...), "not everything that systemd handed over is a listening socket")
 	r.daemon = daemon.New(daemon.Options{Log: r.log, Metrics: metrics, Sockets: sockets, Version: version()})
 	r.admin = admin.New(r.adminOptions(metrics))
@@ -89,7 +92,7 @@ func (r *runner) start(ctx context.Context) error {
 		return failed(err)
 	}
 	for _, left := range sockets.CloseInherited() {
-		r.log.Warn().Str("address", left).Msg("systemd handed over a socket that no listener names")
+		r.log.Warn().Str("address", left).Msg("systemd handed over a socket that no listener names; it is closed")
 	}
 	r.keep(cfg)
 	return nil
@@ -147,8 +150,12 @@ func (r *runner) stop(signals <-chan os.Signal) error {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- r.daemon.Stop(ctx) }()
+	beats, stopBeats := ticks(stopBeat)
+	defer stopBeats()
 	for {
 		select {
+		case <-beats:
+			r.stillStopping()
 		case err := <-done:
 			// What was cut had its time; that is no failure of the daemon.
 			r.warn(err, "something had to be cut")
@@ -161,6 +168,17 @@ func (r *runner) stop(signals <-chan os.Signal) error {
 			}
 		}
 	}
+}
+
+// stopBeat is how often systemd is told how stopping goes, and asked for three
+// times as much time. Package daemon bounds how long it takes.
+const stopBeat = 3 * time.Second
+
+func (r *runner) stillStopping() {
+	calls, connections := r.daemon.Busy()
+	r.tell(r.notify.Extend(3 * stopBeat))
+	r.tell(r.notify.Alive())
+	r.tell(r.notify.Status("stopping: waiting for " + count(calls, "request") + " and " + count(connections, "connection")))
 }
 
 // close lets go of what start opened, the last first. It is safe after a start

@@ -146,6 +146,10 @@ func (d *Daemon) undo(n *next) {
 		d.retireInstance(in)
 	}
 	for _, s := range n.fresh {
+		if d.cfg == nil && s.Held() {
+			_ = s.Release() // clients may wait in it already; the next start has it again
+			continue
+		}
 		d.retiring.Go(func() { _ = s.Close() })
 	}
 }

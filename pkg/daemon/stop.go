@@ -3,9 +3,9 @@ package daemon
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"time"
+
+	"github.com/porticod/portico/pkg/listen"
 )
 
 // The pace of Stop.
@@ -46,7 +46,7 @@ func (d *Daemon) Stop(ctx context.Context) error {
 
 	err := waitFor(ctx, func() bool { return d.old(begun) == 0 })
 	_ = waitFor(ctx, func() bool { return time.Since(begun) > idleGrace || d.idleConnections(begun) == 0 })
-	d.closeSockets(slices.Collect(maps.Values(d.bound)))
+	d.letGo()
 	d.accepting.Wait()
 	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), lastCall)
 	defer cancelLast()
@@ -59,6 +59,37 @@ func (d *Daemon) Stop(ctx context.Context) error {
 	d.retiring.Wait()
 	d.log.Info().Dur("took_ms", time.Since(begun)).Msg("stopped")
 	return err
+}
+
+// letGo stops accepting. A socket that the service manager holds too stays open
+// there: who connects from now on waits for the next process.
+func (d *Daemon) letGo() {
+	var held, others []*listen.Socket
+	for _, s := range d.bound {
+		if s.Held() {
+			held = append(held, s)
+		} else {
+			others = append(others, s)
+		}
+	}
+	d.closeSockets(others) // first, because it takes a moment
+	for _, s := range held {
+		if err := s.Release(); err != nil {
+			d.log.Warn().Err(err).Stringer("address", s.Address()).Msg("letting go of the socket failed")
+		}
+	}
+}
+
+// Busy counts requests and raw connections in progress, and long-lived
+// connections.
+func (d *Daemon) Busy() (calls, connections int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, in := range d.services {
+		c, t := in.load()
+		calls, connections = calls+c, connections+t
+	}
+	return calls, connections
 }
 
 func deadline(ctx context.Context) time.Time {

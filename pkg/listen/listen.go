@@ -9,8 +9,6 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
-	"os"
-	"slices"
 	"strconv"
 	"sync"
 
@@ -39,58 +37,21 @@ type Set struct {
 	// Set it before the first Open.
 	UnixMode fs.FileMode
 
+	// Keeper gets a copy of every socket that is bound; nil: nobody does. Set it
+	// before the first Open.
+	Keeper Keeper
+
 	log zerolog.Logger
 
 	mu        sync.Mutex // guards the rest, held while a socket is bound
 	sockets   map[Address]*Socket
 	leaving   map[*Socket]struct{} // being drained and closed
-	inherited []net.Listener
+	inherited []inherited
 }
 
 // New makes an empty set.
 func New(log zerolog.Logger) *Set {
 	return &Set{log: log, sockets: map[Address]*Socket{}, leaving: map[*Socket]struct{}{}}
-}
-
-// Inherit takes over listening sockets from whoever started the process. Open
-// adopts those that match its address. It closes the files, whose descriptors
-// it copied, and skips what is not a listening stream socket with an error.
-func (s *Set) Inherit(files ...*os.File) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var errs []error
-	for _, f := range files {
-		ln, err := net.FileListener(f)
-		_ = f.Close()
-		if err != nil {
-			errs = append(errs, fmt.Errorf("inherit %s: %w", f.Name(), err))
-			continue
-		}
-		s.inherited = append(s.inherited, ln)
-	}
-	return errors.Join(errs...)
-}
-
-// keepFile stops net from removing the file of a unix socket: it may have
-// become another one's. See Socket.unlink.
-func keepFile(ln net.Listener) {
-	if u, ok := ln.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(false)
-	}
-}
-
-// CloseInherited closes the inherited sockets that no Open has adopted and
-// returns their addresses.
-func (s *Set) CloseInherited() (left []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, ln := range s.inherited {
-		left = append(left, ln.Addr().String())
-		keepFile(ln)
-		_ = ln.Close()
-	}
-	s.inherited = nil
-	return left
 }
 
 // Open returns the socket of a, binding it if the set has none. Every Open is
@@ -108,26 +69,33 @@ func (s *Set) Open(a Address) (*Socket, error) {
 		k.refs++
 		return k, nil
 	}
-	ln, err := s.adopt(a), error(nil)
+	in, err := s.adopt(a), error(nil)
 	var heir *Socket
-	if ln == nil {
+	if in.ln == nil {
 		s.awaitLeaving(a)
-		ln, heir, err = s.bind(a)
+		in.ln, heir, err = s.bind(a)
 	}
 	if err != nil {
 		return nil, err
 	}
-	k := &Socket{set: s, addr: a, ln: ln, refs: 1, leave: make(chan struct{}), done: make(chan struct{})}
-	if a.Network == "unix" {
-		k.inode = inodeOf(a.Host)
-	}
-	keepFile(ln)
+	k := s.newSocket(a, in)
 	s.sockets[a] = k
 	if heir != nil {
 		k.SetHandler(heir.handle)
 		go k.Serve(nil)
 	}
 	return k, nil
+}
+
+// newSocket makes a socket of what was bound or inherited, and has it kept.
+func (s *Set) newSocket(a Address, in inherited) *Socket {
+	k := &Socket{set: s, addr: a, ln: in.ln, refs: 1, leave: make(chan struct{}), done: make(chan struct{})}
+	if a.Network == "unix" {
+		k.inode = inodeOf(a.Host)
+	}
+	keepFile(k.ln)
+	s.keep(k, in.name)
+	return k
 }
 
 // awaitLeaving waits until sockets that were given up and are in a's way are
@@ -138,36 +106,6 @@ func (s *Set) awaitLeaving(a Address) {
 			<-k.done
 		}
 	}
-}
-
-// adopt finds an inherited socket for a.
-func (s *Set) adopt(a Address) net.Listener {
-	for i, ln := range s.inherited {
-		if matches(a, ln) {
-			s.inherited = slices.Delete(s.inherited, i, i+1)
-			return ln
-		}
-	}
-	return nil
-}
-
-// matches reports whether ln is what Open(a) would bind.
-func matches(a Address, ln net.Listener) bool {
-	switch b := ln.Addr().(type) {
-	case *net.UnixAddr:
-		return a.Network == "unix" && a.Host == b.Name
-	case *net.TCPAddr:
-		if a.Network != "tcp" || a.Port != b.Port {
-			return false
-		}
-		bound := b.AddrPort().Addr().Unmap()
-		if bound == netip.IPv6Unspecified() {
-			return a.Host == "" && !onlyIPv6(ln) || a.Host == "::" && onlyIPv6(ln)
-		}
-		ip, err := netip.ParseAddr(a.Host)
-		return err == nil && ip == bound
-	}
-	return false
 }
 
 // bind makes a new socket. heir is the socket of the set whose clients it
@@ -190,26 +128,31 @@ func (s *Set) bind(a Address) (ln net.Listener, heir *Socket, err error) {
 // bindBeside binds a although sockets of the set overlap with it: they allow
 // it to share the port, which the kernel lets them do late.
 func (s *Set) bindBeside(a Address, inUse error) (ln net.Listener, heir *Socket, err error) {
-	var old []*Socket
+	var old []net.Listener
 	for _, k := range s.sockets {
 		if k.Port() == a.Port {
-			old = append(old, k)
+			old = append(old, k.ln)
+			if catches(a.Host, k.addr.Host) {
+				heir = k
+			}
+		}
+	}
+	for _, in := range s.inherited { // of an address that the config had before
+		if portOf(in.ln) == a.Port {
+			old = append(old, in.ln)
 		}
 	}
 	if len(old) == 0 {
 		return nil, nil, explain(a, inUse)
 	}
-	for _, k := range old {
-		if err := setReusePort(k.ln, true); err != nil {
-			return nil, nil, fmt.Errorf("listen on %s beside %s: %w", a, k.addr, err)
+	for _, o := range old {
+		if err := setReusePort(o, true); err != nil {
+			return nil, nil, fmt.Errorf("listen on %s beside %s: %w", a, o.Addr(), err)
 		}
 	}
 	ln, err = listenTCP(a, true)
-	for _, k := range old {
-		_ = setReusePort(k.ln, false) // it is open; nobody else shall share the port
-		if catches(a.Host, k.addr.Host) {
-			heir = k
-		}
+	for _, o := range old {
+		_ = setReusePort(o, false) // it is open; nobody else shall share the port
 	}
 	if err != nil {
 		return nil, nil, explain(a, err)

@@ -18,6 +18,9 @@ type Socket struct {
 	inode uint64 // of a unix socket's file
 	refs  int    // guarded by set.mu
 
+	keptAs  string // the keeper's name for its copy; empty: it has none
+	foreign bool   // somebody else bound it, and goes on holding it
+
 	handler  atomic.Pointer[func(net.Conn)]
 	onError  atomic.Pointer[func(error)]
 	errors   atomic.Uint64
@@ -41,8 +44,10 @@ func (k *Socket) Addr() net.Addr {
 }
 
 // Port is the port of a TCP socket; -1 for others.
-func (k *Socket) Port() int {
-	if t, ok := k.ln.Addr().(*net.TCPAddr); ok {
+func (k *Socket) Port() int { return portOf(k.ln) }
+
+func portOf(ln net.Listener) int {
+	if t, ok := ln.Addr().(*net.TCPAddr); ok {
 		return t.Port
 	}
 	return -1
@@ -143,9 +148,10 @@ func (k *Socket) failed(err error, first bool) {
 	e.Msg("cannot accept connections; trying on")
 }
 
-// Close gives the socket back. The last Close closes it, after every connection
-// that was made was accepted and handed on; that takes some 200 ms, and at most
-// two seconds.
+// Close gives the socket back. The last Close closes it and the keeper's copy,
+// after every connection that was made was accepted and handed on; that takes
+// some 200 ms, and at most two seconds. One that somebody else bound stays open
+// there, with what waits in it.
 func (k *Socket) Close() error {
 	k.set.mu.Lock()
 	k.refs--
@@ -157,8 +163,12 @@ func (k *Socket) Close() error {
 	if !last {
 		return nil
 	}
-	return k.shut(true)
+	return k.shut(!k.foreign)
 }
+
+// Held reports whether somebody else has the socket open too, for the next
+// process: then Release loses nothing.
+func (k *Socket) Held() bool { return k.foreign || k.keptAs != "" }
 
 // Release closes the process's descriptor at once, whoever has the socket open,
 // and leaves the connections that wait to whoever else holds it: the service
@@ -175,6 +185,7 @@ func (k *Socket) shut(drain bool) (err error) {
 	k.once.Do(func() {
 		close(k.leave)
 		if drain {
+			k.set.unkeep(k) // while it is open here, so that nothing is reset
 			k.drain()
 			k.unlink()
 		}
