@@ -1,0 +1,6 @@
+package tcp
+
+var (
+	ProxyHeader = proxyHeader
+	OwnHeader   = ownHeader
+)
