@@ -22,6 +22,7 @@ import (
 	"github.com/porticod/portico/services/redirect"
 	"github.com/porticod/portico/services/respond"
 	"github.com/porticod/portico/services/static"
+	"github.com/porticod/portico/services/tcp"
 )
 
 // All are the kinds, in the order of the docs. Those that need what is shared
@@ -32,6 +33,7 @@ func All(s *Shared) []service.Kind {
 		service.KindOf(photos.Type{Accounts: s.Accounts, Pictures: s.Pictures}),
 		service.KindOf(images.Type{Pictures: s.Pictures}),
 		service.KindOf(static.Type{}),
+		service.KindOf(tcp.Type{}),
 		service.KindOf(redirect.Type{}),
 		service.KindOf(respond.Type{}),
 		service.KindOf(echo.Type{}),
