@@ -32,7 +32,7 @@ func chromium(t *testing.T, width, height int64) context.Context {
 
 func run(ctx context.Context, t *testing.T, what string, actions ...action) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, actions...); err != nil {
 		t.Fatalf("%s: %v", what, err)
