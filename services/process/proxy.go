@@ -15,6 +15,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -34,7 +35,7 @@ const (
 	attempts = 3
 	// demise is how long a program that cannot be connected to may take to end
 	// for the failure to count as its end.
-	demise = 100 * time.Millisecond
+	demise = 2 * time.Second
 	// statusClientGone is in the access log for who did not wait for the answer.
 	statusClientGone = 499
 )
@@ -139,7 +140,7 @@ func rewrite(r *httputil.ProxyRequest) {
 }
 
 // RoundTrip implements http.RoundTripper over whichever child serves. Where the
-// child ends before the request could reach it, the next one gets it.
+// child ends before it has read the request, the next one gets it.
 func (s *Service) RoundTrip(r *http.Request) (res *http.Response, err error) {
 	v := r.Context().Value(visitKey{}).(*visit)
 	if r.Body != nil {
@@ -152,7 +153,7 @@ func (s *Service) RoundTrip(r *http.Request) (res *http.Response, err error) {
 			return nil, err2
 		}
 		v.child = c
-		if res, err = c.web.Load().RoundTrip(r); err == nil || !unreached(err) || c.pause(demise) {
+		if res, err = c.web.Load().RoundTrip(r); err == nil || !unreached(r, err) || c.pause(demise) {
 			break
 		}
 		v.leave()
@@ -166,10 +167,18 @@ type keepOpen struct{ io.Reader }
 
 func (keepOpen) Close() error { return nil }
 
-// unreached reports whether err means that nothing was sent.
-func unreached(err error) bool {
+// unreached reports whether err means that the program never saw the request:
+// no connection was made, or it was reset. A program that ends with a request
+// that it has read ends the connection without a reset; the kernel resets those
+// that it had not accepted or not read. As programs can reset connections
+// themselves, only what is safe to send twice is taken for unread.
+func unreached(r *http.Request, err error) bool {
 	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
+	if errors.As(err, &op) && op.Op == "dial" {
+		return true
+	}
+	safe := r.Body == nil && (r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions)
+	return safe && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE))
 }
 
 // began looks at an answer whose headers are there, for what may last.
