@@ -51,14 +51,15 @@ type Passive struct {
 
 // Health connects to each upstream again and again.
 type Health struct {
-	// Interval is the time between two checks.
+	// Interval is the time between two checks. The default is "5s".
 	Interval time.Duration `hcl:"interval,optional"`
-	// Timeout is how long connecting may take.
+	// Timeout is how long connecting may take. The default is "2s".
 	Timeout time.Duration `hcl:"timeout,optional"`
 	// Rise is how many good checks in a row make an upstream that was down
-	// count as up.
+	// count as up. The default is 2.
 	Rise int `hcl:"rise,optional"`
-	// Fall is how many bad ones in a row make it count as down.
+	// Fall is how many bad ones in a row make it count as down. The default
+	// is 3.
 	Fall int `hcl:"fall,optional"`
 }
 
