@@ -1,0 +1,272 @@
+package systemd
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Plan is what happens in the container.
+type Plan struct {
+	Reloads, Restarts, Kills, Upgrades int
+
+	Users, Devices int           // devices of each user
+	Slow           time.Duration // how long the request takes that is in progress each time
+}
+
+// A Phase is one kind of event, several times under load.
+type Phase struct {
+	Name              string
+	Times             int
+	Fresh, Kept, Slow Tally
+	Chat              ChatTally
+	Back              time.Duration // the longest until all WebSockets were there again
+	Took              time.Duration // the longest event, as systemctl saw it
+	Stored            int           // descriptors that systemd keeps, afterwards
+}
+
+// A Report is what the container has to say.
+type Report struct {
+	Phases      []Phase
+	Acked, Lost int // messages over all phases
+	Faults      []string
+	Exposure    string // what systemd-analyze security says
+	Error       string // why it could not go on
+}
+
+const (
+	web     = "127.0.0.1:80"
+	webUnix = "/run/portico/web.sock"
+	echo    = "127.0.0.1:8081"
+	chat    = "127.0.0.1:3001"
+)
+
+// sockets is how many the config has.
+const sockets = 4
+
+func config(comment string) string {
+	return `# ` + comment + `
+accounts { registration = "open" }
+service "respond" "web" { body = "` + strings.TrimSpace(answer) + `\n" }
+service "echo" "mirror" {}
+service "chat" "talk" {}
+listener "web" {
+  address = ["` + web + `", "unix:` + webUnix + `"]
+  service = service.respond.web
+  limits { connections = ` + strconv.Itoa(1000+len(comment)) + ` }
+}
+listener "mirror" {
+  address = "` + echo + `"
+  service = service.echo.mirror
+}
+listener "talk" {
+  address = "` + chat + `"
+  service = service.chat.talk
+}
+`
+}
+
+// drive is the test's side in the container: dir is the folder that both share.
+func drive(dir string) {
+	d := &driving{dir: dir, chats: &chats{url: "http://" + chat}}
+	if err := d.run(); err != nil {
+		d.report.Error = err.Error()
+	}
+	journal, _ := exec.Command("journalctl", "--no-pager", "-o", "short-precise", "-u", "portico").Output()
+	_ = os.WriteFile(filepath.Join(dir, "journal"), journal, 0o644)
+	b, err := json.MarshalIndent(d.report, "", "  ")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "report.json"), b, 0o644)
+	}
+	if err != nil {
+		fmt.Println(err)
+	}
+}
+
+type driving struct {
+	dir    string
+	plan   Plan
+	load   load
+	chats  *chats
+	report Report
+}
+
+func (d *driving) run() error {
+	b, err := os.ReadFile(filepath.Join(d.dir, "plan.json"))
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, &d.plan); err != nil {
+		return err
+	}
+	if err := d.install(); err != nil {
+		return err
+	}
+	if err := d.chats.start(d.plan.Users, d.plan.Devices); err != nil {
+		return fmt.Errorf("start the chats: %w", err)
+	}
+	d.load.start(web, webUnix)
+	defer d.load.end()
+	phases := []struct {
+		name  string
+		times int
+		event func(i int) error
+		cuts  bool // whether WebSockets end
+	}{
+		{"reload", d.plan.Reloads, d.reload, false},
+		{"restart", d.plan.Restarts, func(int) error { return run("systemctl", "restart", "portico") }, true},
+		{"kill -9", d.plan.Kills, d.kill, true},
+		{"upgrade", d.plan.Upgrades, d.upgrade, true},
+	}
+	for _, p := range phases {
+		if err := d.phase(p.name, p.times, p.event, p.cuts); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	d.load.end()
+	d.report.Acked, d.report.Lost, d.report.Faults = d.chats.end()
+	return nil
+}
+
+// install brings portico in and starts it.
+func (d *driving) install() error {
+	if err := run("/shared/install", "a"); err != nil {
+		return err
+	}
+	if err := os.WriteFile("/etc/portico/config.hcl", []byte(config("first")), 0o644); err != nil {
+		return err
+	}
+	if err := run("systemctl", "restart", "portico"); err != nil {
+		return err
+	}
+	out, err := exec.Command("systemd-analyze", "security", "--no-pager", "portico.service").CombinedOutput()
+	if m := regexp.MustCompile(`exposure level for portico\.service: ([0-9.]+)`).FindSubmatch(out); m != nil {
+		d.report.Exposure = string(m[1])
+		return nil
+	}
+	return fmt.Errorf("systemd-analyze security: %v\n%s", err, out)
+}
+
+func (d *driving) reload(i int) error {
+	if err := os.WriteFile("/etc/portico/config.hcl", []byte(config(strings.Repeat("x", i+1))), 0o644); err != nil {
+		return err
+	}
+	return run("systemctl", "reload", "portico")
+}
+
+// kill ends the main process without a warning and waits for the next.
+func (d *driving) kill(int) error {
+	was := show("MainPID")
+	if err := run("systemctl", "kill", "-s", "KILL", "--kill-who=main", "portico"); err != nil {
+		return err
+	}
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if show("ActiveState") == "active" && show("MainPID") != was {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("not started again: %s", show("ActiveState"))
+		}
+	}
+}
+
+// upgrade installs the other build. Which one runs afterwards is checked.
+func (d *driving) upgrade(i int) error {
+	name := "ba"[i%2 : i%2+1]
+	if err := run("/shared/install", name); err != nil {
+		return err
+	}
+	out, err := exec.Command("portico", "status", "--json", "--config", "/etc/portico/config.hcl").Output()
+	if err != nil {
+		return fmt.Errorf("portico status: %w", err)
+	}
+	var s struct{ Version string }
+	if err := json.Unmarshal(out, &s); err != nil {
+		return err
+	}
+	if s.Version != "1.0."+name {
+		return fmt.Errorf("after the upgrade to 1.0.%s %s runs", name, s.Version)
+	}
+	return nil
+}
+
+// phase lets event happen under load, several times.
+func (d *driving) phase(name string, times int, event func(int) error, cuts bool) error {
+	if err := d.settle(); err != nil {
+		return err
+	}
+	p := Phase{Name: name, Times: times}
+	d.counters()
+	for i := range times {
+		if cuts || i == 0 {
+			d.load.trickle(echo, d.plan.Slow)
+		}
+		d.pause()
+		begun := time.Now()
+		if err := event(i); err != nil {
+			return err
+		}
+		p.Took = max(p.Took, time.Since(begun))
+		if err := d.settle(); err != nil {
+			return err
+		}
+		if cuts {
+			p.Back = max(p.Back, time.Since(begun)-settled)
+		}
+	}
+	p.Fresh, p.Kept, p.Slow, p.Chat = d.counters()
+	p.Stored, _ = strconv.Atoi(show("NFileDescriptorStore"))
+	d.report.Phases = append(d.report.Phases, p)
+	fmt.Printf("%+v\n", p)
+	return nil
+}
+
+// settled is how long all WebSockets have to be there.
+const settled = 300 * time.Millisecond
+
+// settle waits until every WebSocket is there and no slow request is under way.
+func (d *driving) settle() error {
+	since, end := time.Now(), time.Now().Add(time.Minute)
+	for time.Since(since) < settled {
+		if n := d.chats.online(); n != len(d.chats.devices) || d.load.waiting.Load() > 0 {
+			since = time.Now()
+			if since.After(end) {
+				return fmt.Errorf("%d of %d WebSockets are there", n, len(d.chats.devices))
+			}
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return nil
+}
+
+// pause lets some requests pass, and the slow one begin.
+func (d *driving) pause() {
+	want := d.load.fresh.requests() + 50
+	for end := time.Now().Add(5 * time.Second); d.load.fresh.requests() < want && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// counters takes what was counted since the last time.
+func (d *driving) counters() (fresh, kept, slow Tally, talk ChatTally) {
+	return d.load.fresh.take(), d.load.kept.take(), d.load.slow.take(), d.chats.take()
+}
+
+// show asks systemd for a property of the unit.
+func show(property string) string {
+	out, _ := exec.Command("systemctl", "show", "--value", "-p", property, "portico").Output()
+	return strings.TrimSpace(string(out))
+}
+
+func run(name string, args ...string) error {
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return nil
+}

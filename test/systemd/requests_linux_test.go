@@ -1,0 +1,228 @@
+package systemd
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// answer is what the config of the test answers on its web ports.
+const answer = "hello from under systemd\n"
+
+// requestTime bounds one request. A client that waits so long was not served.
+const requestTime = 20 * time.Second
+
+// A Tally is what became of requests of one kind within a phase.
+type Tally struct {
+	Requests int
+	Refused  int           // connections that were not taken
+	Failed   int           // other than refused
+	Median   time.Duration // of a request, with its connection where it needs one
+	Longest  time.Duration
+	Errors   []string // the first few
+}
+
+func (t Tally) String() string {
+	return fmt.Sprintf("%d requests, %d refused, %d failed, p50 %v, longest %v", t.Requests, t.Refused, t.Failed, t.Median.Round(10*time.Microsecond), t.Longest.Round(time.Millisecond))
+}
+
+// counter collects a Tally.
+type counter struct {
+	mu    sync.Mutex
+	tally Tally
+	took  []time.Duration
+}
+
+func (c *counter) count(took time.Duration, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tally.Requests++
+	c.took = append(c.took, took)
+	if err == nil {
+		return
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT) {
+		c.tally.Refused++
+	} else {
+		c.tally.Failed++
+	}
+	if len(c.tally.Errors) < 5 {
+		c.tally.Errors = append(c.tally.Errors, fmt.Sprintf("%s after %v: %v", time.Now().Format("15:04:05.000"), took, err))
+	}
+}
+
+func (c *counter) requests() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tally.Requests
+}
+
+// take returns what was counted since the last take.
+func (c *counter) take() Tally {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.tally
+	if len(c.took) > 0 {
+		slices.Sort(c.took)
+		t.Median, t.Longest = c.took[len(c.took)/2], c.took[len(c.took)-1]
+	}
+	c.tally, c.took = Tally{}, nil
+	return t
+}
+
+// A load is clients that make requests until it ends.
+type load struct {
+	fresh, kept, slow counter
+	waiting           atomic.Int64 // slow requests that have not ended
+	over              atomic.Bool
+	wg                sync.WaitGroup
+}
+
+// clients is how many start sets going.
+const clients = 7
+
+// start sets clients going: some that connect for each request, over TCP and
+// over a unix socket, and some that keep their connection.
+func (l *load) start(web, unix string) {
+	for range 3 {
+		l.wg.Go(func() { l.loop(&l.fresh, func() error { return once("tcp", web) }) })
+		l.wg.Go(func() {
+			k := &keeper{addr: web}
+			defer k.close()
+			l.loop(&l.kept, k.request)
+		})
+	}
+	l.wg.Go(func() { l.loop(&l.fresh, func() error { return once("unix", unix) }) })
+}
+
+func (l *load) end() {
+	l.over.Store(true)
+	l.wg.Wait()
+}
+
+// pace is how long a client rests between two requests.
+const pace = 5 * time.Millisecond
+
+func (l *load) loop(c *counter, request func() error) {
+	for !l.over.Load() {
+		begun := time.Now()
+		err := request()
+		c.count(time.Since(begun), err)
+		time.Sleep(pace)
+	}
+}
+
+// once makes a request over a connection of its own.
+func once(network, addr string) error {
+	nc, err := net.DialTimeout(network, addr, requestTime)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	_, err = exchange(nc, bufio.NewReader(nc), "Connection: close\r\n")
+	return err
+}
+
+// exchange makes one request and reports whether the server ends the connection.
+func exchange(nc net.Conn, r *bufio.Reader, header string) (last bool, err error) {
+	_ = nc.SetDeadline(time.Now().Add(requestTime))
+	if _, err := io.WriteString(nc, "GET / HTTP/1.1\r\nHost: portico.test\r\n"+header+"\r\n"); err != nil {
+		return true, err
+	}
+	res, err := http.ReadResponse(r, nil)
+	if err != nil {
+		return true, err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err == nil && (res.StatusCode != http.StatusOK || string(body) != answer) {
+		err = fmt.Errorf("answered %s %q", res.Status, body)
+	}
+	return res.Close, err
+}
+
+// A keeper keeps its connection for as long as the server does, and says so
+// when it ends other than after an answer that announced it.
+type keeper struct {
+	addr string
+	nc   net.Conn
+	r    *bufio.Reader
+}
+
+func (k *keeper) request() error {
+	if k.nc == nil {
+		nc, err := net.DialTimeout("tcp", k.addr, requestTime)
+		if err != nil {
+			return err
+		}
+		k.nc, k.r = nc, bufio.NewReader(nc)
+	}
+	last, err := exchange(k.nc, k.r, "")
+	if last || err != nil {
+		k.close()
+	}
+	return err
+}
+
+func (k *keeper) close() {
+	if k.nc != nil {
+		_ = k.nc.Close()
+		k.nc = nil
+	}
+}
+
+// trickle uploads to the echo service and reads what comes back, for as long as
+// it is told: a request that is in progress when something happens.
+func (l *load) trickle(addr string, d time.Duration) {
+	l.waiting.Add(1)
+	l.wg.Go(func() {
+		defer l.waiting.Add(-1)
+		begun := time.Now()
+		err := trickle(addr, d)
+		l.slow.count(time.Since(begun), err)
+	})
+}
+
+func trickle(addr string, d time.Duration) error {
+	const pieces = 20
+	piece := strings.Repeat("0123456789abcdef", 1024)
+	nc, err := net.DialTimeout("tcp", addr, requestTime)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	_ = nc.SetDeadline(time.Now().Add(d + requestTime))
+	sent := make(chan error, 1)
+	go func() {
+		_, err := fmt.Fprintf(nc, "POST / HTTP/1.1\r\nHost: portico.test\r\nContent-Length: %d\r\n\r\n", pieces*len(piece))
+		for range pieces {
+			if err == nil {
+				time.Sleep(d / pieces)
+				_, err = io.WriteString(nc, piece)
+			}
+		}
+		sent <- err
+	}()
+	res, err := http.ReadResponse(bufio.NewReader(nc), nil)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	switch {
+	case err != nil:
+		return err
+	case res.StatusCode != http.StatusOK || string(body) != strings.Repeat(piece, pieces):
+		return fmt.Errorf("answered %s, %d bytes", res.Status, len(body))
+	}
+	return <-sent
+}
