@@ -167,6 +167,9 @@ func (d *Daemon) prepare(ctx context.Context, cfg *config.Config) (*next, error)
 			n.tls[name] = old
 		}
 	}
+	if err := d.distinct(cfg); err != nil {
+		return n, err
+	}
 	// Sockets first: they fail most often and cost least.
 	for _, l := range cfg.Listeners {
 		for _, a := range l.Addresses {
@@ -189,6 +192,28 @@ func (d *Daemon) prepare(ctx context.Context, cfg *config.Config) (*next, error)
 		}
 	}
 	return n, nil
+}
+
+// distinct finds an address that a listener names anew while another keeps it,
+// having got it from the kernel by asking for any port. The file alone cannot
+// show that, and the socket set lets a process share a port with itself.
+func (d *Daemon) distinct(cfg *config.Config) error {
+	kept := map[string]string{}
+	for _, l := range cfg.Listeners {
+		for _, a := range l.Addresses {
+			if s := d.bound[keyOf(l, a)]; s != nil && a.Port == 0 {
+				kept[s.Addr().String()] = l.Name
+			}
+		}
+	}
+	for _, l := range cfg.Listeners {
+		for _, a := range l.Addresses {
+			if other, taken := kept[a.String()]; taken {
+				return fmt.Errorf("listener %q: listen on %s: listener %q has this port, the kernel picked it; choose another", l.Name, a, other)
+			}
+		}
+	}
+	return nil
 }
 
 // prepareService finds the instance for spec: the running one where it is the

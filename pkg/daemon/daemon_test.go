@@ -70,6 +70,10 @@ func (k updated) Open(ctx context.Context, env service.Env, cfg fakeConfig) (*up
 func (f *updatedFake) Update(cfg fakeConfig) { f.text.Store(&cfg.Text) }
 
 func (f *fakes) open(ctx context.Context, env service.Env, cfg fakeConfig) (*fake, error) {
+	if cfg.Fail == "wait" {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	if cfg.Fail != "" {
 		return nil, errors.New(cfg.Fail)
 	}
@@ -367,6 +371,35 @@ func TestOverlappingAddress(t *testing.T) {
 	case err := <-failed:
 		t.Error(err)
 	default:
+	}
+}
+
+func TestPortOfAnotherListenerIsTaken(t *testing.T) {
+	r := newRig(t)
+	r.apply(r.config(time.Second, spec{"replaced", "a", "a1", ""}))
+	cfg := r.config(time.Second, spec{"replaced", "a", "a1", ""}, spec{"replaced", "b", "b1", ""})
+	_, port, _ := net.SplitHostPort(r.addr("a"))
+	fmt.Sscan(port, &cfg.Listeners[1].Addresses[0].Port)
+	want := fmt.Sprintf(`listener "b": listen on 127.0.0.1:%s: listener "a" has this port, the kernel picked it; choose another`, port)
+	if _, err := r.Apply(context.Background(), cfg); err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for range 50 { // none of them may have gone to a socket that nobody serves
+		if s := get(t, c, r.addr("a"), "/"); s != "a1" {
+			t.Fatalf("got %q", s)
+		}
+	}
+}
+
+// TestOpenIsGivenUp: who waits for a service that does not open is not kept.
+func TestOpenIsGivenUp(t *testing.T) {
+	r := newRig(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	_, err := r.Apply(ctx, r.config(time.Second, spec{"replaced", "a", "", "wait"}))
+	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
 	}
 }
 

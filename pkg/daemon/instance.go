@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -55,7 +57,12 @@ func open(ctx context.Context, spec service.Spec, dir string, log zerolog.Logger
 	}
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	in.cancel = cancel
+	// Until it is open, the service's life ends with the preparation's.
+	hold := context.AfterFunc(ctx, cancel)
 	svc, err := spec.Open(life, service.Env{Kind: spec.Kind.Name(), Name: spec.Name, Log: in.log, Dir: dir, Track: in.track})
+	if err == nil && !hold() {
+		err = errors.Join(fmt.Errorf("opening took too long: %w", context.Cause(ctx)), svc.Close())
+	}
 	if err != nil {
 		cancel()
 		return nil, err
