@@ -44,11 +44,6 @@ func (g *gate) notify() {
 func (g *gate) serve(c *child) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	select {
-	case <-c.life.Done(): // it has just ended, and was or will be withdrawn
-		return
-	default:
-	}
 	g.child = c
 	g.notify()
 }
@@ -71,12 +66,20 @@ func (g *gate) close() {
 	g.notify()
 }
 
+// serving is the child that can take requests, or nil. mu is held.
+func (g *gate) serving() *child {
+	if g.child == nil || g.child.life.Err() != nil {
+		return nil // one that has just ended is withdrawn in a moment
+	}
+	return g.child
+}
+
 // enter is the child of a request, which the caller gives back with leave. Where
 // there is none it waits; ctx ends that.
 func (g *gate) enter(ctx context.Context) (*child, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if c := g.child; c != nil {
+	if c := g.serving(); c != nil {
 		c.calls++
 		return c, nil
 	}
@@ -91,15 +94,15 @@ func (g *gate) enter(ctx context.Context) (*child, error) {
 	late := time.NewTimer(g.queue.Timeout)
 	defer late.Stop()
 	for {
-		err := g.await(ctx, late.C)
-		switch {
-		case err != nil:
+		if err := g.await(ctx, late.C); err != nil {
 			return nil, err
-		case g.closed:
+		}
+		if g.closed {
 			return nil, errClosed
-		case g.child != nil:
-			g.child.calls++
-			return g.child, nil
+		}
+		if c := g.serving(); c != nil {
+			c.calls++
+			return c, nil
 		}
 	}
 }

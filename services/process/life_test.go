@@ -146,15 +146,29 @@ func TestRequestsWaitForARestart(t *testing.T) {
 
 func TestDiesWithARequest(t *testing.T) {
 	r := start(t, "http", "")
-	if status, b, err := r.try("/die"); status != 502 || err != nil || !strings.HasPrefix(b, "502 Bad Gateway: ") {
+	if status, b, err := r.post("/die"); status != 502 || err != nil || !strings.HasPrefix(b, "502 Bad Gateway: ") {
 		t.Errorf("%d %q %v", status, b, err)
 	}
 	if _, b, err := r.try("/diehalf"); err == nil {
 		t.Errorf("half an answer looks whole: %q", b)
 	}
 	r.get("/")
-	if n := r.metric("restarts_total"); n < 2 { // the client may have asked again
-		t.Errorf("%v restarts", n)
+	r.logged("it ended with status 9")
+}
+
+// What is safe to send twice is sent twice, and not more often.
+func TestSafeRequestGoesToTheNextOnce(t *testing.T) {
+	r := start(t, "http", "")
+	if got := r.get("/dieonce"); got != "back" {
+		t.Errorf("%q", got)
+	}
+	before := r.metric("restarts_total")
+	if status, b, err := r.try("/die"); status != 502 || err != nil {
+		t.Errorf("%d %q %v", status, b, err)
+	}
+	r.get("/")
+	if n := r.metric("restarts_total") - before; n != 2 {
+		t.Errorf("one request ended %v programs", n)
 	}
 }
 

@@ -145,7 +145,7 @@ func (Type) Probe(cfg Config) service.Probe {
 func (Type) Open(_ context.Context, env service.Env, cfg Config) (*Service, error) {
 	s := &Service{
 		env: env, metrics: newMetrics(), gate: newGate(cfg.Queue), proxy: nil,
-		updates: make(chan Config), events: make(chan event), quit: make(chan struct{}), stopped: make(chan struct{}),
+		updates: make(chan update), events: make(chan event), quit: make(chan struct{}), stopped: make(chan struct{}),
 		decided: make(chan struct{}),
 	}
 	s.proxy = s.newProxy()
@@ -163,7 +163,7 @@ type Service struct {
 	proxy   *httputil.ReverseProxy
 	cfg     atomic.Pointer[Config] // the wanted one
 
-	updates chan Config   // to the supervisor, which always takes them soon
+	updates chan update   // to the supervisor, which always takes them soon
 	events  chan event    // from children to the supervisor
 	quit    chan struct{} // closed by Close
 	stopped chan struct{} // closed when the supervisor and all children ended
@@ -176,10 +176,19 @@ type Service struct {
 // Update implements service.Updater. What changes the program itself starts a new
 // one beside the old, which serves until the new one is ready.
 func (s *Service) Update(cfg Config) {
+	u := update{cfg: cfg, done: make(chan struct{})}
 	select {
-	case s.updates <- cfg:
+	case s.updates <- u:
+		<-u.done
 	case <-s.stopped:
 	}
+}
+
+// An update is what the supervisor is told by Update, which waits until it has
+// taken note.
+type update struct {
+	cfg  Config
+	done chan struct{}
 }
 
 // Check implements service.Checker. While the program starts for the first time

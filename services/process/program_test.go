@@ -62,11 +62,6 @@ func play(p string) int {
 		if err := os.WriteFile(os.Getenv("PIDFILE"), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600); err != nil {
 			return 5
 		}
-	case "once": // crashes at its first start only
-		if _, err := os.Stat(os.Getenv("PIDFILE")); err != nil {
-			_ = os.WriteFile(os.Getenv("PIDFILE"), nil, 0o600)
-			return 3
-		}
 	case "raw":
 		return playRaw()
 	}
@@ -145,6 +140,13 @@ func mux() http.Handler {
 	m.HandleFunc("/query", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.RequestURI) })
 	m.HandleFunc("/body", func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
 	m.HandleFunc("/die", func(http.ResponseWriter, *http.Request) { os.Exit(9) })
+	m.HandleFunc("/dieonce", func(w http.ResponseWriter, _ *http.Request) {
+		if _, err := os.Stat(os.Getenv("PIDFILE")); err != nil {
+			_ = os.WriteFile(os.Getenv("PIDFILE"), nil, 0o600)
+			os.Exit(9)
+		}
+		fmt.Fprint(w, "back")
+	})
 	m.HandleFunc("/diehalf", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "1000")
 		fmt.Fprint(w, "half")

@@ -30,11 +30,8 @@ const (
 	idleConns = 256
 	// maxAnswerHead bounds the headers of an answer.
 	maxAnswerHead = 1 << 20
-	// attempts a request has to reach a program when one after the other ends
-	// before it could connect.
-	attempts = 3
-	// demise is how long a program that cannot be connected to may take to end
-	// for the failure to count as its end.
+	// demise is how long after a broken connection a program may end for it to
+	// count as broken by that.
 	demise = 2 * time.Second
 	// statusClientGone is in the access log for who did not wait for the answer.
 	statusClientGone = 499
@@ -139,26 +136,26 @@ func rewrite(r *httputil.ProxyRequest) {
 	}
 }
 
-// RoundTrip implements http.RoundTripper over whichever child serves. Where the
-// child ends before it has read the request, the next one gets it.
+// RoundTrip implements http.RoundTripper over whichever child serves. A request
+// that met the end of its child goes once to the next one: if it was never sent,
+// or if it is safe to send twice.
 func (s *Service) RoundTrip(r *http.Request) (res *http.Response, err error) {
 	v := r.Context().Value(visitKey{}).(*visit)
+	safe := r.Body == nil && (r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions)
 	if r.Body != nil {
 		r = r.WithContext(r.Context())
 		r.Body = keepOpen{r.Body}
 	}
-	for range attempts {
-		c, err2 := s.gate.enter(r.Context())
-		if err2 != nil {
-			return nil, err2
+	for again := false; ; again = true {
+		if v.child, err = s.gate.enter(r.Context()); err != nil {
+			return nil, err
 		}
-		v.child = c
-		if res, err = c.web.Load().RoundTrip(r); err == nil || !unreached(r, err) || c.pause(demise) {
-			break
+		res, err = v.child.web.Load().RoundTrip(r)
+		if err == nil || again || !unsent(err) && !(safe && broken(err)) || v.child.pause(demise) {
+			return res, err
 		}
 		v.leave()
 	}
-	return res, err
 }
 
 // keepOpen is a body that a failed attempt must not close: it has not read it.
@@ -167,18 +164,20 @@ type keepOpen struct{ io.Reader }
 
 func (keepOpen) Close() error { return nil }
 
-// unreached reports whether err means that the program never saw the request:
-// no connection was made, or it was reset. A program that ends with a request
-// that it has read ends the connection without a reset; the kernel resets those
-// that it had not accepted or not read. As programs can reset connections
-// themselves, only what is safe to send twice is taken for unread.
-func unreached(r *http.Request, err error) bool {
+// unsent reports whether err means that there was no connection to send on.
+func unsent(err error) bool {
 	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "dial" {
-		return true
+	return errors.As(err, &op) && op.Op == "dial"
+}
+
+// broken reports whether err is what the end of a program looks like.
+func broken(err error) bool {
+	for _, e := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, e) {
+			return true
+		}
 	}
-	safe := r.Body == nil && (r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions)
-	return safe && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE))
+	return false
 }
 
 // began looks at an answer whose headers are there, for what may last.

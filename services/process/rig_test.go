@@ -54,8 +54,13 @@ func (r *rig) update(p, options string, env ...string) {
 }
 
 // try makes a request.
-func (r *rig) try(path string) (int, string, error) {
-	res, err := r.Client.Get(r.URL + path)
+func (r *rig) try(path string) (int, string, error) { return r.do("GET", path) }
+
+// post makes a request that must not be made twice.
+func (r *rig) post(path string) (int, string, error) { return r.do("POST", path) }
+
+func (r *rig) do(method, path string) (int, string, error) {
+	res, err := r.Client.Do(servicetest.Request(method, r.URL+path))
 	if err != nil {
 		return 0, "", err
 	}

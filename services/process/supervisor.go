@@ -59,8 +59,9 @@ func (v *supervisor) run() {
 	defer watch.Stop()
 	for {
 		select {
-		case cfg := <-v.updates:
-			v.update(&cfg)
+		case u := <-v.updates:
+			v.update(&u.cfg)
+			close(u.done)
 		case e := <-v.events:
 			v.handle(e)
 		case <-v.starts.C:
@@ -271,6 +272,7 @@ func (v *supervisor) ended(c *child) {
 		return
 	}
 	v.cur = nil
+	v.gate.withdraw(c)
 	v.metrics.up.Set(0)
 	v.forgive(c)
 	c.log.Warn().Stringer("end", c.exit).Dur("ran_ms", c.exit.ran).Msg("the program ended")
