@@ -30,6 +30,7 @@ type chats struct {
 	url     string
 	users   []*user
 	devices []*device
+	writing atomic.Bool // not before everybody is there to get it
 	over    atomic.Bool
 	wg      sync.WaitGroup
 
@@ -57,6 +58,7 @@ type device struct {
 	online  atomic.Bool
 
 	mu     sync.Mutex // guards the rest
+	conn   *gws.Conn  // the latest that has synced
 	epoch  string
 	cursor int64
 	seen   map[string]int64 // seq by cid, of what the partner sent
@@ -141,6 +143,19 @@ func (c *chats) start(users, devices int) error {
 		}
 	}
 	return nil
+}
+
+// write lets everybody write who should.
+func (c *chats) write() {
+	c.writing.Store(true)
+	for _, d := range c.devices {
+		if d.writes {
+			d.mu.Lock()
+			conn := d.conn
+			d.mu.Unlock()
+			d.again(conn)
+		}
+	}
 }
 
 // online counts the devices that have synced.
@@ -277,7 +292,8 @@ func (d *device) take(conn *gws.Conn, l *line) {
 	case l.Synced != nil:
 		d.cursor = max(d.cursor, l.Synced.Cursor)
 		d.online.Store(true)
-		if d.writes {
+		d.conn = conn
+		if d.writes && d.all.writing.Load() {
 			d.write(conn)
 		}
 	case l.Ev != nil && l.Ev.Cursor > 0:

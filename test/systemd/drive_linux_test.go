@@ -53,6 +53,9 @@ const sockets = 4
 func config(comment string) string {
 	return `# ` + comment + `
 accounts { registration = "open" }
+log {
+  access { off = true }
+}
 service "respond" "web" { body = "` + strings.TrimSpace(answer) + `\n" }
 service "echo" "mirror" {}
 service "chat" "talk" {}
@@ -111,6 +114,10 @@ func (d *driving) run() error {
 	if err := d.chats.start(d.plan.Users, d.plan.Devices); err != nil {
 		return fmt.Errorf("start the chats: %w", err)
 	}
+	if err := d.settle(); err != nil {
+		return err
+	}
+	d.chats.write()
 	d.load.start(web, webUnix)
 	defer d.load.end()
 	phases := []struct {

@@ -116,6 +116,11 @@ func checkPhase(t *testing.T, p Plan, ph Phase) {
 	if n := ph.Fresh.Failed + ph.Kept.Failed + ph.Slow.Failed; n > allowed {
 		t.Errorf("%s: %d requests failed, want at most %d: %q %q %q", ph.Name, n, allowed, ph.Fresh.Errors, ph.Kept.Errors, ph.Slow.Errors)
 	}
+	// New requests wait for the next process to start, never for the slow one of
+	// the last.
+	if ph.Name != "kill -9" && max(ph.Fresh.Longest, ph.Kept.Longest) > p.Slow/2 {
+		t.Errorf("%s: a new request took %v, while one of %v was in progress", ph.Name, max(ph.Fresh.Longest, ph.Kept.Longest), p.Slow)
+	}
 	if ph.Name == "reload" && ph.Chat.Cut > 0 {
 		t.Errorf("reload: %d WebSockets were cut", ph.Chat.Cut)
 	}
