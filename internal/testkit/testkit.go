@@ -37,6 +37,7 @@ type Daemon struct {
 	kill func()
 	done chan struct{}
 	exit int // valid after done
+	pid  int // of a process of its own; else 0
 }
 
 // App is the program as cmd/portico has it, with more kinds if wanted.
@@ -82,12 +83,32 @@ func (d *Daemon) run(app cli.App) {
 func StartBinary(t testing.TB, bin, config string, env ...string) *Daemon {
 	t.Helper()
 	d := prepare(t, config, nil)
+	d.spawn(bin, env)
+	d.await(true)
+	return d
+}
+
+// RestartBinary runs a daemon as a process once more in the folder of an earlier
+// one, which must have ended, and waits until it is ready.
+func RestartBinary(t testing.TB, earlier *Daemon, bin string, env ...string) *Daemon {
+	t.Helper()
+	d := &Daemon{Dir: earlier.Dir, Admin: earlier.Admin, t: t, out: new(output), done: make(chan struct{})}
+	t.Cleanup(d.end)
+	d.spawn(bin, env)
+	d.await(true)
+	return d
+}
+
+// spawn starts the daemon as a process.
+func (d *Daemon) spawn(bin string, env []string) {
+	d.t.Helper()
 	cmd := exec.Command(bin, "run", d.File())
 	cmd.Dir, cmd.Stdout, cmd.Stderr = d.Dir, d.out, d.out
 	cmd.Env = append(os.Environ(), env...)
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		d.t.Fatal(err)
 	}
+	d.pid = cmd.Process.Pid
 	d.quit = func() { _ = cmd.Process.Signal(syscall.SIGTERM) }
 	d.kill = func() { _ = cmd.Process.Kill() }
 	go func() {
@@ -95,8 +116,16 @@ func StartBinary(t testing.TB, bin, config string, env ...string) *Daemon {
 		_ = cmd.Wait()
 		d.exit = cmd.ProcessState.ExitCode()
 	}()
-	d.await(true)
-	return d
+}
+
+// PID is the process of a daemon that StartBinary or RestartBinary started.
+func (d *Daemon) PID() int { return d.pid }
+
+// Kill ends the daemon with SIGKILL, where it is a process, and waits until it
+// is gone. What it had open is as a crash leaves it.
+func (d *Daemon) Kill() {
+	d.kill()
+	<-d.done
 }
 
 func prepare(t testing.TB, config string, files []string) *Daemon {
