@@ -6,29 +6,41 @@ import (
 	"embed"
 	"encoding/hex"
 	"net/http"
+	"path"
 	"time"
 )
 
 //go:embed page
 var pageFiles embed.FS
 
-// page serves the files of the web page, by their names.
+// pageTypes are those of the page's files, by what their names end with. They are
+// not left to the machine, which may know others.
+var pageTypes = map[string]string{
+	".html": "text/html; charset=utf-8",
+	".js":   "text/javascript; charset=utf-8",
+	".css":  "text/css; charset=utf-8",
+	".svg":  "image/svg+xml",
+}
+
+// page serves the files of the web page by their names, index.html at the root.
 func page(mux *http.ServeMux) {
-	for _, f := range []struct{ path, file, typ string }{
-		{"/{$}", "index.html", "text/html; charset=utf-8"},
-		{"/app.js", "app.js", "text/javascript; charset=utf-8"},
-		{"/client.js", "client.js", "text/javascript; charset=utf-8"},
-		{"/style.css", "style.css", "text/css; charset=utf-8"},
-		{"/icon.svg", "icon.svg", "image/svg+xml"},
-	} {
-		mux.HandleFunc("GET "+f.path, pageFile(f.file, f.typ))
+	files, err := pageFiles.ReadDir("page")
+	if err != nil {
+		panic("chat: the page is missing") // embedded: a test sees it
+	}
+	for _, f := range files {
+		at := "/" + f.Name()
+		if f.Name() == "index.html" {
+			at = "/{$}"
+		}
+		mux.HandleFunc("GET "+at, pageFile(f.Name(), pageTypes[path.Ext(f.Name())]))
 	}
 }
 
-// policy lets the page run its own files and talk to its own origin; nothing
-// else, and nobody may frame it.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// policy lets the page run its own files, talk to its own origin, and show what
+// is about to be uploaded; nothing else, and nobody may frame it.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self'; " +
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 func pageFile(name, typ string) http.HandlerFunc {
 	body, err := pageFiles.ReadFile("page/" + name)

@@ -64,7 +64,7 @@ func shot(ctx context.Context, t *testing.T, name string) {
 func until(expression string) action {
 	return func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
 		for {
-			ok, err := chromedp.Evaluate[bool](expression)(ctx, target)
+			ok, err := chromedp.Evaluate[bool]("Boolean(" + expression + ")")(ctx, target)
 			if ok || err != nil {
 				return chromedp.Void{}, err
 			}
@@ -80,8 +80,35 @@ func until(expression string) action {
 // message waits for a bubble with a text and, if it is one's own, a tick.
 func message(text, tick string) action {
 	return until(fmt.Sprintf(`[...document.querySelectorAll("li.msg")].some((li) =>
-		li.querySelector("p").textContent === %q && (li.querySelector(".tick")?.title ?? "") === %q)`, text, tick))
+		li.querySelector("p.body")?.textContent === %q && (li.querySelector(".tick")?.getAttribute("aria-label") ?? "") === %q)`, text, tick))
 }
+
+// signUp makes an account with the form of the page.
+func signUp(ctx context.Context, t *testing.T, url, username, name string) {
+	t.Helper()
+	run(ctx, t, username+" signs up",
+		chromedp.Navigate(url+"/"),
+		chromedp.WaitVisible("#switch"),
+		chromedp.Click("#switch"),
+		chromedp.SendKeys("#sign input[name=username]", username),
+		chromedp.SendKeys("#sign input[name=name]", name),
+		chromedp.SendKeys("#sign input[name=password]", "correct horse"),
+		chromedp.Click("#sign-button"),
+		state("online"),
+	)
+}
+
+// find searches for somebody and opens the chat with them.
+func find(who string) []action {
+	return []action{
+		chromedp.SendKeys("#find input", who),
+		until(fmt.Sprintf(`document.querySelector("#list .last")?.textContent.startsWith("@" + %q)`, who)),
+		chromedp.Click("#list li button"),
+		chromedp.WaitVisible("#compose"),
+	}
+}
+
+func write(text string) action { return chromedp.SendKeys("#compose textarea", text+"\n") }
 
 func state(s string) action { return until(fmt.Sprintf(`document.body.dataset.state === %q`, s)) }
 
@@ -114,20 +141,9 @@ func TestPage(t *testing.T) {
 	const hello = "hello <b>bob</b>, see https://example.org/"
 
 	alice := browser(t, 1100, 700)
-	run(alice, t, "sign up",
-		chromedp.Navigate(url+"/"),
-		chromedp.SendKeys("#sign input[name=username]", "alice"),
-		chromedp.SendKeys("#sign input[name=password]", "correct horse"),
-	)
-	shot(alice, t, "door")
-	run(alice, t, "start a chat",
-		chromedp.Click("#sign button[value=up]"),
-		state("online"),
-		chromedp.SendKeys("#start input[name=with]", "bob\n"),
-		chromedp.WaitVisible("#compose"),
-		chromedp.SendKeys("#compose textarea", hello+"\n"),
-		message(hello, "sent"),
-	)
+	signUp(alice, t, url, "alice", "Alice")
+	run(alice, t, "start a chat", find("bob")...)
+	run(alice, t, "send", write(hello), message(hello, "sent"))
 	conv := bob.with("alice")
 	s := bob.connect()
 	s.send(`{"mark":{"conv":%q,"recv":1}}`, conv)
@@ -147,7 +163,7 @@ func TestPage(t *testing.T) {
 	w.close()
 	run(alice, t, "no server",
 		until(`["offline", "connecting"].includes(document.body.dataset.state)`),
-		chromedp.SendKeys("#compose textarea", "into the dark\n"),
+		write("into the dark"),
 		message("into the dark", "waiting"),
 	)
 	shot(alice, t, "offline")
@@ -160,14 +176,14 @@ func TestPage(t *testing.T) {
 	w.env.Drain(1012)
 	run(alice, t, "a reload without a connection",
 		until(`["offline", "connecting"].includes(document.body.dataset.state)`),
-		chromedp.SendKeys("#compose textarea", "before the reload\n"),
+		write("before the reload"),
 		message("before the reload", "waiting"),
-		chromedp.SendKeys("#compose textarea", "in the same frame\n"),
-		chromedp.Navigate(url+"/"),
+		write("in the same frame"),
+		chromedp.Reload(),
 		until(`["offline", "connecting"].includes(document.body.dataset.state)`),
 	)
 	port.set(w.chat)
-	run(alice, t, "after the reload", state("online"), chromedp.Click("#list button"), message("before the reload", "sent"), message("in the same frame", "sent"))
+	run(alice, t, "after the reload", state("online"), message("before the reload", "sent"), message("in the same frame", "sent"))
 	var h struct{ Messages []event }
 	bob.call("GET", "/v1/conversations/"+conv+"/messages", "", 200, &h)
 	if n := len(h.Messages); n != 6 || h.Messages[3].Text != "into the dark" || h.Messages[4].Text != "before the reload" {
@@ -179,5 +195,5 @@ func TestPage(t *testing.T) {
 	shot(alice, t, "phone-thread")
 	run(alice, t, "back to the list", chromedp.Click("#back"), chromedp.WaitVisible("#list button"))
 	shot(alice, t, "phone-list")
-	run(alice, t, "sign out", chromedp.Click("#out"), chromedp.WaitVisible("#sign"))
+	run(alice, t, "sign out", chromedp.Click("#me"), chromedp.Click("#out"), chromedp.WaitVisible("#sign"))
 }

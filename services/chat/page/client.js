@@ -1,7 +1,7 @@
 // A client of the chat service, for browsers and for runtimes that have fetch
 // and WebSocket. It signs in, stays connected, resumes where it was, and sends
 // each message once however often the connection breaks. It shows nothing: see
-// app.js for a page that does.
+// app.js for a page that does. docs/chat-client.md is its reference.
 //
 //   import { Client, signIn } from "/client.js";
 //
@@ -34,18 +34,33 @@ export class ChatError extends Error {
   }
 }
 
+const unreachable = () => new ChatError({ code: "offline", message: "the server cannot be reached" }, 0);
+
 /** Makes one HTTP call and returns the decoded answer, null where there is none. */
 export async function call(base, token, method, path, body) {
   const headers = {};
   if (token) headers.Authorization = "Bearer " + token;
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  const res = await fetch(base + path, {
-    method, headers, body: body === undefined ? undefined : JSON.stringify(body), credentials: "omit",
-  });
+  let res;
+  try {
+    res = await fetch(base + path, {
+      method, headers, body: body === undefined ? undefined : JSON.stringify(body), credentials: "omit",
+      signal: AbortSignal.timeout(CALL_PATIENCE),
+    });
+  } catch {
+    throw unreachable(); // fetch says no more than that it failed
+  }
   if (res.status === 204) return null;
   const answer = await res.json().catch(() => null);
-  if (!res.ok) throw new ChatError(answer?.error ?? { code: "internal", message: res.statusText }, res.status);
+  if (!res.ok) throw refusal(res.status, answer);
   return answer;
+}
+
+// refusal is the error of an answer; who is in between may answer without one.
+function refusal(status, answer) {
+  if (answer?.error) return new ChatError(answer.error, status);
+  if ([502, 503, 504].includes(status)) return new ChatError({ code: "unavailable", message: "the server is not there right now" }, status);
+  return new ChatError({ code: "internal", message: `the server answered ${status}` }, status);
 }
 
 /** Makes an account; resolves with {user, token}. */
@@ -62,11 +77,13 @@ export function newCID() {
   return Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
 }
 
+const OPEN = 1; // of WebSocket.readyState
 const RETRY_MIN = 500;
 const RETRY_MAX = 30_000;
 const FRAME_LINES = 64; // the server takes no more, nor more than 128 KiB
 const FRAME_CHARS = 16_000; // before the last line; UTF-8 makes at most three bytes of each
 const PATIENCE = 15_000; // on top of the server's ping, before a silent line counts as dead
+const CALL_PATIENCE = 30_000; // for the answer to an HTTP call
 
 export class Client {
   #handlers = new Map();
@@ -91,8 +108,11 @@ export class Client {
    *          reload; without one they live as long as the client
    * key      name of the outbox in it; one for each user
    * position {epoch, cursor} to go on from, of a client that stored what it saw
+   * WebSocket the class to connect with, where the runtime has none
    */
-  constructor({ base = "", token, outbox = null, key = "portico_chat_outbox", position = null }) {
+  constructor({ base = "", token, outbox = null, key = "portico_chat_outbox", position = null, WebSocket = globalThis.WebSocket }) {
+    if (!WebSocket) throw new Error("this runtime has no WebSocket; give a class that is one as the option WebSocket");
+    this.WebSocket = WebSocket;
     this.base = base;
     this.token = token;
     this.storage = outbox;
@@ -100,7 +120,9 @@ export class Client {
     this.position = position;
     this.state = "offline";
     this.user = "";
-    /** Messages not yet acknowledged: [{cid, conv, text, reply_to?, at, error?}]. */
+    /** What the server takes, such as {text: 16384}; known once connected. */
+    this.limits = {};
+    /** Messages not yet acknowledged: [{cid, conv, text, reply_to?, attachments?, at, error?}]. */
     this.outbox = this.#load();
     this.wake = this.wake.bind(this);
   }
@@ -118,8 +140,9 @@ export class Client {
 
   get(path) { return call(this.base, this.token, "GET", path); }
   post(path, body) { return call(this.base, this.token, "POST", path, body); }
+  put(path, body) { return call(this.base, this.token, "PUT", path, body); }
   patch(path, body) { return call(this.base, this.token, "PATCH", path, body); }
-  delete(path) { return call(this.base, this.token, "DELETE", path); }
+  delete(path, body) { return call(this.base, this.token, "DELETE", path, body); }
 
   /** Connects, and stays connected until stop. */
   start() {
@@ -150,24 +173,56 @@ export class Client {
   /**
    * Sends a message. It is tried, with the same cid, until the server has it or
    * refuses it; the promise resolves with the ack or rejects with a ChatError.
+   * attachments are what upload resolved with.
    */
-  send(conv, text, { reply_to, cid = newCID() } = {}) {
-    this.outbox.push({ cid, conv, text, reply_to, at: new Date().toISOString() });
-    this.#save();
+  send(conv, text, { reply_to, attachments, cid = newCID() } = {}) {
+    this.#keep({ cid, conv, text, reply_to, attachments, at: new Date().toISOString() });
     const done = new Promise((resolve, reject) => this.#promises.set(cid, { resolve, reject }));
     this.#flush();
     return done;
   }
 
+  /** Tries a refused message again. */
+  retry(cid) {
+    const m = this.outbox.find((o) => o.cid === cid);
+    if (!m) return;
+    delete m.error;
+    this.#sent.delete(cid);
+    this.#keep(m);
+    this.#flush();
+  }
+
   /** Takes a refused message out of the outbox. */
   discard(cid) {
-    this.outbox = this.outbox.filter((m) => m.cid !== cid);
-    this.#save();
+    this.#forget(cid);
+  }
+
+  /**
+   * Uploads a File or Blob; resolves with {id, name, size, type, ...}, which can
+   * be attached to messages. onprogress is called with 0 to 1 where the runtime
+   * can tell; signal (an AbortSignal) ends it.
+   */
+  upload(file, { name = file.name ?? "file", onprogress, signal } = {}) {
+    const url = this.base + "/v1/blobs?name=" + encodeURIComponent(name);
+    const headers = { Authorization: "Bearer " + this.token, "Content-Type": file.type || "application/octet-stream" };
+    return globalThis.XMLHttpRequest
+      ? uploadWatched(url, headers, file, onprogress, signal)
+      : uploadPlain(url, headers, file, signal);
   }
 
   /** Says what was received and read. It is not tried again: the next one covers it. */
   mark(conv, { recv, read }) {
     if (this.#synced) this.#write({ mark: { conv, recv, read } });
+  }
+
+  /** Says that somebody types, or stopped. Say it every few seconds while it lasts. */
+  typing(conv, on) {
+    if (this.#synced) this.#write({ typing: { conv, on } });
+  }
+
+  /** Asks for the presence of these people, in place of those named before. */
+  watch(users) {
+    if (this.#synced) this.#write({ watch: { users } });
   }
 
   /** Runs a command of the WebSocket, such as {history: {conv, limit: 20}}. */
@@ -193,7 +248,7 @@ export class Client {
     clearTimeout(this.#retry);
     this.#setState("connecting");
     const base = this.base || globalThis.location.origin;
-    const socket = new WebSocket(base.replace(/^http/, "ws") + "/v1/ws", "chat.v1.json");
+    const socket = new this.WebSocket(base.replace(/^http/, "ws") + "/v1/ws", "chat.v1.json");
     this.#socket = socket;
     this.#hint = null;
     socket.onopen = () => {
@@ -224,7 +279,7 @@ export class Client {
   }
 
   #write(cmd) {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(cmd));
+    if (this.#socket?.readyState === OPEN) this.#socket.send(JSON.stringify(cmd));
   }
 
   #line(l) {
@@ -244,6 +299,7 @@ export class Client {
 
   #connected(answer) {
     this.user = answer.user;
+    this.limits = answer.limits ?? {};
     this.#ping = answer.ping;
     this.#reset = !answer.resumed;
     this.position = { epoch: answer.epoch, cursor: this.#reset ? answer.cursor : this.position.cursor };
@@ -276,15 +332,15 @@ export class Client {
         resolve: (a) => this.#acknowledged(m, a.ack),
         reject: (err) => this.#refused(m, err),
       });
-      lines.push(JSON.stringify({ id, send: { conv: m.conv, cid: m.cid, text: m.text, reply_to: m.reply_to } }));
+      const attachments = m.attachments?.map((a) => a.id);
+      lines.push(JSON.stringify({ id, send: { conv: m.conv, cid: m.cid, text: m.text, reply_to: m.reply_to, attachments } }));
       if (lines.length === FRAME_LINES || lines.join().length > FRAME_CHARS) this.#socket.send(lines.splice(0).join("\n"));
     }
     if (lines.length) this.#socket.send(lines.join("\n"));
   }
 
   #acknowledged(m, ack) {
-    this.outbox = this.outbox.filter((o) => o.cid !== m.cid);
-    this.#save();
+    this.#forget(m.cid);
     this.#promises.get(m.cid)?.resolve(ack);
     this.#promises.delete(m.cid);
   }
@@ -298,7 +354,7 @@ export class Client {
       return;
     }
     m.error = err.message;
-    this.#save();
+    this.#keep(m);
     this.#promises.get(m.cid)?.reject(err);
     this.#promises.delete(m.cid);
   }
@@ -339,18 +395,51 @@ export class Client {
 
   #load() {
     try {
-      return JSON.parse(this.storage?.getItem(this.key) ?? "[]").filter((m) => !m.error);
+      return JSON.parse(this.storage?.getItem(this.key) ?? "[]");
     } catch {
       return [];
     }
   }
 
-  #save() {
+  #keep(m) {
+    this.#change((list) => (list.some((o) => o.cid === m.cid) ? list.map((o) => (o.cid === m.cid ? m : o)) : [...list, m]));
+  }
+
+  #forget(cid) {
+    this.#change((list) => list.filter((o) => o.cid !== cid));
+  }
+
+  // The stored list is read before it is written: other tabs keep theirs in it.
+  #change(fn) {
+    this.outbox = fn(this.outbox);
     try {
-      this.storage?.setItem(this.key, JSON.stringify(this.outbox));
+      this.storage?.setItem(this.key, JSON.stringify(fn(this.#load())));
     } catch {
       // Full or forbidden: the messages live in memory only.
     }
     this.#emit("outbox", this.outbox);
   }
+}
+
+// Only XMLHttpRequest tells how far an upload is.
+function uploadWatched(url, headers, file, onprogress, signal) {
+  return new Promise((resolve, reject) => {
+    const xhr = new XMLHttpRequest();
+    xhr.open("POST", url);
+    for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
+    xhr.responseType = "json";
+    xhr.upload.onprogress = (e) => e.lengthComputable && onprogress?.(e.loaded / e.total);
+    xhr.onload = () => (xhr.status === 201 ? resolve(xhr.response) : reject(refusal(xhr.status, xhr.response)));
+    xhr.onerror = () => reject(unreachable());
+    xhr.onabort = () => reject(new ChatError({ code: "aborted", message: "the upload was stopped" }, 0));
+    signal?.addEventListener("abort", () => xhr.abort());
+    xhr.send(file);
+  });
+}
+
+async function uploadPlain(url, headers, file, signal) {
+  const res = await fetch(url, { method: "POST", headers, body: file, signal }).catch(() => { throw unreachable(); });
+  const answer = await res.json().catch(() => null);
+  if (!res.ok) throw refusal(res.status, answer);
+  return answer;
 }

@@ -1,0 +1,228 @@
+// The field to write in: drafts, replies, edits, mentions, and saying that one
+// types.
+
+import { $, el, iconButton, attempt, announce } from "./dom.js";
+import { model, changed, nameOf, peerOf } from "./model.js";
+import { personAvatar } from "./avatar.js";
+import { summary } from "./text.js";
+import { showMenu, closeMenu } from "./menu.js";
+import { emojiGrid } from "./emoji.js";
+import { initFiles, drawFiles, takeFiles, hasFiles } from "./files.js";
+import { follow } from "./thread.js";
+
+const form = $("compose");
+const field = form.elements.text;
+const TYPING = 3000; // between two times that one says so
+const drafts = new Map(); // conversation -> text
+const answers = new Map(); // conversation -> message that is answered
+let conv = "";
+let editing = null; // message
+let typed = 0; // when one last said so
+let chosen = 0; // of the people that are offered
+
+export const draftOf = (id) => drafts.get(id)?.trim() ?? "";
+const key = () => "portico_chat_drafts_" + model.me.username;
+
+export function loadDrafts() {
+  drafts.clear();
+  try {
+    for (const [id, text] of Object.entries(JSON.parse(localStorage.getItem(key()) ?? "{}"))) drafts.set(id, text);
+  } catch { /* no drafts then */ }
+}
+
+function keepDraft() {
+  if (!conv || editing) return;
+  if (field.value) drafts.set(conv, field.value);
+  else drafts.delete(conv);
+  try {
+    localStorage.setItem(key(), JSON.stringify(Object.fromEntries(drafts)));
+  } catch { /* full or forbidden: it lives as long as the page */ }
+}
+
+/** Shows what was being written in a conversation. */
+export function openCompose(id) {
+  stopEdit();
+  conv = id;
+  field.value = drafts.get(id) ?? "";
+  grow();
+  offer();
+  if (matchMedia("(hover: hover)").matches) field.focus();
+}
+
+export function drawCompose(c) {
+  const blocked = c.kind === "direct" && model.blocked.has(peerOf(c));
+  form.hidden = Boolean(c.left || blocked);
+  $("closed").hidden = !form.hidden;
+  if (c.left) $("closed").textContent = "You cannot write here: you are no longer in this group.";
+  else if (blocked) $("closed").textContent = `You blocked ${nameOf(peerOf(c))}. Unblock to write.`;
+  const m = editing ?? answers.get(conv);
+  $("about-draft").hidden = !m;
+  if (m) {
+    $("about-draft-title").textContent = editing ? "Edit message" : "Reply to " + nameOf(m.from);
+    $("about-draft-text").textContent = summary(m);
+  }
+  $("attach").hidden = Boolean(editing);
+  drawFiles(conv);
+}
+
+export function startReply(m) {
+  stopEdit();
+  answers.set(conv, m);
+  changed();
+  field.focus();
+}
+
+export function startEdit(m) {
+  keepDraft();
+  editing = m;
+  field.value = m.text;
+  grow();
+  changed();
+  field.focus();
+}
+
+function stopEdit() {
+  if (!editing) return;
+  editing = null;
+  field.value = drafts.get(conv) ?? "";
+  grow();
+}
+
+function cancel() {
+  if (editing) stopEdit();
+  else answers.delete(conv);
+  changed();
+  field.focus();
+}
+
+async function submit() {
+  const text = field.value.trim();
+  if (editing) {
+    const m = editing;
+    if (!text) return;
+    if (text === m.text || await attempt(() => model.client.patch(`/v1/conversations/${m.conv}/messages/${m.seq}`, { text }))) cancel();
+    return;
+  }
+  if (!conv || !text && !hasFiles(conv)) return;
+  const id = conv;
+  const attachments = hasFiles(id) ? await takeFiles(id) : undefined;
+  if (hasFiles(id) && !attachments) return; // one of them failed, and says so
+  const reply_to = answers.get(id)?.seq;
+  answers.delete(id);
+  drafts.delete(id);
+  if (conv === id) {
+    field.value = "";
+    grow();
+    keepDraft();
+  }
+  send(id, text, { reply_to, attachments });
+  typing(false);
+  follow();
+  changed();
+  field.focus();
+}
+
+function send(id, text, more) {
+  model.client.send(id, text, more).catch((err) => announce("Not sent: " + err.message)); // shown at the message
+}
+
+function typing(on) {
+  if (on && Date.now() - typed < TYPING || !on && !typed) return;
+  typed = on ? Date.now() : 0;
+  model.client?.typing(conv, on);
+}
+
+function grow() {
+  field.style.height = "";
+  field.style.height = Math.min(field.scrollHeight + 2, 160) + "px";
+}
+
+// ---- mentions: after an @ the members are offered
+
+function wanted() {
+  const c = model.convs.get(conv);
+  if (c?.kind !== "group") return null;
+  const before = field.value.slice(0, field.selectionStart);
+  return /(?:^|[\s(])@([a-z0-9_.]*)$/i.exec(before)?.[1].toLowerCase() ?? null;
+}
+
+function offer() {
+  const box = $("offers");
+  const q = wanted();
+  const known = [...(model.threads.get(conv)?.marks.keys() ?? [])].filter((u) => u !== model.me?.username);
+  const fits = q === null ? [] : known.filter((u) => u.startsWith(q) || nameOf(u).toLowerCase().startsWith(q)).slice(0, 6);
+  box.hidden = fits.length === 0;
+  chosen = Math.min(chosen, Math.max(0, fits.length - 1));
+  field.setAttribute("aria-expanded", fits.length > 0);
+  if (fits.length) field.setAttribute("aria-activedescendant", "offer-" + chosen);
+  else field.removeAttribute("aria-activedescendant");
+  box.replaceChildren(...fits.map((u, i) => el("li", {
+    id: "offer-" + i, role: "option", aria: { selected: String(i === chosen) }, data: { user: u },
+    on: { pointerdown: (e) => { e.preventDefault(); mention(u); } },
+  }, personAvatar(u), el("span", { textContent: nameOf(u) }), el("small", { textContent: "@" + u }))));
+}
+
+function mention(user) {
+  const at = field.selectionStart;
+  const start = field.value.slice(0, at).replace(/@[a-z0-9_.]*$/i, "@" + user + " ");
+  field.value = start + field.value.slice(at);
+  field.setSelectionRange(start.length, start.length);
+  keepDraft();
+  offer();
+  field.focus();
+}
+
+function offerKeys(e) {
+  const all = [...$("offers").children];
+  if ($("offers").hidden || all.length === 0) return false;
+  if (e.key === "ArrowDown") chosen = (chosen + 1) % all.length;
+  else if (e.key === "ArrowUp") chosen = (chosen + all.length - 1) % all.length;
+  else if (e.key === "Enter" || e.key === "Tab") { mention(all[chosen].dataset.user); return true; }
+  else if (e.key === "Escape") { $("offers").hidden = true; return true; }
+  else return false;
+  offer();
+  return true;
+}
+
+// ---- what one does
+
+form.addEventListener("submit", (e) => {
+  e.preventDefault();
+  submit();
+});
+
+field.addEventListener("keydown", (e) => {
+  if (e.isComposing) return;
+  if (offerKeys(e)) e.preventDefault();
+  else if (e.key === "Enter" && !e.shiftKey) {
+    e.preventDefault();
+    submit();
+  } else if (e.key === "Escape" && (editing || answers.has(conv))) {
+    e.stopPropagation();
+    cancel();
+  } else if (e.key === "ArrowUp" && !field.value && !editing) {
+    const last = model.threads.get(conv)?.items.findLast((m) => m.from === model.me.username && m.text && !m.deleted && !m.notice);
+    if (!last) return;
+    e.preventDefault();
+    startEdit(last);
+  }
+});
+
+field.addEventListener("input", () => {
+  grow();
+  keepDraft();
+  offer();
+  typing(Boolean(field.value));
+});
+field.addEventListener("blur", () => { $("offers").hidden = true; });
+
+$("about-draft").append(iconButton("close", "Cancel", cancel));
+
+$("emoji").addEventListener("click", (e) => showMenu(e.currentTarget, [], { label: "Emoji", head: emojiGrid((emoji) => {
+  closeMenu();
+  field.focus();
+  field.setRangeText(emoji, field.selectionStart, field.selectionEnd, "end");
+  field.dispatchEvent(new Event("input"));
+}) }));
+
+initFiles(() => conv, () => Boolean(editing));

@@ -1,0 +1,80 @@
+package chat_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/porticod/portico/internal/testkit"
+)
+
+// freePort is a port of this machine that nobody listens on.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// daemon starts a portico with a chat on a port that stays the same when it is
+// started again.
+func daemon(t *testing.T) (d *testkit.Daemon, url string) {
+	t.Helper()
+	addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	d = testkit.Start(t, testkit.App(), fmt.Sprintf(`
+data_dir = "./data"
+drain    = "1s"
+log { level = "warn" }
+admin { socket = "./data/admin.sock" }
+accounts { registration = "open" }
+service "chat" "test" {}
+listener "test" {
+  address = %q
+  service = service.chat.test
+}
+`, addr))
+	return d, "http://" + addr
+}
+
+// two are two people with a browser each, who have a chat with each other open.
+func two(t *testing.T, url string) (alice, bob context.Context) {
+	t.Helper()
+	alice, bob = browser(t, 1180, 760), browser(t, 1180, 760)
+	signUp(alice, t, url, "alice", "Alice Meyer")
+	signUp(bob, t, url, "bob", "Bob Lang")
+	run(alice, t, "alice opens the chat", find("bob")...)
+	run(alice, t, "alice writes", write("Hi Bob!"), message("Hi Bob!", "delivered"))
+	run(bob, t, "bob sees it without a reload", until(`document.querySelector("#list .last")?.textContent === "Hi Bob!"`),
+		until(`document.title === "(1) Chat"`), chromedp.Click("#list button"), message("Hi Bob!", ""), until(`document.title === "Chat"`))
+	run(alice, t, "alice sees that he read it", message("Hi Bob!", "read"))
+	return alice, bob
+}
+
+// Two browsers chat with each other, through a reload and a restart of the
+// server, and nobody does anything about it.
+func TestTwoBrowsers(t *testing.T) {
+	d, url := daemon(t)
+	alice, bob := two(t, url)
+	run(bob, t, "bob answers", write("Hello Alice"), write("how are you?"), message("how are you?", "read"))
+	run(alice, t, "alice reads", message("Hello Alice", ""), message("how are you?", ""))
+	run(alice, t, "a reload keeps the chat open", chromedp.Reload(), state("online"), message("how are you?", ""), write("fine"), message("fine", "read"))
+
+	if code := d.Stop(); code != 0 {
+		t.Fatalf("the daemon ends with %d", code)
+	}
+	run(bob, t, "bob writes while there is no server", until(`document.body.dataset.state !== "online"`), write("are you there?"), message("are you there?", "waiting"))
+	run(alice, t, "alice too", until(`document.body.dataset.state !== "online"`), write("one moment"), message("one moment", "waiting"))
+	shot(bob, t, "restart")
+	testkit.Restart(t, d, testkit.App())
+	run(bob, t, "bob is back by himself", state("online"), message("are you there?", "read"), message("one moment", ""))
+	run(alice, t, "alice too", state("online"), message("one moment", "read"), message("are you there?", ""))
+	run(alice, t, "each message is there once", until(`document.querySelectorAll("li.msg").length === 6`))
+	shot(alice, t, "two")
+	run(bob, t, "once for him, too", until(`document.querySelectorAll("li.msg").length === 6`), until(`document.querySelectorAll("li.msg.failed").length === 0`))
+}
