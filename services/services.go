@@ -19,6 +19,7 @@ import (
 	"github.com/porticod/portico/services/echo"
 	"github.com/porticod/portico/services/images"
 	"github.com/porticod/portico/services/photos"
+	"github.com/porticod/portico/services/process"
 	"github.com/porticod/portico/services/redirect"
 	"github.com/porticod/portico/services/respond"
 	"github.com/porticod/portico/services/static"
@@ -34,6 +35,7 @@ func All(s *Shared) []service.Kind {
 		service.KindOf(images.Type{Pictures: s.Pictures}),
 		service.KindOf(static.Type{}),
 		service.KindOf(tcp.Type{}),
+		service.KindOf(process.Type{}),
 		service.KindOf(redirect.Type{}),
 		service.KindOf(respond.Type{}),
 		service.KindOf(echo.Type{}),

@@ -31,7 +31,7 @@ func TestEnvironmentIsClean(t *testing.T) {
 			var names []string
 			for line := range strings.Lines(r.get("/env")) {
 				name, _, _ := strings.Cut(line, "=")
-				if name != "SHLVL" && name != "OLDPWD" && name != "_" {
+				if name != "GORACE" && name != "SHLVL" && name != "OLDPWD" && name != "_" {
 					names = append(names, name)
 				}
 			}
@@ -56,7 +56,7 @@ func TestRunsInItsFolder(t *testing.T) {
 	if err := os.Symlink(self, filepath.Join(dir, "server")); err != nil {
 		t.Fatal(err)
 	}
-	svc, _ := servicetest.Open(t, kind, `command = ["./server"]`+"\ndir = \""+dir+"\"\nenv = { "+program+` = "http" }`)
+	svc, _ := servicetest.Open(t, kind, `command = ["./server"]`+"\ndir = \""+dir+"\"\nenv = { "+program+` = "http", GORACE = "atexit_sleep_ms=0" }`)
 	r := &rig{t: t, svc: svc, HTTPServer: servicetest.HTTP(t, svc.(http.Handler))}
 	if got := r.get("/pwd"); got != dir {
 		t.Errorf("it runs in %s, not in %s", got, dir)
@@ -278,7 +278,7 @@ func TestWatchedFilesReplaceIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	self, _ := filepath.Abs(os.Args[0])
-	svc, env := servicetest.Open(t, kind, `command = ["`+self+`", "`+script+`"]`+"\nenv = { "+program+" = \"http\" }\nrestart { watch = true }")
+	svc, env := servicetest.Open(t, kind, `command = ["`+self+`", "`+script+`"]`+"\nenv = { "+program+" = \"http\", GORACE = \"atexit_sleep_ms=0\" }\nrestart { watch = true }")
 	r := &rig{t: t, svc: svc, env: env, HTTPServer: servicetest.HTTP(t, svc.(http.Handler))}
 	before := r.pid()
 	stop := r.load(2)

@@ -211,7 +211,8 @@ func body(p, options string, env ...string) string {
 	if err != nil {
 		panic(err)
 	}
-	vars := fmt.Sprintf("%s = %q\n", program, p)
+	// With the race detector a program would linger for a second at its end.
+	vars := fmt.Sprintf("%s = %q\nGORACE = %q\n", program, p, "atexit_sleep_ms=0")
 	for i := 0; i+1 < len(env); i += 2 {
 		vars += fmt.Sprintf("%s = %q\n", env[i], env[i+1])
 	}

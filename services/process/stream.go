@@ -224,7 +224,7 @@ func (f *frames) headSize() int {
 
 // payload is the length that the whole head says.
 func (f *frames) payload() uint64 {
-	bytes := f.head[2:2]
+	var bytes []byte
 	switch n := f.head[1] & 0x7f; n {
 	case 126:
 		bytes = f.head[2:4]
