@@ -6,7 +6,7 @@ LDFLAGS  = -s -w -X github.com/porticod/portico/pkg/cli.Version=$(VERSION)
 CONFIG  ?= config.hcl
 FUZZTIME ?= 1m
 
-.PHONY: run build test setup lint unit generate fuzz bench clean
+.PHONY: run build test setup lint unit package generate fuzz bench clean
 
 # Build the one binary and start it.
 run: build
@@ -34,6 +34,10 @@ lint:
 unit:
 	$(GO) run ./internal/testrun -race -shuffle=on -timeout=15m ./...
 
+# dist/portico_*.deb and dist/portico-*.rpm, the same bytes for the same commit.
+package:
+	packaging/build dist
+
 # Files that are made from the code; a test fails when they are stale.
 generate:
 	$(GO) run ./internal/configdoc
@@ -48,4 +52,4 @@ bench:
 	$(GO) test -run='^$$' -bench=. -benchmem ./...
 
 clean:
-	rm -rf bin
+	rm -rf bin dist

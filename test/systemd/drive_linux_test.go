@@ -138,18 +138,30 @@ func (d *driving) run() error {
 	}
 	d.load.end()
 	d.report.Acked, d.report.Lost, d.report.Faults = d.chats.end()
-	return nil
+	if err := d.edges(); err != nil {
+		return err
+	}
+	return d.purge()
 }
 
-// install brings portico in and starts it.
+// unpack installs a build of the package.
+func (d *driving) unpack(name string) error {
+	debs, err := filepath.Glob(filepath.Join(d.dir, "portico_1.0."+name+"_*.deb"))
+	if err != nil || len(debs) != 1 {
+		return fmt.Errorf("packages of build %s: %v, %v", name, debs, err)
+	}
+	return run("dpkg", "-i", debs[0])
+}
+
+// install brings portico in. It runs then, with the config of the package.
 func (d *driving) install() error {
-	if err := run("/shared/install", "a"); err != nil {
+	if err := d.unpack("a"); err != nil {
 		return err
 	}
-	if err := os.WriteFile("/etc/portico/config.hcl", []byte(config("first")), 0o644); err != nil {
-		return err
+	if err := run("portico", "check"); err != nil {
+		return fmt.Errorf("after the installation: %w", err)
 	}
-	if err := run("systemctl", "restart", "portico"); err != nil {
+	if err := d.use(config("first"), "restart"); err != nil {
 		return err
 	}
 	out, err := exec.Command("systemd-analyze", "security", "--no-pager", "portico.service").CombinedOutput()
@@ -161,10 +173,7 @@ func (d *driving) install() error {
 }
 
 func (d *driving) reload(i int) error {
-	if err := os.WriteFile("/etc/portico/config.hcl", []byte(config(strings.Repeat("x", i+1))), 0o644); err != nil {
-		return err
-	}
-	return run("systemctl", "reload", "portico")
+	return d.use(config(strings.Repeat("x", i+1)), "reload")
 }
 
 // kill ends the main process without a warning and waits for the next.
@@ -173,23 +182,28 @@ func (d *driving) kill(int) error {
 	if err := run("systemctl", "kill", "-s", "KILL", "--kill-who=main", "portico"); err != nil {
 		return err
 	}
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if show("ActiveState") == "active" && show("MainPID") != was {
-			return nil
-		}
+	return eventually("portico is started again", func() bool {
+		return show("ActiveState") == "active" && show("MainPID") != was
+	})
+}
+
+// eventually waits until ok.
+func eventually(what string, ok func() bool) error {
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			return fmt.Errorf("not started again: %s", show("ActiveState"))
+			return fmt.Errorf("not within 30 s: %s", what)
 		}
 	}
+	return nil
 }
 
 // upgrade installs the other build. Which one runs afterwards is checked.
 func (d *driving) upgrade(i int) error {
 	name := "ba"[i%2 : i%2+1]
-	if err := run("/shared/install", name); err != nil {
+	if err := d.unpack(name); err != nil {
 		return err
 	}
-	out, err := exec.Command("portico", "status", "--json", "--config", "/etc/portico/config.hcl").Output()
+	out, err := exec.Command("portico", "status", "--json").Output()
 	if err != nil {
 		return fmt.Errorf("portico status: %w", err)
 	}

@@ -4,7 +4,9 @@
 package systemd
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -135,49 +137,48 @@ func checkPhase(t *testing.T, p Plan, ph Phase) {
 	}
 }
 
-// build puts two builds of portico, and this test as a static program, into dir.
+// build puts two builds of the package, and this test as a static program, into
+// dir.
 func build(t *testing.T, dir string) {
 	t.Helper()
-	goTool(t, "test", "-c", "-o", filepath.Join(dir, "drive"), ".")
+	env := append(os.Environ(), "CGO_ENABLED=0", "FORMATS=deb")
+	do(t, env, "go", "test", "-c", "-o", filepath.Join(dir, "drive"), ".")
 	for _, name := range []string{"a", "b"} {
-		goTool(t, "build", "-trimpath", "-ldflags", "-s -w -X github.com/porticod/portico/pkg/cli.Version=1.0."+name,
-			"-o", filepath.Join(dir, "portico."+name), "../../cmd/portico")
-	}
-	for _, f := range []string{"portico.service", "portico.sysusers.conf", "portico.tmpfiles.conf"} {
-		b, err := os.ReadFile(filepath.Join("../../systemd", f))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, f), b, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(dir, "install"), []byte(install), 0o755); err != nil {
-		t.Fatal(err)
+		do(t, append(env, "VERSION=1.0."+name), "../../packaging/build", dir)
 	}
 }
 
-const install = `#!/bin/sh -e
-cp /shared/portico.$1 /usr/bin/portico.new && mv /usr/bin/portico.new /usr/bin/portico
-if [ ! -e /usr/lib/systemd/system/portico.service ]; then
-	cp /shared/portico.service /usr/lib/systemd/system/
-	cp /shared/portico.sysusers.conf /usr/lib/sysusers.d/portico.conf
-	cp /shared/portico.tmpfiles.conf /usr/lib/tmpfiles.d/portico.conf
-	systemd-sysusers portico.conf
-	systemd-tmpfiles --create portico.conf
-	systemctl daemon-reload
-else
-	systemctl try-restart portico
-fi
-`
-
-func goTool(t *testing.T, args ...string) {
+func do(t *testing.T, env []string, name string, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = env
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go %v: %v\n%s", args, err, out)
+		t.Fatalf("%s %v: %v\n%s", name, args, err, tail(out, 30))
+	}
+}
+
+// TestReproducible packs the same twice.
+func TestReproducible(t *testing.T) {
+	var sums [2][]byte
+	for i := range sums {
+		dir := t.TempDir()
+		do(t, append(os.Environ(), "VERSION=1.0.a"), "../../packaging/build", dir)
+		names, err := filepath.Glob(filepath.Join(dir, "portico*"))
+		if err != nil || len(names) != 2 {
+			t.Fatalf("packages: %v, %v", names, err)
+		}
+		for _, name := range names {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum := sha256.Sum256(b)
+			sums[i] = append(sums[i], sum[:]...)
+		}
+	}
+	if !bytes.Equal(sums[0], sums[1]) {
+		t.Errorf("the same commit gives other packages each time: %x, then %x", sums[0], sums[1])
 	}
 }

@@ -1,0 +1,182 @@
+package systemd
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+)
+
+const (
+	configFile = "/etc/portico/config.hcl"
+	moved      = "127.0.0.1:8085"
+)
+
+// edges tries what happens seldom, without a load.
+func (d *driving) edges() error {
+	for _, e := range []struct {
+		name string
+		try  func() error
+	}{
+		{"a bad file at a restart", d.badFile},
+		{"a listener that goes", d.listenerGoes},
+		{"a listener that goes while portico is down", d.listenerGoesDown},
+		{"a socket unit", d.socketUnit},
+	} {
+		if err := e.try(); err != nil {
+			return fmt.Errorf("%s: %w", e.name, err)
+		}
+		if err := d.use(config("the usual"), "reload"); err != nil {
+			return fmt.Errorf("after %s: %w", e.name, err)
+		}
+	}
+	return nil
+}
+
+// use writes the config file and has it loaded.
+func (d *driving) use(text, how string) error {
+	if err := os.WriteFile(configFile, []byte(text), 0o644); err != nil {
+		return err
+	}
+	return run("systemctl", how, "portico")
+}
+
+// stored compares how many sockets systemd keeps.
+func stored(want int) error {
+	if got := show("NFileDescriptorStore"); got != strconv.Itoa(want) {
+		return fmt.Errorf("systemd keeps %s sockets, want %d", got, want)
+	}
+	return nil
+}
+
+// badFile restarts with a file that has a mistake: the last good copy runs, on
+// the same sockets, and a reload fails with the mistake.
+func (d *driving) badFile() error {
+	if err := d.use("listener {", "restart"); err != nil {
+		return err
+	}
+	if err := run("systemctl", "reload", "portico"); err == nil {
+		return errors.New("systemctl reload accepted a bad file")
+	}
+	return errors.Join(once("tcp", web), stored(sockets))
+}
+
+// with is the usual config and one listener more.
+func with(address string) string {
+	return config("more") + `
+listener "more" {
+  address = "` + address + `"
+  service = service.respond.web
+}
+`
+}
+
+// listenerGoes takes a listener away: nobody keeps its socket.
+func (d *driving) listenerGoes() error {
+	if err := d.use(with(moved), "reload"); err != nil {
+		return err
+	}
+	if err := errors.Join(once("tcp", moved), stored(sockets+1)); err != nil {
+		return err
+	}
+	if err := d.use(config("less"), "reload"); err != nil {
+		return err
+	}
+	if err := awaitRefused(moved); err != nil {
+		return err
+	}
+	return stored(sockets)
+}
+
+// listenerGoesDown changes an address to one that overlaps, and takes it away,
+// between one process and the next.
+func (d *driving) listenerGoesDown() error {
+	for _, address := range []string{moved, strings.Replace(moved, "127.0.0.1", "", 1), "0.0.0.0:8085"} {
+		if err := d.use(with(address), "restart"); err != nil {
+			return err
+		}
+		if err := errors.Join(once("tcp", moved), stored(sockets+1)); err != nil {
+			return fmt.Errorf("%s: %w", address, err)
+		}
+	}
+	if err := d.use(config("less"), "restart"); err != nil {
+		return err
+	}
+	return errors.Join(awaitRefused(moved), stored(sockets))
+}
+
+func awaitRefused(addr string) error {
+	return eventually(addr+" takes no connections", func() bool {
+		nc, err := net.Dial("tcp", addr)
+		if err == nil {
+			_ = nc.Close()
+		}
+		return err != nil
+	})
+}
+
+// socketUnit binds a port by a .socket unit, which the config names too.
+func (d *driving) socketUnit() error {
+	unit := "[Socket]\nListenStream=" + moved + "\n[Install]\nWantedBy=sockets.target\n"
+	if err := os.WriteFile("/etc/systemd/system/portico.socket", []byte(unit), 0o644); err != nil {
+		return err
+	}
+	for _, args := range [][]string{{"daemon-reload"}, {"stop", "portico"}, {"start", "portico.socket"}} {
+		if err := run("systemctl", args...); err != nil {
+			return err
+		}
+	}
+	if err := os.WriteFile(configFile, []byte(with(moved)), 0o644); err != nil {
+		return err
+	}
+	// The first connection starts the service.
+	if err := errors.Join(once("tcp", moved), once("tcp", web), stored(sockets)); err != nil {
+		return err
+	}
+	if err := run("systemctl", "restart", "portico"); err != nil {
+		return err
+	}
+	if err := errors.Join(once("tcp", moved), stored(sockets)); err != nil {
+		return err
+	}
+	if err := run("systemctl", "stop", "portico", "portico.socket"); err != nil {
+		return err
+	}
+	if err := errors.Join(os.Remove("/etc/systemd/system/portico.socket"), run("systemctl", "daemon-reload")); err != nil {
+		return err
+	}
+	return d.use(config("the usual"), "start")
+}
+
+// purge removes the package; nothing of it is left.
+func (d *driving) purge() error {
+	if err := run("dpkg", "--remove", "portico"); err != nil {
+		return err
+	}
+	if _, err := os.Stat("/var/lib/portico/chat"); err != nil {
+		return fmt.Errorf("removing the package removed data: %w", err)
+	}
+	if err := d.unpack("b"); err != nil {
+		return err
+	}
+	if err := once("tcp", web); err != nil {
+		return fmt.Errorf("installed again: %w", err)
+	}
+	if err := run("dpkg", "--purge", "portico"); err != nil {
+		return err
+	}
+	left, err := exec.Command("find", "/", "-xdev", "-name", "*portico*", "-not", "-path", "/etc/systemd/system/portico-test.service").Output()
+	if err != nil {
+		return err
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("purging the package left %s", left)
+	}
+	if out, err := exec.Command("getent", "passwd", "portico").Output(); err == nil {
+		return fmt.Errorf("purging the package left the user %s", out)
+	}
+	return nil
+}
