@@ -52,6 +52,10 @@ func (r *runner) run(ctx context.Context) error {
 	}
 	if err != nil {
 		r.close()
+		if told && errors.Is(err, context.Canceled) {
+			r.log.Info().Msg("stopped before it was ready")
+			return nil // as it was told
+		}
 		return err
 	}
 	if !told {
