@@ -21,7 +21,7 @@ func wantsWebSocket(r *http.Request) bool {
 // serveWebSocket takes the connection and returns, so that the memory of the
 // request is given back; a goroutine of its own reads.
 func (s *Service) serveWebSocket(w http.ResponseWriter, r *http.Request) {
-	if r.ProtoMajor != 1 {
+	if r.ProtoMajor != 1 || r.ProtoMinor == 0 {
 		http.Error(w, "WebSockets need HTTP/1.1 here", http.StatusBadRequest)
 		return
 	}
@@ -44,8 +44,22 @@ func (s *Service) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	go func() {
 		defer done()
 		defer idle.Stop()
-		socket.ReadLoop()
+		s.read(socket)
 	}()
+}
+
+// read serves the connection until it ends. gws takes a frame's length for an
+// int and panics where it is negative, as nobody may announce it (RFC 6455,
+// section 5.2): that ends this connection, not the process.
+func (s *Service) read(socket *gws.Conn) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.env.Log.Debug().Any("panic", v).Msg("read a frame")
+			s.end(socket, 1002, "")
+			_ = socket.NetConn().Close()
+		}
+	}()
+	socket.ReadLoop()
 }
 
 // end closes the WebSocket with a reason. It is safe at any time.
