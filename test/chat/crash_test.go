@@ -169,7 +169,6 @@ func direct(s *scene, a, b *user) *conversation {
 	return &conversation{c.ID, []*user{a, b}}
 }
 
-
 // judge compares what was acknowledged, what is stored and what was read.
 func (s *scene) judge(convs []*conversation, readers []*reader, kills int) {
 	t, stored, events := s.t, 0, 0
