@@ -82,7 +82,7 @@ const RETRY_MIN = 500;
 const RETRY_MAX = 30_000;
 const FRAME_LINES = 64; // the server takes no more, nor more than 128 KiB
 const FRAME_CHARS = 16_000; // before the last line; UTF-8 makes at most three bytes of each
-const PATIENCE = 15_000; // on top of the server's ping, before a silent line counts as dead
+const PATIENCE = 15_000; // for a connection to open; on top of the server's ping, before a silent one counts as dead
 const CALL_PATIENCE = 30_000; // for the answer to an HTTP call
 
 export class Client {
@@ -265,17 +265,21 @@ export class Client {
     socket.onclose = (e) => {
       if (socket === this.#socket) this.#closed(e.code, e.reason);
     };
-    this.#alive();
+    // Some runtimes say only this where there is nobody to connect to.
+    socket.onerror = () => {
+      if (socket === this.#socket && socket.readyState !== OPEN) this.#closed(1006, "no connection");
+    };
+    this.#alive(PATIENCE);
   }
 
   // A line that is silent for longer than the server's ping is dead, even if
   // nobody has told us so.
-  #alive() {
+  #alive(patience = this.#ping * 1000 + PATIENCE) {
     clearTimeout(this.#watch);
     this.#watch = setTimeout(() => {
       this.#drop();
       this.#closed(1006, "silent");
-    }, this.#ping * 1000 + PATIENCE);
+    }, patience);
   }
 
   #write(cmd) {
@@ -365,7 +369,7 @@ export class Client {
     this.#synced = false;
     clearTimeout(this.#watch);
     if (!socket) return;
-    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
     socket.close();
   }
 

@@ -122,8 +122,13 @@ async function submit() {
   field.focus();
 }
 
+// The answer may come before the event that says the same to all devices.
 function send(id, text, more) {
-  model.client.send(id, text, more).catch((err) => announce("Not sent: " + err.message)); // shown at the message
+  const from = model.me.username;
+  model.client.send(id, text, more).then(
+    (ack) => { if (!model.threads.get(id)?.find(ack.seq)) model.threads.get(id)?.apply({ type: "message", from, text, ...more, ...ack }); changed(); },
+    (err) => announce("Not sent: " + err.message), // shown at the message
+  );
 }
 
 function typing(on) {
@@ -196,6 +201,7 @@ field.addEventListener("keydown", (e) => {
   if (offerKeys(e)) e.preventDefault();
   else if (e.key === "Enter" && !e.shiftKey) {
     e.preventDefault();
+    entered = true;
     submit();
   } else if (e.key === "Escape" && (editing || answers.has(conv))) {
     e.stopPropagation();
@@ -207,6 +213,11 @@ field.addEventListener("keydown", (e) => {
     startEdit(last);
   }
 });
+
+// Some keyboards put in the line break even so.
+let entered = false;
+field.addEventListener("keyup", () => { entered = false; });
+field.addEventListener("beforeinput", (e) => { if (entered && e.inputType === "insertLineBreak") e.preventDefault(); });
 
 field.addEventListener("input", () => {
   grow();
