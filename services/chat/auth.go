@@ -50,9 +50,11 @@ func bearer(r *http.Request) string {
 // right to have one, ends.
 func (c *Chat) watchAccounts() (stop func()) {
 	return c.accounts.Watch(func(ch account.Change) {
+		c.profiles.forget(ch.UserID)
 		switch ch.Kind {
 		case account.Deleted, account.Suspended:
 			c.hub.revoke(ch.UserID, func(string) bool { return true })
+			c.wakeWorker()
 		case account.SessionEnded:
 			c.hub.revoke(ch.UserID, func(id string) bool { return id == ch.SessionID })
 		}

@@ -24,7 +24,7 @@ type resumption struct {
 
 // A replay is what lies between a client's position and the present.
 type replay struct {
-	plan  *store.Plan
+	plan  store.Plan
 	upTo  int64
 	reset bool
 }
@@ -84,15 +84,15 @@ func (s *session) catchUp(ctx context.Context, r replay) (bool, error) {
 	return true, nil
 }
 
-func (s *session) replay(ctx context.Context, plan *store.Plan) (bool, error) {
+func (s *session) replay(ctx context.Context, plan store.Plan) (bool, error) {
 	for plan.Len() > 0 {
-		events, err := s.chat.store.Load(ctx, plan, replayPage)
+		events, err := plan.Load(ctx, replayPage)
 		if err != nil {
 			return false, fmt.Errorf("read replay: %w", err)
 		}
 		for i := range events {
 			e := &events[i]
-			if !s.reply(item{kind: itemEvent, cursor: e.Cursor, data: encodeEvent(e)}) {
+			if !s.reply(newEventItem(e.Cursor, s.chat.encodeEvent(e, s.user.ID))) {
 				return false, nil
 			}
 		}

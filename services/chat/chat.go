@@ -21,8 +21,11 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/pkg/account"
+	"github.com/porticod/portico/pkg/blob"
+	"github.com/porticod/portico/pkg/ratelimit"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/services/chat/store"
+	"github.com/porticod/portico/services/chat/store/sqlstore"
 )
 
 // Type is the kind.
@@ -50,26 +53,40 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Chat, err
 	}
 	c := &Chat{
 		env: env, log: env.Log, failures: env.Log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}), accounts: t.Accounts, metrics: newMetrics(),
-		upgraders: newUpgraders(), sends: newSendLimits(), sessions: map[*session]struct{}{},
+		upgraders: newUpgraders(), sends: newUserLimits(), calls: newUserLimits(), typists: newTypingLimit(),
+		exports: ratelimit.New[int64](1.0/60, 2, 10_000), strangers: newStrangers(cfg.Limits),
+		sessions: map[*session]struct{}{}, presence: newPresence(), bus: newLocalBus(), wake: make(chan struct{}, 1), wheel: newWheel(),
 	}
-	c.cfg.Store(&cfg)
-	c.sends.set(cfg.Limits.Sends, cfg.Limits.Burst)
-	var err error
-	// The hub is made once the store says where the log stands; nothing is
-	// committed in between.
-	c.store, err = store.Open(ctx, env.Dir, store.Options{
-		Log: env.Log, Committed: func(events []store.Event) { c.hub.publish(events) },
-	})
-	if err != nil {
+	c.Update(cfg)
+	if err := c.openStore(ctx); err != nil {
+		c.wheel.close()
 		return nil, fmt.Errorf("open chat: %w", err)
 	}
-	c.hub = newHub(c.store.Cursor())
 	c.metrics.gauge(c.hub.size)
-	c.wheel = newWheel()
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.handler = c.routes()
+	c.stopBus = c.bus.Subscribe(c.hub.deliver)
 	c.stopWatch = c.watchAccounts()
+	c.work.Go(func() { c.upkeep(c.ctx) })
 	return c, nil
+}
+
+// openStore opens what the service keeps, and the hub where the log stands.
+func (c *Chat) openStore(ctx context.Context) error {
+	if err := c.openBlobs(); err != nil {
+		return err
+	}
+	at := int64(0) // the writer's alone
+	db, err := sqlstore.Open(ctx, c.env.Dir, sqlstore.Options{Log: c.log, Committed: func(events []store.Event, cursor int64) {
+		c.bus.Publish(Notice{Prev: at, Cursor: cursor, Events: events})
+		at = cursor
+	}})
+	if err != nil {
+		return err
+	}
+	c.store, at = db, db.Cursor()
+	c.hub = newHub(at, c.wheel, db.Cursor, c.encodeEvent)
+	return nil
 }
 
 // Chat is a running chat. It implements http.Handler, service.Updater,
@@ -79,15 +96,27 @@ type Chat struct {
 	log       zerolog.Logger
 	failures  zerolog.Logger // a full disk fails every request: not each is worth a line
 	accounts  *account.Directory
-	store     *store.Store
+	store     store.Store
+	blobs     blob.Store
+	spoolDir  string       // for uploads on their way
+	dropping  sync.RWMutex // held to write while bytes that nothing holds are removed
+	bus       Bus
 	hub       *hub
 	wheel     *wheel
-	sends     *sendLimits
+	presence  *presence
+	profiles  profiles
+	sends     *userLimits
+	calls     *userLimits
+	typists   *ratelimit.Limiter[typingKey]
+	exports   *ratelimit.Limiter[int64]
+	strangers *strangers
+	wake      chan struct{} // of the worker
 	metrics   *metrics
 	upgraders upgraders
 	handler   http.Handler
 	cfg       atomic.Pointer[Config]
 	stopWatch func()
+	stopBus   func()
 
 	ctx    context.Context // of what sessions do; ends in Close
 	cancel context.CancelFunc
@@ -107,6 +136,8 @@ func (c *Chat) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.Ser
 func (c *Chat) Update(cfg Config) {
 	c.cfg.Store(&cfg)
 	c.sends.set(cfg.Limits.Sends, cfg.Limits.Burst)
+	c.calls.set(cfg.Limits.Calls, 10*cfg.Limits.Calls)
+	c.strangers.set(cfg.Limits)
 }
 
 // Check implements service.Checker.
@@ -143,6 +174,7 @@ func (c *Chat) Close() error {
 		s.gone()
 	}
 	c.work.Wait()
+	c.stopBus()
 	c.wheel.close()
 	return c.store.Close()
 }

@@ -71,28 +71,53 @@ func (c *commander) runSends() {
 }
 
 func (c *commander) run(cmd command) {
-	chat, me := c.s.chat, c.s.user
 	switch {
 	case cmd.pong:
 	case cmd.Connect != nil:
 		c.connect(cmd.id, cmd.Connect)
-	case me.ID == 0:
+	case c.s.user.ID == 0:
 		c.fail(cmd.id, &Error{Code: CodeUnauthorized, Message: "connect first"})
-	case cmd.Mark != nil:
-		err := chat.mark(c.ctx, me, cmd.Mark)
-		if cmd.id != nil {
-			c.answer(cmd.id, "ack", map[string]string{"conv": cmd.Mark.Conv}, err)
+	default:
+		name, answer, err := "", any(nil), c.s.chat.allowCall(c.s.user.ID)
+		if err == nil {
+			name, answer, err = c.do(cmd)
 		}
-	case cmd.History != nil:
-		h, err := chat.history(c.ctx, me, cmd.History)
-		c.answer(cmd.id, "history", h, err)
-	case cmd.Conversations != nil:
-		list, err := chat.conversations(c.ctx, me, cmd.Conversations)
-		c.answer(cmd.id, "conversations", list, err)
-	case cmd.Create != nil:
-		conv, _, err := chat.create(c.ctx, me, cmd.Create)
-		c.answer(cmd.id, "conversation", conv, err)
+		if cmd.id != nil {
+			c.answer(cmd.id, name, answer, err)
+		} else if err != nil {
+			c.s.chat.blame(err) // nobody waits for it
+		}
 	}
+}
+
+// do runs a command of somebody who is signed in and returns the name of the
+// answer and what it says.
+func (c *commander) do(cmd command) (name string, answer any, err error) {
+	chat, ctx, me := c.s.chat, c.ctx, c.s.user
+	switch {
+	case cmd.Mark != nil:
+		return "ack", map[string]string{"conv": cmd.Mark.Conv}, chat.mark(ctx, me, cmd.Mark)
+	case cmd.Typing != nil:
+		return "ack", map[string]string{"conv": cmd.Typing.Conv}, chat.typing(ctx, me, cmd.Typing)
+	case cmd.Watch != nil:
+		return "ack", struct{}{}, chat.watch(ctx, c.s, cmd.Watch)
+	case cmd.History != nil:
+		answer, err = chat.history(ctx, me, cmd.History)
+		return "history", answer, err
+	case cmd.Conversations != nil:
+		answer, err = chat.conversations(ctx, me, cmd.Conversations)
+		return "conversations", answer, err
+	case cmd.Create != nil:
+		answer, _, err = chat.create(ctx, me, cmd.Create)
+		return "conversation", answer, err
+	case cmd.Edit != nil:
+		answer, err = chat.edit(ctx, me, cmd.Edit)
+	case cmd.Delete != nil:
+		answer, err = chat.remove(ctx, me, cmd.Delete)
+	case cmd.React != nil:
+		answer, err = chat.react(ctx, me, cmd.React)
+	}
+	return "ack", answer, err
 }
 
 // connect signs the session in and brings it up to date.
@@ -123,6 +148,7 @@ func (c *commander) connect(id json.RawMessage, cmd *connectCommand) {
 		c.refuse(id, err)
 		return
 	}
+	chat.arrived(s)
 	if err := c.resume(id, cmd.Resume); err != nil {
 		c.fail(id, err)
 		s.close(closeResume, "resume again")

@@ -7,9 +7,11 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/porticod/portico/pkg/account"
+	"github.com/porticod/portico/pkg/blob"
 	"github.com/porticod/portico/services/chat/store"
 )
 
@@ -21,6 +23,7 @@ const (
 	CodeBadRequest   Code = "bad_request"
 	CodeUnauthorized Code = "unauthorized"
 	CodeForbidden    Code = "forbidden"
+	CodeBlocked      Code = "blocked"
 	CodeNotFound     Code = "not_found"
 	CodeConflict     Code = "conflict"
 	CodeTooLarge     Code = "too_large"
@@ -59,7 +62,7 @@ func (e *Error) status() int {
 		return http.StatusBadRequest
 	case CodeUnauthorized:
 		return http.StatusUnauthorized
-	case CodeForbidden:
+	case CodeForbidden, CodeBlocked:
 		return http.StatusForbidden
 	case CodeNotFound:
 		return http.StatusNotFound
@@ -94,11 +97,38 @@ var (
 		Message: "not stored, or not known whether: send the same again, with the same cid"}
 )
 
+// storeErrors are those of the store that are the client's affair.
+var storeErrors = []struct {
+	err error
+	pub *Error
+}{
+	{store.ErrNotFound, errConv},
+	{store.ErrMessage, notFound("there is no such message")},
+	{store.ErrMember, notFound("this person is not in the group")},
+	{store.ErrBlob, notFound("there is no such attachment")},
+	{store.ErrInvite, notFound("this invite link is not valid any more")},
+	{store.ErrCursor, badRequest("after must be the next of the page before")},
+	{store.ErrForbidden, &Error{Code: CodeForbidden, Message: "you may not do that here"}},
+	{store.ErrLeft, &Error{Code: CodeForbidden, Message: "you are not in this group any more"}},
+	{store.ErrBlocked, &Error{Code: CodeBlocked, Message: "one of you two has blocked the other"}},
+	{store.ErrGroupOnly, badRequest("only groups have this")},
+	{store.ErrCrowded, &Error{Code: CodeConflict, Message: "the group would have too many members"}},
+	{store.ErrQuota, &Error{Code: CodeNoSpace, Message: "your attachments take all the room that you have; delete some"}},
+	{store.ErrEmpty, badRequest("text is empty")},
+	{store.ErrReplyTo, badRequest("reply_to names no message of this conversation")},
+	{store.ErrConflict, &Error{Code: CodeConflict, Message: "this cid was used for another body"}},
+}
+
 // publicError turns any error into what the client may see; known is false for
 // those that the log should hear of.
 func publicError(err error) (pub *Error, known bool) {
 	if errors.As(err, &pub) {
 		return pub, true
+	}
+	for _, known := range storeErrors {
+		if errors.Is(err, known.err) {
+			return known.pub, true
+		}
 	}
 	var invalid *account.Invalid
 	var limited *store.Limited
@@ -107,12 +137,16 @@ func publicError(err error) (pub *Error, known bool) {
 		return badRequest(invalid.Error()), true
 	case errors.As(err, &limited):
 		return &Error{Code: CodeRateLimited, Message: "too many messages at once; wait a moment", RetryAfter: limited.After}, true
-	case errors.Is(err, store.ErrNotFound):
-		return errConv, true
-	case errors.Is(err, store.ErrReplyTo):
-		return badRequest("reply_to names no message of this conversation"), true
-	case errors.Is(err, store.ErrConflict):
-		return &Error{Code: CodeConflict, Message: "this cid was used for another message in this conversation"}, true
+	case errors.Is(err, store.ErrFull), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return &Error{Code: CodeNoSpace, Message: "there is no room left here to store anything"}, false
+	case errors.Is(err, store.ErrUnavailable):
+		return errUnavailable, false
+	case errors.Is(err, blob.ErrTooLarge):
+		return &Error{Code: CodeTooLarge, Message: "the attachment is too large"}, true
+	case errors.Is(err, blob.ErrNotFound):
+		return notFound("there is no such attachment"), false
+	case errors.Is(err, account.ErrTooManyBlocks):
+		return &Error{Code: CodeConflict, Message: accountText(err)}, true
 	case errors.Is(err, account.ErrToken), errors.Is(err, account.ErrCredentials):
 		return &Error{Code: CodeUnauthorized, Message: accountText(err)}, true
 	case errors.Is(err, account.ErrClosed), errors.Is(err, account.ErrInvite), errors.Is(err, account.ErrSuspended):
@@ -125,9 +159,7 @@ func publicError(err error) (pub *Error, known bool) {
 		return &Error{Code: CodeRateLimited, Message: accountText(err), RetryAfter: account.RetryAfter(err)}, true
 	case errors.Is(err, account.ErrBusy):
 		return &Error{Code: CodeUnavailable, Message: accountText(err), RetryAfter: max(time.Second, account.RetryAfter(err))}, true
-	case errors.Is(err, store.ErrFull):
-		return &Error{Code: CodeNoSpace, Message: "there is no room left here to store anything"}, false
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, store.ErrUnavailable):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return errUnavailable, false
 	}
 	return &Error{Code: CodeInternal, Message: "something went wrong here; it was logged"}, false
@@ -137,7 +169,7 @@ func publicError(err error) (pub *Error, known bool) {
 func accountText(err error) string {
 	for _, s := range []error{
 		account.ErrTaken, account.ErrClosed, account.ErrInvite, account.ErrCredentials,
-		account.ErrToken, account.ErrNotFound, account.ErrSuspended, account.ErrTooManyTries, account.ErrBusy,
+		account.ErrToken, account.ErrNotFound, account.ErrTooManyBlocks, account.ErrSuspended, account.ErrTooManyTries, account.ErrBusy,
 	} {
 		if errors.Is(err, s) {
 			return s.Error()

@@ -137,7 +137,7 @@ func TestErrorsCarryTheirHeaders(t *testing.T) {
 		header, value string
 	}{
 		{ask("GET", "/v1/me", "", ""), 401, "WWW-Authenticate", "Bearer"},
-		{ask("PUT", "/v1/me", "", a.token), 405, "Allow", "GET, HEAD, PATCH"},
+		{ask("PUT", "/v1/me", "", a.token), 405, "Allow", "DELETE, GET, HEAD, PATCH"},
 		{limited, 429, "Retry-After", "1"},
 	} {
 		if got := c.res.Header.Get(c.header); got != c.value || c.res.StatusCode != c.status {

@@ -79,6 +79,7 @@ func position(r *http.Request) (*resumption, error) {
 type waiter struct {
 	user   store.Person
 	authID string
+	waits  bool // or it only looks
 	woken  chan struct{}
 
 	once  sync.Once
@@ -88,7 +89,12 @@ type waiter struct {
 
 func (p *waiter) who() (int64, string) { return p.user.ID, p.authID }
 func (p *waiter) hold()                {}
-func (p *waiter) push(item) {
+func (p *waiter) lag(int64)            { p.push(item{}) }
+func (p *waiter) present() bool        { return p.waits }
+func (p *waiter) push(it item) {
+	if it.passing() {
+		return // it could not be told: only what is stored is read
+	}
 	select {
 	case p.woken <- struct{}{}:
 	default:
@@ -101,11 +107,12 @@ func (p *waiter) drain(int) {
 
 // poll answers with events after from, or waits for one.
 func (c *Chat) poll(r *http.Request, who *identity, from *resumption, patience time.Duration) (eventsJSON, error) {
-	p := &waiter{user: who.person(), authID: who.session.ID, woken: make(chan struct{}, 1), ended: make(chan struct{})}
+	p := &waiter{user: who.person(), authID: who.session.ID, waits: patience > 0, woken: make(chan struct{}, 1), ended: make(chan struct{})}
 	if !c.hub.join(p, c.config().Limits.Connections) {
 		return eventsJSON{}, errConnections
 	}
-	defer c.hub.leave(p)
+	c.arrived(p)
+	defer c.left(p)
 	if _, err := c.authenticate(r.Context(), who.token); err != nil {
 		return eventsJSON{}, err
 	}
@@ -147,12 +154,12 @@ func (c *Chat) page(r *http.Request, p *waiter, from *resumption) (eventsJSON, e
 		return answer, nil
 	}
 	for rep.plan.Len() > 0 && len(answer.Events) == 0 { // a page may turn out empty
-		events, err := c.store.Load(r.Context(), rep.plan, maxPollPage)
+		events, err := rep.plan.Load(r.Context(), maxPollPage)
 		if err != nil {
 			return eventsJSON{}, fmt.Errorf("read events: %w", err)
 		}
 		for i := range events {
-			answer.Events = append(answer.Events, encodeEvent(&events[i]))
+			answer.Events = append(answer.Events, c.encodeEvent(&events[i], p.user.ID))
 			answer.Cursor = events[i].Cursor
 		}
 	}

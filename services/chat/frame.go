@@ -28,6 +28,11 @@ type command struct {
 	History       *historyCommand `json:"history"`
 	Conversations *listCommand    `json:"conversations"`
 	Create        *createCommand  `json:"create"`
+	Edit          *editCommand    `json:"edit"`
+	Delete        *deleteCommand  `json:"delete"`
+	React         *reactCommand   `json:"react"`
+	Typing        *typingCommand  `json:"typing"`
+	Watch         *watchCommand   `json:"watch"`
 }
 
 type connectCommand struct {
@@ -68,10 +73,45 @@ type listCommand struct {
 	Limit *int   `json:"limit"`
 }
 
+// createCommand is a direct conversation with somebody, or a group.
 type createCommand struct {
-	Kind string `json:"kind"`
-	With string `json:"with"`
+	Kind    string   `json:"kind"`
+	With    string   `json:"with"`
+	CID     string   `json:"cid"`
+	Title   string   `json:"title"`
+	Avatar  string   `json:"avatar"`
+	Members []string `json:"members"`
 }
+
+type editCommand struct {
+	Conv string `json:"conv"`
+	Seq  int64  `json:"seq"`
+	Text string `json:"text"`
+}
+
+type deleteCommand struct {
+	Conv string `json:"conv"`
+	Seq  int64  `json:"seq"`
+	For  string `json:"for"` // "me", or empty: everybody
+}
+
+type reactCommand struct {
+	Conv  string `json:"conv"`
+	Seq   int64  `json:"seq"`
+	Emoji string `json:"emoji"`
+	On    *bool  `json:"on"` // absent: true
+}
+
+type typingCommand struct {
+	Conv string `json:"conv"`
+	On   *bool  `json:"on"` // absent: true
+}
+
+type watchCommand struct {
+	Users []string `json:"users"`
+}
+
+func isOn(on *bool) bool { return on == nil || *on }
 
 // A lineError is a line that is no command. Malformed ones count towards 4501;
 // unknown commands do not, because a newer client may well send one.
@@ -132,6 +172,7 @@ func decodeLine(line []byte) (command, *lineError) {
 // needsID lists the commands that nobody could make sense of without the answer.
 var needsID = map[string]bool{
 	"connect": true, "send": true, "history": true, "conversations": true, "create": true,
+	"edit": true, "delete": true, "react": true,
 }
 
 // decode fills the one command that fields hold and returns its name, empty
@@ -147,6 +188,11 @@ func (c *command) decode(fields map[string]json.RawMessage) (name string, err er
 		{"history", into(&c.History)},
 		{"conversations", into(&c.Conversations)},
 		{"create", into(&c.Create)},
+		{"edit", into(&c.Edit)},
+		{"delete", into(&c.Delete)},
+		{"react", into(&c.React)},
+		{"typing", into(&c.Typing)},
+		{"watch", into(&c.Watch)},
 	} {
 		raw, ok := fields[known.name]
 		if !ok {

@@ -20,10 +20,19 @@ func (c *Chat) routes() http.Handler {
 			}
 		})
 	}
-	authed := func(pattern string, h func(http.ResponseWriter, *http.Request, *identity) error) {
+	// open is for what has a limit of its own.
+	open := func(pattern string, h func(http.ResponseWriter, *http.Request, *identity) error) {
 		public(pattern, func(w http.ResponseWriter, r *http.Request) error {
 			who, err := c.authenticate(r.Context(), bearer(r))
 			if err != nil {
+				return err
+			}
+			return h(w, r, who)
+		})
+	}
+	authed := func(pattern string, h func(http.ResponseWriter, *http.Request, *identity) error) {
+		open(pattern, func(w http.ResponseWriter, r *http.Request, who *identity) error {
+			if err := c.allowCall(who.user.ID); err != nil {
 				return err
 			}
 			return h(w, r, who)
@@ -43,9 +52,19 @@ func (c *Chat) routes() http.Handler {
 	authed("GET /v1/conversations", c.getConversations)
 	authed("GET /v1/conversations/{conv}", c.getConversation)
 	authed("GET /v1/conversations/{conv}/members", c.getMembers)
-	authed("POST /v1/conversations/{conv}/messages", c.postMessages)
+	open("POST /v1/conversations/{conv}/messages", c.postMessages)
 	authed("GET /v1/conversations/{conv}/messages", c.getMessages)
 	authed("POST /v1/conversations/{conv}/marks", c.postMarks)
+	c.groupRoutes(authed)
+	authed("DELETE /v1/me", c.deleteMe)
+	authed("GET /v1/export", c.getExport)
+	authed("PUT /v1/blocks/{username}", c.putBlock)
+	authed("DELETE /v1/blocks/{username}", c.deleteBlock)
+	authed("GET /v1/blocks", c.getBlocks)
+	authed("GET /v1/search", c.getSearch)
+	authed("GET /v1/presence", c.getPresence)
+	authed("POST /v1/blobs", c.postBlobs)
+	public("GET /v1/blobs/{blob}", c.getBlob)
 	authed("GET /v1/events", c.getEvents)
 	public("GET /v1/ws", c.serveWS)
 	page(mux)
@@ -59,6 +78,26 @@ func (c *Chat) routes() http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+func (c *Chat) groupRoutes(authed func(string, func(http.ResponseWriter, *http.Request, *identity) error)) {
+	const conv, msg = "/v1/conversations/{conv}", "/v1/conversations/{conv}/messages/{seq}"
+	authed("PATCH "+conv, c.patchConversation)
+	authed("DELETE "+conv, c.deleteConversation)
+	authed("PUT "+conv+"/settings", c.putSettings)
+	authed("PUT "+conv+"/members/{username}", c.putMember)
+	authed("DELETE "+conv+"/members/{username}", c.deleteMember)
+	authed("POST "+conv+"/invite", c.postInvite)
+	authed("DELETE "+conv+"/invite", c.deleteInvite)
+	authed("GET /v1/invites/{code}", c.getInvite)
+	authed("POST /v1/invites/{code}", c.postInvited)
+	authed("POST "+conv+"/typing", c.postTyping)
+	authed("GET "+msg, c.getMessage)
+	authed("PATCH "+msg, c.patchMessage)
+	authed("DELETE "+msg, c.deleteMessage)
+	authed("PUT "+msg+"/reactions/{emoji}", c.putReaction)
+	authed("DELETE "+msg+"/reactions/{emoji}", c.deleteReaction)
+	authed("GET "+msg+"/receipts", c.getReceipts)
 }
 
 // unrouted finds out whether it is the path or only the method that is unknown,
@@ -166,6 +205,15 @@ func intParam(r *http.Request, name string) (*int64, error) {
 		return nil, badRequest(name + " must be an integer")
 	}
 	return &n, nil
+}
+
+// checkedLimit is the limit of the query, or the default.
+func checkedLimit(r *http.Request) (int, error) {
+	given, err := limitParam(r)
+	if err != nil {
+		return 0, err
+	}
+	return checkLimit(given)
 }
 
 func limitParam(r *http.Request) (*int, error) {

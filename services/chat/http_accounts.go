@@ -34,10 +34,15 @@ func (c *Chat) postAccounts(w http.ResponseWriter, r *http.Request) error {
 	if err := readBody(w, r, &body); err != nil {
 		return err
 	}
+	giveBack, err := c.strangers.signUp(peer(r))
+	if err != nil {
+		return err
+	}
 	user, err := c.accounts.SignUp(r.Context(), account.NewUser{
 		Username: body.Username, Password: body.Password, Name: body.Name, Invite: body.Invite, From: peer(r),
 	})
 	if err != nil {
+		giveBack()
 		return err
 	}
 	return c.startSession(w, r, user, body.Device)
@@ -48,7 +53,14 @@ func (c *Chat) postSessions(w http.ResponseWriter, r *http.Request) error {
 	if err := readBody(w, r, &body); err != nil {
 		return err
 	}
+	giveBack, err := c.strangers.signIn(body.Username, peer(r))
+	if err != nil {
+		return err
+	}
 	user, err := c.accounts.SignIn(r.Context(), body.Username, body.Password, peer(r))
+	if !errors.Is(err, account.ErrCredentials) {
+		giveBack() // only wrong ones count
+	}
 	if err != nil {
 		return err
 	}
@@ -63,7 +75,7 @@ func (c *Chat) startSession(w http.ResponseWriter, r *http.Request, user account
 	if err != nil {
 		return err
 	}
-	respond(w, http.StatusCreated, signedInJSON{userOf(user), token})
+	respond(w, http.StatusCreated, signedInJSON{c.selfOf(user), token})
 	return nil
 }
 
@@ -74,13 +86,17 @@ func (c *Chat) getSessions(w http.ResponseWriter, r *http.Request, who *identity
 	}
 	list := make([]sessionJSON, len(sessions))
 	for i, s := range sessions {
-		list[i] = sessionJSON{
-			ID: s.ID, Device: s.Device, Current: s.ID == who.session.ID,
-			CreatedAt: formatTime(s.CreatedAt.UnixMilli()), SeenAt: formatTime(s.SeenAt.UnixMilli()),
-		}
+		list[i] = sessionOf(s, who)
 	}
 	respond(w, http.StatusOK, map[string]any{"sessions": list})
 	return nil
+}
+
+func sessionOf(s account.Session, who *identity) sessionJSON {
+	return sessionJSON{
+		ID: s.ID, Device: s.Device, Current: s.ID == who.session.ID,
+		CreatedAt: formatTime(s.CreatedAt.UnixMilli()), SeenAt: formatTime(s.SeenAt.UnixMilli()),
+	}
 }
 
 func (c *Chat) deleteSession(w http.ResponseWriter, r *http.Request, who *identity) error {
@@ -99,23 +115,7 @@ func (c *Chat) deleteSession(w http.ResponseWriter, r *http.Request, who *identi
 }
 
 func (c *Chat) getMe(w http.ResponseWriter, _ *http.Request, who *identity) error {
-	respond(w, http.StatusOK, userOf(who.user))
-	return nil
-}
-
-func (c *Chat) patchMe(w http.ResponseWriter, r *http.Request, who *identity) error {
-	var body struct {
-		Name  *string `json:"name"`
-		About *string `json:"about"`
-	}
-	if err := readBody(w, r, &body); err != nil {
-		return err
-	}
-	user, err := c.accounts.UpdateUser(r.Context(), who.user.ID, body.Name, body.About)
-	if err != nil {
-		return err
-	}
-	respond(w, http.StatusOK, userOf(user))
+	respond(w, http.StatusOK, c.selfOf(who.user))
 	return nil
 }
 
@@ -138,12 +138,8 @@ func (c *Chat) postPassword(w http.ResponseWriter, r *http.Request, who *identit
 	return nil
 }
 
-func (c *Chat) getUsers(w http.ResponseWriter, r *http.Request, _ *identity) error {
-	given, err := limitParam(r)
-	if err != nil {
-		return err
-	}
-	limit, err := checkLimit(given)
+func (c *Chat) getUsers(w http.ResponseWriter, r *http.Request, who *identity) error {
+	limit, err := checkedLimit(r)
 	if err != nil {
 		return err
 	}
@@ -153,17 +149,17 @@ func (c *Chat) getUsers(w http.ResponseWriter, r *http.Request, _ *identity) err
 	}
 	list := make([]userJSON, len(users))
 	for i, u := range users {
-		list[i] = userOf(u)
+		list[i] = c.userOf(u, who.user.ID)
 	}
 	respond(w, http.StatusOK, map[string]any{"users": list})
 	return nil
 }
 
-func (c *Chat) getUser(w http.ResponseWriter, r *http.Request, _ *identity) error {
+func (c *Chat) getUser(w http.ResponseWriter, r *http.Request, who *identity) error {
 	user, err := c.accounts.UserByName(r.Context(), r.PathValue("username"))
 	if err != nil {
 		return err
 	}
-	respond(w, http.StatusOK, userOf(user))
+	respond(w, http.StatusOK, c.userOf(user, who.user.ID))
 	return nil
 }

@@ -44,7 +44,7 @@ func (c *Chat) getConversation(w http.ResponseWriter, r *http.Request, who *iden
 	if err != nil {
 		return fmt.Errorf("read conversation: %w", err)
 	}
-	respond(w, http.StatusOK, conversationOf(sum))
+	respond(w, http.StatusOK, c.conversationOf(sum, who.user.ID))
 	return nil
 }
 
@@ -53,11 +53,7 @@ func (c *Chat) getMembers(w http.ResponseWriter, r *http.Request, who *identity)
 	if err != nil {
 		return err
 	}
-	given, err := limitParam(r)
-	if err != nil {
-		return err
-	}
-	limit, err := checkLimit(given)
+	limit, err := checkedLimit(r)
 	if err != nil {
 		return err
 	}

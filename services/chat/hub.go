@@ -2,34 +2,53 @@ package chat
 
 import (
 	"sync"
+	"time"
 
 	"github.com/porticod/portico/services/chat/store"
 )
 
+// lagTime is how long the log may be ahead of what was handed out before the hub
+// takes the word of it for lost.
+const lagTime = time.Second
+
 // A hub knows who is connected and hands committed events to them. It keeps
 // nothing: what a subscriber misses is in the store.
 type hub struct {
-	mu      sync.Mutex
-	people  map[int64]map[subscriber]struct{} // by user id; guarded by mu
-	visible int64                             // every event up to here was handed out; guarded by mu
-	closed  bool                              // guarded by mu
-	count   int                               // of subscribers; guarded by mu
+	encode func(e *store.Event, viewer int64) []byte // nil viewer 0: for all
+	log    func() int64                              // where the store stands
+	wheel  *wheel
+
+	mu       sync.Mutex
+	people   map[int64]map[subscriber]struct{} // by user id; guarded by mu
+	watchers map[int64]map[*session]struct{}   // by who is watched; guarded by mu
+	visible  int64                             // every event up to here was handed out; guarded by mu
+	checked  int64                             // visible at the last tick; guarded by mu
+	ticking  bool                              // guarded by mu
+	closed   bool                              // guarded by mu
+	count    int                               // of subscribers; guarded by mu
 }
 
 // A subscriber is one connection, event stream or long poll of a user.
 type subscriber interface {
 	// who returns the user's id and the account session behind the connection.
 	who() (user int64, authID string)
-	// hold starts the collecting of events, push hands one over. Both are called
-	// with the hub's lock held and must not block.
+	// present says whether its user counts as online.
+	present() bool
+	// hold starts the collecting of events, push hands one over, lag says that
+	// some after a position cannot be handed over. They are called with the
+	// hub's lock held and must not block.
 	hold()
 	push(it item)
+	lag(after int64)
 	// revoke ends it because its token is no longer good.
 	revoke()
 }
 
-func newHub(visible int64) *hub {
-	return &hub{people: map[int64]map[subscriber]struct{}{}, visible: visible}
+func newHub(visible int64, w *wheel, log func() int64, encode func(*store.Event, int64) []byte) *hub {
+	return &hub{
+		people: map[int64]map[subscriber]struct{}{}, watchers: map[int64]map[*session]struct{}{},
+		visible: visible, wheel: w, log: log, encode: encode,
+	}
 }
 
 // join adds s, deaf, unless its user has limit subscribers already.
@@ -47,22 +66,97 @@ func (h *hub) join(s subscriber, limit int) (ok bool) {
 	}
 	subs[s] = struct{}{}
 	h.count++
+	if !h.ticking {
+		h.ticking = true
+		h.wheel.add(h, lagTime)
+	}
 	return true
 }
 
-// leave forgets s. It may be called more than once.
-func (h *hub) leave(s subscriber) {
+// leave forgets s. It may be called more than once. here says whether another
+// connection keeps the user online.
+func (h *hub) leave(s subscriber) (here bool) {
 	user, _ := s.who()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	subs := h.people[user]
-	if _, ok := subs[s]; !ok {
-		return
+	if _, ok := subs[s]; ok {
+		h.count--
+		if delete(subs, s); len(subs) == 0 {
+			delete(h.people, user)
+		}
 	}
-	h.count--
-	if delete(subs, s); len(subs) == 0 {
-		delete(h.people, user)
+	if s, ok := s.(*session); ok {
+		h.unwatch(s)
 	}
+	return h.presentLocked(user)
+}
+
+func (h *hub) presentLocked(user int64) bool {
+	for s := range h.people[user] {
+		if s.present() {
+			return true
+		}
+	}
+	return false
+}
+
+// present says whether a user is online.
+func (h *hub) present(user int64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.presentLocked(user)
+}
+
+// here returns those of users who have a connection.
+func (h *hub) here(users []int64) []int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var ids []int64
+	for _, u := range users {
+		if len(h.people[u]) > 0 {
+			ids = append(ids, u)
+		}
+	}
+	return ids
+}
+
+// watch sets whom a session watches.
+func (h *hub) watch(s *session, users []int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.unwatch(s)
+	if _, ok := h.people[s.user.ID][s]; !ok {
+		return // it is gone
+	}
+	s.watched = users
+	for _, u := range users {
+		if h.watchers[u] == nil {
+			h.watchers[u] = map[*session]struct{}{}
+		}
+		h.watchers[u][s] = struct{}{}
+	}
+}
+
+// unwatch needs mu.
+func (h *hub) unwatch(s *session) {
+	for _, u := range s.watched {
+		if delete(h.watchers[u], s); len(h.watchers[u]) == 0 {
+			delete(h.watchers, u)
+		}
+	}
+	s.watched = nil
+}
+
+// watching returns who watches a user.
+func (h *hub) watching(user int64) []int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var ids []int64
+	for s := range h.watchers[user] {
+		ids = append(ids, s.user.ID)
+	}
+	return ids
 }
 
 // hold makes s collect what is handed out from now on, and returns the position
@@ -82,24 +176,78 @@ func (h *hub) position() int64 {
 	return h.visible
 }
 
-// publish hands out the events of one commit. The store calls it in the order
-// of cursors. Each event is encoded once, and only if somebody is there.
-func (h *hub) publish(events []store.Event) {
+// deliver hands out a notice.
+func (h *hub) deliver(n Notice) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for i := range events {
-		e := &events[i]
-		var it item
-		for _, user := range e.Audience {
+	if n.Signal != nil {
+		it := newEventItem(0, n.Signal)
+		for _, user := range n.Audience {
 			for s := range h.people[user] {
-				if it.data == nil {
-					it = item{kind: itemEvent, cursor: e.Cursor, data: encodeEvent(e)}
-				}
 				s.push(it)
 			}
 		}
-		h.visible = e.Cursor
+		return
 	}
+	if n.Prev > h.visible {
+		h.lagLocked(n.Prev)
+	}
+	for i := range n.Events {
+		if n.Events[i].Cursor > h.visible {
+			h.publish(&n.Events[i])
+		}
+	}
+	h.visible = max(h.visible, n.Cursor)
+}
+
+// publish needs mu. An event is encoded once, and only if somebody is there;
+// those with addresses that are signed for their viewer once for each of them.
+func (h *hub) publish(e *store.Event) {
+	var all item
+	personal := isPersonal(e)
+	for _, user := range e.Audience {
+		subs := h.people[user]
+		if len(subs) == 0 {
+			continue
+		}
+		it := all
+		switch {
+		case personal:
+			it = newEventItem(e.Cursor, h.encode(e, user))
+		case it.data == nil:
+			all = newEventItem(e.Cursor, h.encode(e, 0))
+			it = all
+		}
+		for s := range subs {
+			s.push(it)
+		}
+	}
+}
+
+// lagLocked tells everybody to read what was lost up to a position. It needs mu.
+func (h *hub) lagLocked(upTo int64) {
+	from := h.visible
+	h.visible = upTo
+	for _, subs := range h.people {
+		for s := range subs {
+			s.lag(from)
+		}
+	}
+}
+
+// tick implements ticker: it notices that the last notices were lost.
+func (h *hub) tick(time.Time) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.count == 0 || h.closed {
+		h.ticking = false
+		return 0
+	}
+	if at := h.log(); at > h.visible && h.visible == h.checked {
+		h.lagLocked(at)
+	}
+	h.checked = h.visible
+	return lagTime
 }
 
 // revoke ends the subscribers of a user whose account session fits.

@@ -124,7 +124,7 @@ func (w *world) join(name string) *person {
 	if err := w.accounts.Ready(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
-	u, err := w.accounts.store.AddUser(w.t.Context(), account.User{Username: name, Role: account.RoleUser, CreatedAt: time.Now()}, "none", nil)
+	u, err := w.accounts.store.AddUser(w.t.Context(), account.User{Username: name, Role: account.RoleUser, CreatedAt: time.Now(), LastSeen: account.Everyone, Receipts: true}, "none", nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}

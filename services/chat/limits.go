@@ -1,28 +1,33 @@
 package chat
 
 import (
+	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/porticod/portico/pkg/account"
+	"github.com/porticod/portico/pkg/ratelimit"
 )
 
 // maxLimiters is how many users' allowances are kept. Beyond it those that are
 // full again are forgotten, which changes nothing for them.
 const maxLimiters = 10_000
 
-// sendLimits is how much each user may send.
-type sendLimits struct {
+// userLimits is how much each user may do of something.
+type userLimits struct {
 	mu    sync.Mutex
 	users map[int64]*rate.Limiter
 	rate  rate.Limit
 	burst int
 }
 
-func newSendLimits() *sendLimits { return &sendLimits{users: map[int64]*rate.Limiter{}} }
+func newUserLimits() *userLimits { return &userLimits{users: map[int64]*rate.Limiter{}} }
 
 // set changes the limits for everybody.
-func (l *sendLimits) set(perSecond, burst int) {
+func (l *userLimits) set(perSecond, burst int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.rate, l.burst = rate.Limit(perSecond), burst
@@ -33,7 +38,7 @@ func (l *sendLimits) set(perSecond, burst int) {
 }
 
 // allow takes one message off a user's allowance, or says when there is one.
-func (l *sendLimits) allow(user int64) (after time.Duration, ok bool) {
+func (l *userLimits) allow(user int64) (after time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	u := l.users[user]
@@ -52,10 +57,62 @@ func (l *sendLimits) allow(user int64) (after time.Duration, ok bool) {
 }
 
 // sweep needs mu.
-func (l *sendLimits) sweep() {
+func (l *userLimits) sweep() {
 	for id, u := range l.users {
 		if u.Tokens() >= float64(l.burst) {
 			delete(l.users, id)
 		}
 	}
+}
+
+// allowCall takes one call or command other than a send off a user's allowance.
+func (c *Chat) allowCall(user int64) error {
+	if after, ok := c.calls.allow(user); !ok {
+		return &Error{Code: CodeRateLimited, Message: "too many calls at once; wait a moment", RetryAfter: after}
+	}
+	return nil
+}
+
+// strangers limits what addresses may do before anybody has signed in. Peers on
+// the same machine are exempt.
+type strangers struct {
+	logins  *ratelimit.Window[loginKey]
+	signUps *ratelimit.Window[netip.Prefix]
+}
+
+type loginKey struct {
+	name string
+	from netip.Prefix
+}
+
+func newStrangers(l Limits) *strangers {
+	return &strangers{
+		logins:  ratelimit.NewWindow[loginKey](l.FailedLogins, 10*time.Minute),
+		signUps: ratelimit.NewWindow[netip.Prefix](l.SignUps, time.Hour),
+	}
+}
+
+func (s *strangers) set(l Limits) {
+	s.logins.SetLimit(l.FailedLogins)
+	s.signUps.SetLimit(l.SignUps)
+}
+
+func (s *strangers) signIn(name string, from netip.Addr) (giveBack func(), err error) {
+	return take(s.logins, loginKey{strings.ToLower(name), ratelimit.Prefix(from)}, from)
+}
+
+func (s *strangers) signUp(from netip.Addr) (giveBack func(), err error) {
+	return take(s.signUps, ratelimit.Prefix(from), from)
+}
+
+// take counts a try before it is made, so that tries at the same time cannot get
+// past the limit.
+func take[K comparable](w *ratelimit.Window[K], key K, from netip.Addr) (giveBack func(), err error) {
+	if !from.IsValid() || from.IsLoopback() {
+		return func() {}, nil
+	}
+	if wait := w.Take(key); wait > 0 {
+		return nil, &Error{Code: CodeRateLimited, Message: accountText(account.ErrTooManyTries), RetryAfter: wait}
+	}
+	return func() { w.Forget(key) }, nil
 }

@@ -12,12 +12,28 @@ import (
 // The objects of the wire. Fields that do not apply are left out.
 
 type userJSON struct {
-	Username string `json:"username"`
-	Name     string `json:"name"`
-	About    string `json:"about"`
+	Username  string `json:"username"`
+	Name      string `json:"name"`
+	About     string `json:"about"`
+	Avatar    string `json:"avatar,omitempty"`
+	AvatarURL string `json:"avatar_url,omitempty"`
+	// One's own only.
+	LastSeen string `json:"last_seen,omitempty"`
+	Receipts *bool  `json:"receipts,omitempty"`
 }
 
-func userOf(u account.User) userJSON { return userJSON{u.Username, u.Name, u.About} }
+// userOf is a user as somebody else sees him.
+func (c *Chat) userOf(u account.User, viewer int64) userJSON {
+	avatar := u.AvatarAt(c.env.Label())
+	return userJSON{Username: u.Username, Name: u.Name, About: u.About, Avatar: avatar, AvatarURL: c.blobURL(avatar, viewer)}
+}
+
+// selfOf is a user as he sees himself.
+func (c *Chat) selfOf(u account.User) userJSON {
+	self := c.userOf(u, u.ID)
+	self.LastSeen, self.Receipts = string(u.LastSeen), &u.Receipts
+	return self
+}
 
 type sessionJSON struct {
 	ID        string `json:"id"`
@@ -27,55 +43,110 @@ type sessionJSON struct {
 	Current   bool   `json:"current"`
 }
 
-type messageJSON struct {
-	Conv    string `json:"conv"`
-	Seq     int64  `json:"seq"`
-	CID     string `json:"cid"`
-	From    string `json:"from"`
-	At      string `json:"at"`
-	Text    string `json:"text"`
-	ReplyTo int64  `json:"reply_to,omitempty"`
+type blobJSON struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Size   int64  `json:"size"`
+	Type   string `json:"type"`
+	SHA256 string `json:"sha256"`
+	Width  int    `json:"width,omitempty"`
+	Height int    `json:"height,omitempty"`
+	URL    string `json:"url"`
 }
 
-func messageOf(e *store.Event) messageJSON {
-	return messageJSON{
-		Conv: convName(e.Conv), Seq: e.Seq, CID: e.CID, From: e.From.Username, At: formatTime(e.At),
-		Text: e.Text, ReplyTo: e.ReplyTo,
+func (c *Chat) blobOf(b store.Blob, viewer int64) blobJSON {
+	return blobJSON{b.ID, b.Name, b.Size, b.Type, b.Hash, b.Width, b.Height, c.blobURL(b.ID, viewer)}
+}
+
+type reactionJSON struct {
+	Emoji string   `json:"emoji"`
+	Count int      `json:"count"`
+	Users []string `json:"users"`
+	Mine  bool     `json:"mine"`
+}
+
+type messageJSON struct {
+	Conv        string         `json:"conv"`
+	Seq         int64          `json:"seq"`
+	CID         string         `json:"cid"`
+	From        string         `json:"from"`
+	At          string         `json:"at"`
+	Text        *string        `json:"text,omitempty"`
+	ReplyTo     int64          `json:"reply_to,omitempty"`
+	Attachments []blobJSON     `json:"attachments,omitempty"`
+	EditedAt    string         `json:"edited_at,omitempty"`
+	Deleted     bool           `json:"deleted,omitempty"`
+	Reactions   []reactionJSON `json:"reactions,omitempty"`
+}
+
+func (c *Chat) messageOf(e *store.Event, viewer int64) messageJSON {
+	m := messageJSON{Conv: convName(e.Conv), Seq: e.Seq, CID: e.CID, From: e.From.Username, At: formatTime(e.At)}
+	if e.Deleted {
+		m.Deleted = true
+		return m
+	}
+	m.Text, m.ReplyTo, m.EditedAt = &e.Text, e.ReplyTo, timeOrNone(e.EditedAt)
+	for _, b := range e.Attachments {
+		m.Attachments = append(m.Attachments, c.blobOf(b, viewer))
+	}
+	for _, r := range e.Reactions {
+		m.Reactions = append(m.Reactions, reactionJSON(r))
+	}
+	return m
+}
+
+func (c *Chat) messagesOf(events []store.Event, viewer int64) []messageJSON {
+	msgs := make([]messageJSON, len(events))
+	for i := range events {
+		msgs[i] = c.messageOf(&events[i], viewer)
+	}
+	return msgs
+}
+
+// groupJSON is what all members see of a conversation.
+type groupJSON struct {
+	ID           string   `json:"id"`
+	Kind         string   `json:"kind"`
+	Title        string   `json:"title,omitempty"`
+	Avatar       string   `json:"avatar,omitempty"`
+	AvatarURL    string   `json:"avatar_url,omitempty"`
+	Members      []string `json:"members"`
+	MembersCount int      `json:"members_count"`
+	LastSeq      int64    `json:"last_seq"`
+}
+
+func (c *Chat) groupOf(s *store.Summary, viewer int64) groupJSON {
+	return groupJSON{
+		ID: convName(s.ID), Kind: s.Kind, Title: s.Title, Avatar: s.Avatar, AvatarURL: c.blobURL(s.Avatar, viewer),
+		Members: s.Members, MembersCount: s.MembersCount, LastSeq: s.LastSeq,
 	}
 }
 
 type conversationJSON struct {
-	ID           string       `json:"id"`
-	Kind         string       `json:"kind"`
-	Title        string       `json:"title,omitempty"`
-	Members      []string     `json:"members"`
-	MembersCount int          `json:"members_count"`
+	groupJSON
 	Role         string       `json:"role"`
+	Left         bool         `json:"left,omitempty"`
 	FromSeq      int64        `json:"from_seq"`
-	LastSeq      int64        `json:"last_seq"`
 	Read         int64        `json:"read"`
 	Recv         int64        `json:"recv"`
 	Unread       int64        `json:"unread"`
+	MarkedUnread bool         `json:"marked_unread,omitempty"`
 	Last         *messageJSON `json:"last,omitempty"`
 	MutedUntil   string       `json:"muted_until,omitempty"`
 	Archived     bool         `json:"archived"`
 	Pinned       bool         `json:"pinned"`
 }
 
-func conversationOf(s *store.Summary) conversationJSON {
-	c := conversationJSON{
-		ID: convName(s.ID), Kind: s.Kind, Title: s.Title, Members: s.Members, MembersCount: s.MembersCount,
-		Role: s.Role, FromSeq: s.FromSeq, LastSeq: s.LastSeq, Read: s.Read, Recv: s.Recv, Unread: s.Unread,
-		Archived: s.Archived, Pinned: s.Pinned,
+func (c *Chat) conversationOf(s *store.Summary, viewer int64) conversationJSON {
+	conv := conversationJSON{
+		groupJSON: c.groupOf(s, viewer), Role: s.Role, Left: s.Role == "", FromSeq: s.FromSeq, Read: s.Read, Recv: s.Recv,
+		Unread: s.Unread, MarkedUnread: s.MarkedUnread, Archived: s.Archived, Pinned: s.Pinned, MutedUntil: timeOrNone(s.MutedUntil),
 	}
 	if s.Last != nil {
-		m := messageOf(s.Last)
-		c.Last = &m
+		m := c.messageOf(s.Last, viewer)
+		conv.Last = &m
 	}
-	if s.MutedUntil != 0 {
-		c.MutedUntil = formatTime(s.MutedUntil)
-	}
-	return c
+	return conv
 }
 
 type memberJSON struct {
@@ -91,6 +162,13 @@ type ackJSON struct {
 	CID  string `json:"cid"`
 	At   string `json:"at"`
 	Dup  bool   `json:"dup"`
+}
+
+// didJSON acknowledges what is no message.
+type didJSON struct {
+	Conv string `json:"conv"`
+	Seq  int64  `json:"seq"`
+	At   string `json:"at"`
 }
 
 type historyJSON struct {
@@ -131,36 +209,6 @@ func encode(v any) []byte {
 		panic(fmt.Sprintf("chat: encode %T: %v", v, err))
 	}
 	return bytes.TrimRight(b.Bytes(), "\n")
-}
-
-// encodeEvent writes the object that {"ev":...}, SSE and long polls carry.
-func encodeEvent(e *store.Event) []byte {
-	type head struct {
-		Cursor int64  `json:"cursor"`
-		Type   string `json:"type"`
-	}
-	switch e.Type {
-	case store.Message:
-		return encode(struct {
-			head
-			messageJSON
-		}{head{e.Cursor, "message"}, messageOf(e)})
-	case store.Mark:
-		return encode(struct {
-			head
-			Conv string `json:"conv"`
-			From string `json:"from"`
-			Recv int64  `json:"recv"`
-			Read int64  `json:"read"`
-		}{head{e.Cursor, "mark"}, convName(e.Conv), e.From.Username, e.Recv, e.Read})
-	default:
-		return encode(struct {
-			head
-			Conv         string           `json:"conv"`
-			Seq          int64            `json:"seq"`
-			Conversation conversationJSON `json:"conversation"`
-		}{head{e.Cursor, "conversation"}, convName(e.Conv), e.Summary.LastSeq, conversationOf(e.Summary)})
-	}
 }
 
 // encodeAnswer writes {"id":...,"name":v}; without an id only {"name":v}.

@@ -2,10 +2,10 @@ package chat
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
+	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/services/chat/store"
 )
 
@@ -14,6 +14,8 @@ import (
 const (
 	defaultLimit = 50
 	maxLimit     = 200
+
+	maxAttachments = 10 // of a message
 )
 
 // checkLimit fills in the default and clamps.
@@ -36,8 +38,16 @@ type sendResult struct {
 func (c *Chat) send(ctx context.Context, from store.Person, cmds []*sendCommand) []sendResult {
 	results := make([]sendResult, len(cmds))
 	drafts, at := make([]store.Draft, 0, len(cmds)), make([]int, 0, len(cmds))
+	blocked, quiet, err := c.manners(ctx, from.ID)
+	if err != nil {
+		for i := range results {
+			results[i].err = err
+		}
+		return results
+	}
 	for i, cmd := range cmds {
 		d, err := c.draft(from, cmd)
+		d.Blocked, d.Quiet = blocked, quiet
 		if err != nil {
 			results[i].err = err
 			continue
@@ -78,17 +88,19 @@ func (c *Chat) draft(from store.Person, cmd *sendCommand) (store.Draft, error) {
 	if err := checkCID(cmd.CID); err != nil {
 		return store.Draft{}, err
 	}
-	if len(cmd.Attachments) > 0 {
-		return store.Draft{}, badRequest("attachments are not there yet")
-	}
-	if err := checkText(cmd.Text, int(c.config().MaxText)); err != nil {
+	switch err := checkText(cmd.Text, int(c.config().MaxText)); {
+	case err != nil:
 		return store.Draft{}, err
+	case len(cmd.Attachments) == 0 && isBlank(cmd.Text):
+		return store.Draft{}, badRequest("text is empty")
+	case len(cmd.Attachments) > maxAttachments:
+		return store.Draft{}, badRequest(fmt.Sprintf("a message has at most %d attachments", maxAttachments))
 	}
 	if cmd.ReplyTo < 0 {
 		return store.Draft{}, store.ErrReplyTo
 	}
 	return store.Draft{
-		From: from, Conv: conv, CID: cmd.CID, Text: cmd.Text, ReplyTo: cmd.ReplyTo,
+		From: from, Conv: conv, CID: cmd.CID, Text: cmd.Text, ReplyTo: cmd.ReplyTo, Attachments: cmd.Attachments,
 		Allow: func() (time.Duration, bool) { return c.sends.allow(from.ID) },
 	}, nil
 }
@@ -127,11 +139,7 @@ func (c *Chat) history(ctx context.Context, me store.Person, cmd *historyCommand
 	if err != nil {
 		return historyJSON{}, fmt.Errorf("read history: %w", err)
 	}
-	h := historyJSON{Messages: make([]messageJSON, len(msgs)), More: more}
-	for i := range msgs {
-		h.Messages[i] = messageOf(&msgs[i])
-	}
-	return h, nil
+	return historyJSON{Messages: c.messagesOf(msgs, me.ID), More: more}, nil
 }
 
 func (c *Chat) conversations(ctx context.Context, me store.Person, cmd *listCommand) (conversationsJSON, error) {
@@ -140,37 +148,52 @@ func (c *Chat) conversations(ctx context.Context, me store.Person, cmd *listComm
 		return conversationsJSON{}, err
 	}
 	sums, next, err := c.store.Conversations(ctx, me.ID, cmd.After, limit)
-	if errors.Is(err, store.ErrNotFound) {
-		return conversationsJSON{}, badRequest("after must be the next of the page before")
-	} else if err != nil {
+	if err != nil {
 		return conversationsJSON{}, fmt.Errorf("list conversations: %w", err)
 	}
 	list := conversationsJSON{Conversations: make([]conversationJSON, len(sums)), Next: next}
 	for i := range sums {
-		list.Conversations[i] = conversationOf(&sums[i])
+		list.Conversations[i] = c.conversationOf(&sums[i], me.ID)
 	}
 	return list, nil
 }
 
-// create makes a direct conversation, or finds it.
+// create makes a conversation, or finds it.
 func (c *Chat) create(ctx context.Context, me store.Person, cmd *createCommand) (conv conversationJSON, created bool, err error) {
-	switch {
-	case cmd.Kind == "group":
-		return conv, false, badRequest("groups are not there yet")
-	case cmd.Kind != "direct":
-		return conv, false, badRequest(`kind must be "direct"`)
-	case cmd.With == "":
-		return conv, false, badRequest("with must name a user")
+	var sum *store.Summary
+	switch cmd.Kind {
+	case store.Direct:
+		sum, created, err = c.createDirect(ctx, me, cmd)
+	case store.Group:
+		sum, created, err = c.createGroup(ctx, me, cmd)
+	default:
+		return conv, false, badRequest(`kind must be "direct" or "group"`)
 	}
-	other, err := c.accounts.UserByName(ctx, cmd.With)
 	if err != nil {
 		return conv, false, err
 	}
-	sum, created, err := c.store.Direct(ctx, me, store.Person{ID: other.ID, Username: other.Username})
-	if err != nil {
-		return conv, false, fmt.Errorf("open conversation: %w", err)
+	return c.conversationOf(sum, me.ID), created, nil
+}
+
+func (c *Chat) createDirect(ctx context.Context, me store.Person, cmd *createCommand) (*store.Summary, bool, error) {
+	if cmd.With == "" {
+		return nil, false, badRequest("with must name a user")
 	}
-	return conversationOf(sum), created, nil
+	other, err := c.someone(ctx, cmd.With)
+	if err != nil {
+		return nil, false, err
+	}
+	sum, created, err := c.store.Direct(ctx, me, other)
+	if err != nil {
+		return nil, false, fmt.Errorf("open conversation: %w", err)
+	}
+	return sum, created, nil
+}
+
+// someone is a person by name.
+func (c *Chat) someone(ctx context.Context, name string) (store.Person, error) {
+	u, err := c.accounts.UserByName(ctx, name)
+	return store.Person{ID: u.ID, Username: u.Username}, err
 }
 
 func (c *Chat) mark(ctx context.Context, me store.Person, cmd *markCommand) error {
@@ -181,8 +204,25 @@ func (c *Chat) mark(ctx context.Context, me store.Person, cmd *markCommand) erro
 	if cmd.Recv < 0 || cmd.Read < 0 {
 		return badRequest("recv and read are a seq, 0 or above")
 	}
-	if err := c.store.Mark(ctx, me, conv, cmd.Recv, cmd.Read); err != nil {
+	blocked, quiet, err := c.manners(ctx, me.ID)
+	if err != nil {
+		return err
+	}
+	if err := c.store.Mark(ctx, me, conv, cmd.Recv, cmd.Read, quiet, blocked); err != nil {
 		return fmt.Errorf("store marks: %w", err)
 	}
 	return nil
+}
+
+// manners are what decides who hears of what a user does: whom he blocks or is
+// blocked by, and whether he keeps to himself what he has read.
+func (c *Chat) manners(ctx context.Context, user int64) (blocked *account.BlockedSet, quiet bool, err error) {
+	if blocked, err = c.accounts.BlockedSet(ctx, user); err != nil {
+		return nil, false, fmt.Errorf("read blocks: %w", err)
+	}
+	u, err := c.profile(ctx, user)
+	if err != nil {
+		return nil, false, err
+	}
+	return blocked, !u.Receipts, nil
 }

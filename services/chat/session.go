@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,6 +12,7 @@ import (
 // Close codes of the protocol. 4500 to 4999 tell a client to stay away.
 const (
 	closeGoingAway   = 1001
+	closeProtocol    = 1002
 	closeUnsupported = 1003
 	closeTooBig      = 1009
 	closeInternal    = 1011
@@ -64,14 +66,19 @@ const (
 	itemClose // the last one
 )
 
-// An item is one thing to send. data is shared between sessions: nobody writes
-// to it.
+// An item is one thing to send. data and frame are shared between sessions:
+// nobody writes to them.
 type item struct {
 	kind   itemKind
 	pushed bool // nobody asked for it: it counts against the queue's bounds
 	cursor int64
 	data   []byte
+	frame  []byte // of an event: the WebSocket frame that holds data
 }
+
+// passing says that an item may be left out where there is too much: typing and
+// presence, which are not stored.
+func (it *item) passing() bool { return it.kind == itemEvent && it.cursor == 0 }
 
 type liveness uint8
 
@@ -97,6 +104,8 @@ type session struct {
 	user   store.Person
 	authID string // the account session that the token belongs to
 
+	watched []int64 // whose presence it wants; guarded by the hub's lock
+
 	mu        sync.Mutex
 	connected bool
 	pinged    time.Time // when an unanswered ping was sent; zero: none
@@ -107,6 +116,7 @@ type session struct {
 	asked     size   // of what was asked for and is not written yet
 	writing   bool   // a flush is running
 	broken    bool   // writing failed
+	greeted   func() // run once when the session is live; nil: was run
 	ending    *ending
 }
 
@@ -146,7 +156,13 @@ func (s *session) push(it item) {
 	if s.ending != nil || s.broken || s.state == deaf {
 		return
 	}
-	if s.pushed.bytes+len(it.data) > maxQueueBytes || s.pushed.items >= maxQueueEvents {
+	if it.passing() && (s.state == held || s.pushed.bytes > maxQueueBytes/2 || s.pushed.items > maxQueueEvents/2) {
+		return
+	}
+	if s.full(it) {
+		s.shed()
+	}
+	if s.full(it) {
 		s.end(closeSlow, "too slow", nil)
 		s.chat.metrics.slow.Inc()
 		return
@@ -159,6 +175,48 @@ func (s *session) push(it item) {
 	}
 	s.queue(it)
 }
+
+// full needs mu.
+func (s *session) full(it item) bool {
+	return s.pushed.bytes+len(it.data) > maxQueueBytes || s.pushed.items >= maxQueueEvents
+}
+
+// shed makes room by leaving out what is not stored. It needs mu.
+func (s *session) shed() {
+	s.out = slices.DeleteFunc(slices.Clone(s.out), func(it item) bool {
+		if !it.passing() {
+			return false
+		}
+		s.count(it, -1)
+		return true
+	})
+}
+
+// lag implements subscriber: some events after a position cannot be handed over.
+// They are read from the store; where that is under way already in a way that
+// cannot be told, the client resumes.
+func (s *session) lag(after int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ending != nil || s.broken || s.state == deaf:
+		return
+	case s.state == held || !s.chat.begin():
+		s.end(closeResume, "resume again", nil)
+		return
+	}
+	s.state = deaf
+	go func() {
+		defer s.chat.work.Done()
+		if _, err := s.catchUp(s.chat.ctx, replay{upTo: after}); err != nil {
+			s.chat.blame(err)
+			s.close(closeResume, "resume again")
+		}
+	}()
+}
+
+// present implements subscriber.
+func (s *session) present() bool { return true }
 
 // queue needs mu.
 func (s *session) queue(it item) {
@@ -208,11 +266,16 @@ func (s *session) hold() {
 // release sends what was held, and from now on everything at once.
 func (s *session) release() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.state = live
 	s.out = append(s.out, s.wait...)
 	s.wait = nil
 	s.startFlush()
+	greet := s.greeted
+	s.greeted = nil
+	s.mu.Unlock()
+	if greet != nil {
+		greet()
+	}
 }
 
 // close ends the session after what is queued was written. It returns at once
@@ -242,7 +305,7 @@ func (s *session) end(code int, reason string, back *reconnect) {
 // drain is how the daemon asks the session to end.
 func (s *session) drain(code int) {
 	if code == closeRestart {
-		s.closeWith(code, "restart", &reconnect{MinMS: 0, MaxMS: 5000})
+		s.closeWith(code, "restart", &reconnect{MinMS: 0, MaxMS: s.chat.config().Drain.Milliseconds()})
 		return
 	}
 	s.close(code, "removed")
@@ -330,7 +393,7 @@ func (s *session) wrote(batch []item, err error) {
 
 // finish is the last thing that a session does, once.
 func (s *session) finish(end *ending, broken bool) {
-	s.chat.hub.leave(s)
+	s.chat.left(s)
 	if broken {
 		s.tr.abort()
 	} else {

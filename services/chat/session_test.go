@@ -70,7 +70,9 @@ func (f *fakeTransport) count(kind itemKind) (n int) {
 
 // newTestChat is a chat without a store: enough for sessions.
 func newTestChat(t *testing.T) *Chat {
-	c := &Chat{hub: newHub(0), wheel: newWheel(), metrics: newMetrics()}
+	c := &Chat{wheel: newWheel(), metrics: newMetrics(), presence: newPresence()}
+	c.hub = newHub(0, c.wheel, func() int64 { return 0 }, func(e *store.Event, _ int64) []byte { return encode(e.Text) })
+	c.closed = true // nothing in the background
 	cfg := Type{}.Default()
 	c.cfg.Store(&cfg)
 	t.Cleanup(c.wheel.close)
@@ -142,7 +144,7 @@ func TestSlowReaderIsClosedAndOthersAreNot(t *testing.T) {
 		text := strings.Repeat("x", 1000)
 		n := 0
 		for ; !s.over(); n++ {
-			c.hub.publish([]store.Event{{Cursor: int64(n + 1), Type: store.Message, Conv: 1, Seq: int64(n + 1), Text: text, Audience: []int64{1}}})
+			publish(c, []store.Event{{Cursor: int64(n + 1), Type: store.Message, Conv: 1, Seq: int64(n + 1), Text: text, Audience: []int64{1}}})
 			synctest.Wait() // the quick one takes it
 			if n > maxQueueEvents {
 				t.Fatalf("%d events are queued", n)
@@ -213,7 +215,7 @@ func TestAnswersAndEventsHaveTheirOwnRoom(t *testing.T) {
 		big := item{data: make([]byte, maxQueueBytes)}
 		s.reply(big)
 		for i := range 100 {
-			c.hub.publish([]store.Event{{Cursor: int64(i + 1), Type: store.Message, Text: strings.Repeat("x", 1000), Audience: []int64{1}}})
+			publish(c, []store.Event{{Cursor: int64(i + 1), Type: store.Message, Text: strings.Repeat("x", 1000), Audience: []int64{1}}})
 		}
 		close(tr.stuck)
 		begun := time.Now()
@@ -239,7 +241,7 @@ func TestFailedWriteEndsTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, tr := newTestChat(t), &fakeTransport{fail: errors.New("reset")}
 		s := liveSession(c, tr)
-		c.hub.publish([]store.Event{{Cursor: 1, Type: store.Message, Audience: []int64{1}}})
+		publish(c, []store.Event{{Cursor: 1, Type: store.Message, Audience: []int64{1}}})
 		<-s.done
 		s.close(closeRestart, "restart") // too late, and harmless
 		s.gone()
@@ -258,15 +260,15 @@ func TestHeldEventsComeAfterTheReplay(t *testing.T) {
 		event := func(cursor int64) []store.Event {
 			return []store.Event{{Cursor: cursor, Type: store.Message, Audience: []int64{1}}}
 		}
-		c.hub.publish(event(1)) // deaf: the replay reads it
+		publish(c, event(1)) // deaf: the replay reads it
 		if at := c.hub.hold(s); at != 1 {
 			t.Fatalf("held from %d", at)
 		}
-		c.hub.publish(event(2))
+		publish(c, event(2))
 		s.reply(item{kind: itemEvent, cursor: 1})
 		s.reply(item{kind: itemSynced, cursor: 1})
 		s.release()
-		c.hub.publish(event(3))
+		publish(c, event(3))
 		synctest.Wait()
 		var got []int64
 		items, _ := tr.written()
@@ -311,4 +313,9 @@ func (l *lateTicker) tick(now time.Time) time.Duration {
 	}
 	l.at = now
 	return 0
+}
+
+// publish hands events out as the bus does.
+func publish(c *Chat, events []store.Event) {
+	c.hub.deliver(Notice{Prev: events[0].Cursor - 1, Cursor: events[len(events)-1].Cursor, Events: events})
 }

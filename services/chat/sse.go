@@ -23,6 +23,7 @@ func (c *Chat) stream(w http.ResponseWriter, r *http.Request, who *identity, fro
 	if !c.hub.join(s, c.config().Limits.Connections) {
 		return errConnections
 	}
+	c.arrived(s)
 	rep, err := c.beginStream(r, s, who, from)
 	if err != nil {
 		t.close(0, "") // the answer is an error, and not the stream's
@@ -88,7 +89,10 @@ func (t *sseTransport) write(batch []item) error {
 	for _, it := range batch {
 		switch it.kind {
 		case itemEvent:
-			fmt.Fprintf(&t.buf, "id: %s:%d\ndata: %s\n\n", t.epoch, it.cursor, it.data)
+			if it.cursor != 0 {
+				fmt.Fprintf(&t.buf, "id: %s:%d\n", t.epoch, it.cursor)
+			}
+			fmt.Fprintf(&t.buf, "data: %s\n\n", it.data)
 		case itemSynced:
 			fmt.Fprintf(&t.buf, "id: %s:%d\nevent: synced\ndata: {\"cursor\":%d}\n\n", t.epoch, it.cursor, it.cursor)
 		case itemReset:

@@ -3,6 +3,7 @@ package chat
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
@@ -83,12 +84,26 @@ func (c *Chat) serveWS(w http.ResponseWriter, r *http.Request) error {
 	c.work.Go(func() {
 		defer done()
 		defer c.forget(s)
-		socket.ReadLoop()
+		readLoop(socket)
 		conn.linger()
 		s.leave()
 	})
 	c.wheel.add(s, time.Second)
 	return nil
+}
+
+// readLoop is gws's. That one takes a frame's length for an int and panics where
+// it is negative, as nobody may announce it (RFC 6455, section 5.2): that ends
+// this connection, not the process.
+func readLoop(socket *gws.Conn) {
+	defer func() {
+		if recover() != nil {
+			s := socket.Session().(*attachment).commander.s
+			s.close(closeProtocol, "a length above 2^63")
+			<-s.done
+		}
+	}()
+	socket.ReadLoop()
 }
 
 // unread returns a reader of what the HTTP server had read already and then of
@@ -106,7 +121,7 @@ func unread(conn net.Conn, br *bufio.Reader) *bufio.Reader {
 // checkHandshake is RFC 6455 section 4.2.1, the Origin and the subprotocol.
 func (c *Chat) checkHandshake(r *http.Request) error {
 	h := r.Header
-	if r.ProtoMajor != 1 || !hasToken(h, "Connection", "upgrade") || !hasToken(h, "Upgrade", "websocket") {
+	if r.ProtoMajor != 1 || r.ProtoMinor == 0 || !hasToken(h, "Connection", "upgrade") || !hasToken(h, "Upgrade", "websocket") {
 		return badRequest("this is a WebSocket: ask for it with Connection: Upgrade and Upgrade: websocket over HTTP/1.1")
 	}
 	if h.Get("Sec-WebSocket-Version") != "13" || h.Get("Sec-WebSocket-Key") == "" {
@@ -180,31 +195,72 @@ type wsTransport struct {
 	conn   *lingering
 }
 
-var (
-	evHead, evTail = []byte(`{"ev":`), []byte("}\n")
-	newline        = []byte("\n")
-)
+// maxFrameHead is the longest head of a frame that a server sends (RFC 6455,
+// section 5.2): it does not mask.
+const maxFrameHead = 10
 
-func (t *wsTransport) write(batch []item) error {
-	parts := make([][]byte, 0, 3*len(batch))
-	for _, it := range batch {
-		switch it.kind {
-		case itemEvent:
-			parts = append(parts, evHead, it.data, evTail)
-		case itemSynced:
-			parts = append(parts, encode(map[string]any{"synced": map[string]int64{"cursor": it.cursor}}), newline)
-		case itemPing:
-			parts = append(parts, []byte("{}\n"))
-		case itemLine, itemClose:
-			parts = append(parts, it.data, newline)
-		}
+// appendFrameHead writes the head of a text frame with n bytes.
+func appendFrameHead(b []byte, n int) []byte {
+	const finText = 0x81
+	switch {
+	case n < 126:
+		return append(b, finText, byte(n))
+	case n < 1<<16:
+		return binary.BigEndian.AppendUint16(append(b, finText, 126), uint16(n))
 	}
-	last := len(parts) - 1
-	parts[last] = bytes.TrimSuffix(parts[last], newline)
+	return binary.BigEndian.AppendUint64(append(b, finText, 127), uint64(n))
+}
+
+// newEventItem makes the one frame of an event that all receivers are sent.
+func newEventItem(cursor int64, data []byte) item {
+	const before, after = `{"ev":`, `}`
+	n := len(before) + len(data) + len(after)
+	frame := appendFrameHead(make([]byte, 0, maxFrameHead+n), n)
+	frame = append(append(append(frame, before...), data...), after...)
+	end := len(frame) - len(after)
+	return item{kind: itemEvent, cursor: cursor, data: frame[end-len(data) : end : end], frame: frame}
+}
+
+// write sends frames that are whole, in one call, past gws: its own frames, which
+// answer pings and closes, come before or after, because a connection writes one
+// call after the other.
+func (t *wsTransport) write(batch []item) error {
 	if err := t.conn.SetWriteDeadline(time.Now().Add(drainTimeout)); err != nil {
 		return err
 	}
-	return t.socket.Writev(gws.OpcodeText, parts...)
+	if len(batch) == 1 && batch[0].frame != nil {
+		_, err := t.conn.Write(batch[0].frame)
+		return err
+	}
+	buf := writeBuffers.Get().(*bytes.Buffer)
+	buf.Reset()
+	for i := range batch {
+		writeItem(buf, &batch[i])
+	}
+	_, err := t.conn.Write(buf.Bytes())
+	if buf.Cap() <= 2*batchBytes {
+		writeBuffers.Put(buf)
+	}
+	return err
+}
+
+// writeBuffers are for batches; a session that is idle has none.
+var writeBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func writeItem(buf *bytes.Buffer, it *item) {
+	line := it.data
+	switch it.kind {
+	case itemEvent:
+		buf.Write(it.frame)
+		return
+	case itemSynced:
+		line = fmt.Appendf(nil, `{"synced":{"cursor":%d}}`, it.cursor)
+	case itemPing:
+		line = []byte("{}")
+	}
+	var head [maxFrameHead]byte
+	buf.Write(appendFrameHead(head[:0], len(line)))
+	buf.Write(line)
 }
 
 func (t *wsTransport) keepalive() (time.Duration, bool) { return 0, true }

@@ -1,4 +1,4 @@
-package store_test
+package sqlstore_test
 
 import (
 	"fmt"
@@ -7,12 +7,13 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/services/chat/store"
+	"github.com/porticod/portico/services/chat/store/sqlstore"
 )
 
 // BenchmarkSend stores messages, 64 in a commit, as a client that sends a full
 // frame does.
 func BenchmarkSend(b *testing.B) {
-	s, err := store.Open(b.Context(), b.TempDir(), store.Options{Log: zerolog.Nop()})
+	s, err := sqlstore.Open(b.Context(), b.TempDir(), sqlstore.Options{Log: zerolog.Nop()})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,0 +1,301 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/porticod/portico/pkg/account"
+	"github.com/porticod/portico/pkg/ratelimit"
+	"github.com/porticod/portico/services/chat/store"
+)
+
+const (
+	offlineTime = 20 * time.Second // without a connection
+	maxWatched  = 100
+	maxPeers    = 1000    // who hear of somebody's presence
+	maxLastSeen = 100_000 // users whose last connection is remembered
+	typingTime  = 3 * time.Second
+)
+
+// presence is who is online. It is kept in memory only: after a restart the
+// accounts know roughly when somebody was here last.
+type presence struct {
+	grace time.Duration // offlineTime
+
+	mu       sync.Mutex
+	online   map[int64]struct{}  // guarded by mu
+	leaving  map[int64]time.Time // without a connection since; guarded by mu
+	lastSeen map[int64]time.Time // guarded by mu
+}
+
+func newPresence() *presence {
+	return &presence{
+		grace: offlineTime, online: map[int64]struct{}{}, leaving: map[int64]time.Time{}, lastSeen: map[int64]time.Time{},
+	}
+}
+
+// arrived says that a subscriber has joined.
+func (c *Chat) arrived(s subscriber) {
+	if !s.present() {
+		return
+	}
+	user, _ := s.who()
+	p := c.presence
+	p.mu.Lock()
+	_, was := p.online[user]
+	p.online[user] = struct{}{}
+	delete(p.leaving, user)
+	p.mu.Unlock()
+	if !was {
+		c.announce(user, true, time.Now())
+	}
+	if s, ok := s.(*session); ok {
+		c.greet(s)
+	}
+}
+
+// left takes a subscriber off the hub. Its user is offline when nobody took its
+// place after a while.
+func (c *Chat) left(s subscriber) {
+	user, _ := s.who()
+	if c.hub.leave(s) || user == 0 || !s.present() {
+		return
+	}
+	p, now := c.presence, time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.online[user]; ok {
+		p.leaving[user] = now
+		c.wheel.add(&departure{c, user, now}, p.grace)
+	}
+}
+
+// A departure is somebody who may be back.
+type departure struct {
+	c    *Chat
+	user int64
+	at   time.Time
+}
+
+// tick implements ticker.
+func (d *departure) tick(time.Time) time.Duration {
+	p := d.c.presence
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if at, ok := p.leaving[d.user]; !ok || at != d.at {
+		return 0
+	}
+	delete(p.leaving, d.user)
+	delete(p.online, d.user)
+	if len(p.lastSeen) >= maxLastSeen {
+		p.lastSeen = map[int64]time.Time{}
+	}
+	p.lastSeen[d.user] = d.at
+	d.c.announce(d.user, false, d.at)
+	return 0
+}
+
+// announce tells those who may know and want to. It does not wait.
+func (c *Chat) announce(user int64, online bool, at time.Time) {
+	if !c.begin() {
+		return
+	}
+	go func() {
+		defer c.work.Done()
+		u, err := c.profile(c.ctx, user)
+		if err != nil {
+			return // he is gone, and that is told otherwise
+		}
+		peers, err := c.store.Peers(c.ctx, user, maxPeers)
+		if err != nil {
+			c.blame(fmt.Errorf("announce presence: %w", err))
+			return
+		}
+		audience, err := c.mayKnow(c.ctx, u, c.hub.here(peers), c.hub.watching(user))
+		if err != nil {
+			c.blame(fmt.Errorf("announce presence: %w", err))
+			return
+		}
+		c.signal(presenceJSON{"presence", u.Username, online, formatTime(at.UnixMilli())}, audience)
+	}()
+}
+
+// mayKnow are those of peers, with whom u has a direct conversation, and of
+// others who may know when u is online, each once.
+func (c *Chat) mayKnow(ctx context.Context, u account.User, peers, others []int64) ([]int64, error) {
+	if u.LastSeen != account.Everyone && u.LastSeen != account.Contacts {
+		return nil, nil
+	}
+	blocked, err := c.accounts.BlockedSet(ctx, u.ID)
+	if err != nil {
+		return nil, err
+	}
+	if u.LastSeen == account.Contacts && len(others) > 0 {
+		others = nil // those among them who are contacts are peers
+	}
+	var ids []int64
+	seen := map[int64]bool{u.ID: true}
+	for _, list := range [][]int64{peers, others} {
+		for _, id := range list {
+			if !seen[id] && !blocked.Has(id) {
+				ids = append(ids, id)
+			}
+			seen[id] = true
+		}
+	}
+	return ids, nil
+}
+
+// signal pushes what is not stored.
+func (c *Chat) signal(v any, audience []int64) {
+	if len(audience) > 0 {
+		c.bus.Publish(Notice{Signal: encode(v), Audience: audience})
+	}
+}
+
+// presenceOf is what viewer may know of users: by name, offline where that is
+// nothing.
+func (c *Chat) presenceOf(ctx context.Context, viewer int64, names []string) (map[string]presenceJSON, []int64, error) {
+	if len(names) > maxWatched {
+		return nil, nil, badRequest(fmt.Sprintf("at most %d users at a time", maxWatched))
+	}
+	states, users := map[string]presenceJSON{}, map[int64]account.User{}
+	var ids []int64
+	for _, name := range names {
+		u, err := c.accounts.UserByName(ctx, name)
+		if errors.Is(err, account.ErrNotFound) {
+			continue
+		} else if err != nil {
+			return nil, nil, err
+		}
+		states[u.Username] = presenceJSON{}
+		if users[u.ID].ID == 0 {
+			users[u.ID], ids = u, append(ids, u.ID)
+		}
+	}
+	ids, err := c.store.Shared(ctx, viewer, ids)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read presence: %w", err)
+	}
+	peers, err := c.store.Peers(ctx, viewer, maxPeers)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read presence: %w", err)
+	}
+	contact := map[int64]bool{}
+	for _, p := range peers {
+		contact[p] = true
+	}
+	for _, id := range ids {
+		asPeer, asOther := []int64(nil), []int64{viewer}
+		if contact[id] {
+			asPeer, asOther = asOther, nil
+		}
+		if ok, err := c.mayKnow(ctx, users[id], asPeer, asOther); err != nil {
+			return nil, nil, err
+		} else if len(ok) > 0 {
+			states[users[id].Username] = c.stateOf(ctx, id)
+		}
+	}
+	return states, ids, nil
+}
+
+func (c *Chat) stateOf(ctx context.Context, user int64) presenceJSON {
+	p := c.presence
+	p.mu.Lock()
+	_, online := p.online[user]
+	seen := p.lastSeen[user]
+	p.mu.Unlock()
+	switch {
+	case online:
+		seen = time.Now()
+	case seen.IsZero():
+		if sessions, err := c.accounts.Sessions(ctx, user, c.env.Label()); err == nil && len(sessions) > 0 {
+			seen = sessions[0].SeenAt
+		}
+	}
+	if seen.IsZero() {
+		return presenceJSON{Online: online}
+	}
+	return presenceJSON{Online: online, LastSeen: formatTime(seen.UnixMilli())}
+}
+
+// watch sets whose presence a session hears of, and tells how it is now.
+func (c *Chat) watch(ctx context.Context, s *session, cmd *watchCommand) error {
+	states, ids, err := c.presenceOf(ctx, s.user.ID, cmd.Users)
+	if err != nil {
+		return err
+	}
+	c.hub.watch(s, ids)
+	c.pushStates(s, states)
+	return nil
+}
+
+func (c *Chat) pushStates(s *session, states map[string]presenceJSON) {
+	for name, st := range states {
+		st.Type, st.User = "presence", name
+		s.push(newEventItem(0, encode(st)))
+	}
+}
+
+// greet tells a session which of its user's peers are online, once it is live.
+func (c *Chat) greet(s *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.greeted = func() {
+		peers, err := c.store.Peers(c.ctx, s.user.ID, maxPeers)
+		if err != nil {
+			c.blame(fmt.Errorf("read presence: %w", err))
+			return
+		}
+		states := map[string]presenceJSON{}
+		for _, id := range c.hub.here(peers) {
+			u, err := c.profile(c.ctx, id)
+			if err != nil || !c.hub.present(id) {
+				continue
+			}
+			if ok, err := c.mayKnow(c.ctx, u, []int64{s.user.ID}, nil); err == nil && len(ok) > 0 {
+				states[u.Username] = c.stateOf(c.ctx, id)
+			}
+		}
+		c.pushStates(s, states)
+	}
+}
+
+// typingKey is who types where.
+type typingKey struct {
+	user int64
+	conv store.ConvID
+}
+
+func newTypingLimit() *ratelimit.Limiter[typingKey] {
+	return ratelimit.New[typingKey](1/typingTime.Seconds(), 1, 10_000)
+}
+
+// typing tells the others of a conversation that is not too large. What comes too
+// often is left out.
+func (c *Chat) typing(ctx context.Context, me store.Person, cmd *typingCommand) error {
+	conv, err := parseConv(cmd.Conv)
+	if err != nil {
+		return err
+	}
+	kind, others, err := c.store.Companions(ctx, me.ID, conv, store.MaxMarkAudience)
+	if err != nil {
+		return fmt.Errorf("find who is there: %w", err)
+	}
+	if len(others) >= store.MaxMarkAudience {
+		return nil
+	}
+	if kind == store.Direct && len(others) == 1 {
+		if blocked, err := c.accounts.Blocked(ctx, me.ID, others[0]); blocked || err != nil {
+			return err
+		}
+	}
+	if isOn(cmd.On) && !c.typists.Allow(typingKey{me.ID, conv}, time.Now()) {
+		return nil
+	}
+	c.signal(typingJSON{"typing", convName(conv), me.Username, isOn(cmd.On)}, others)
+	return nil
+}

@@ -1,0 +1,95 @@
+package sqlstore
+
+import (
+	"context"
+	"strings"
+	"unicode"
+
+	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/services/chat/store"
+)
+
+const (
+	indexPage = 500 // messages indexed in one transaction
+	maxWords  = 16  // of a search
+)
+
+// matchAll is the FTS5 expression for texts with all words of s. Each is quoted,
+// so that nothing in it is an operator.
+func matchAll(s string) string {
+	words := strings.FieldsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r) })
+	for i, w := range words {
+		words[i] = `"` + w + `"*`
+	}
+	return strings.Join(words[:min(len(words), maxWords)], " ")
+}
+
+// Index implements store.Upkeep. Messages are indexed some time after they were
+// stored, many at a time: that takes a fraction of the work, and none of a
+// sender's time.
+func (s *Store) Index(ctx context.Context) (more bool, err error) {
+	var at int64
+	if err := s.db.Read(ctx, func(q sqlite.Queryer) error { return q.QueryRow(`SELECT indexed FROM log`).Scan(&at) }); err != nil {
+		return false, storeError(err)
+	}
+	if at >= s.Cursor() {
+		return false, nil
+	}
+	err = s.write(ctx, func(t *txn) error {
+		if err := t.QueryRow(`SELECT indexed FROM log`).Scan(&at); err != nil {
+			return err
+		}
+		rows, err := t.Query(`SELECT cursor, coalesce(text, ''), type FROM events WHERE cursor > ? ORDER BY cursor LIMIT ?`, at, indexPage)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		n := 0
+		for ; rows.Next(); n++ {
+			var text string
+			var typ store.EventType
+			if err := rows.Scan(&at, &text, &typ); err != nil {
+				return err
+			}
+			if typ != store.Message || text == "" {
+				continue
+			}
+			if _, err := t.Exec(`INSERT INTO search (rowid, text) VALUES (?, ?)`, at, text); err != nil {
+				return err
+			}
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		if more = n == indexPage; !more {
+			at = max(at, s.last) // nothing lies in between
+		}
+		_, err = t.Exec(`UPDATE log SET indexed = ?`, at)
+		return err
+	})
+	return more && err == nil, err
+}
+
+func isIndexed(t *txn, cursor int64) (bool, error) {
+	var upTo int64
+	err := t.QueryRow(`SELECT indexed FROM log`).Scan(&upTo)
+	return cursor <= upTo, err
+}
+
+// unindex takes the words of a message out of the index, before they change.
+func unindex(t *txn, m *store.Event) error {
+	if ok, err := isIndexed(t, m.Cursor); !ok || m.Text == "" || err != nil {
+		return err
+	}
+	_, err := t.Exec(`INSERT INTO search (search, rowid, text) VALUES ('delete', ?, ?)`, m.Cursor, m.Text)
+	return err
+}
+
+// reindex puts new words in.
+func reindex(t *txn, cursor int64, text string) error {
+	if ok, err := isIndexed(t, cursor); !ok || text == "" || err != nil {
+		return err
+	}
+	_, err := t.Exec(`INSERT INTO search (rowid, text) VALUES (?, ?)`, cursor, text)
+	return err
+}
