@@ -340,6 +340,27 @@ func TestRefusedHandshakeComesThrough(t *testing.T) {
 	}
 }
 
+// Who gets HTTP/2 to the program by way of an upgrade would get past everything
+// that looks at requests.
+func TestOnlyWebSocketsUpgrade(t *testing.T) {
+	r := start(t, "http", "")
+	for _, upgrade := range []string{"h2c", "websocket, h2c", "TLS/1.0"} {
+		req := servicetest.Request("GET", r.URL+"/headers")
+		req.Header.Set("Connection", "Upgrade, HTTP2-Settings")
+		req.Header.Set("Upgrade", upgrade)
+		req.Header.Set("HTTP2-Settings", "AAMAAABkAARAAAAAAAIAAAAA")
+		res, err := r.Client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if res.StatusCode != 200 || strings.Contains(string(b), "Upgrade") || strings.Contains(string(b), "Http2") {
+			t.Errorf("%s: %s\n%s", upgrade, res.Status, b)
+		}
+	}
+}
+
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte{0x81, 1, 'x', 0x82, 126, 0, 2, 'a', 'b', 0x88, 0x80, 1, 2, 3, 4}, 3)
 	f.Add([]byte{0x82, 127, 0, 0, 0, 0, 0, 0, 0, 1, 'x'}, 1)

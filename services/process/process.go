@@ -39,6 +39,10 @@ type Config struct {
 	// nobody else can reach) or "fd" (descriptor 3 is a listening TCP socket,
 	// LISTEN_FDS is 1).
 	Pass string `hcl:"pass,optional"`
+	// Raw lets connections through that are not HTTP, as they are. Nothing looks
+	// into them: who speaks HTTP in one all the same gets past limits and access
+	// log, and says of itself what it likes in X-Forwarded-For.
+	Raw bool `hcl:"raw,optional"`
 	// StopSignal asks the program to end, such as "SIGTERM" or "SIGINT". It goes
 	// to the program itself, not to what it started.
 	StopSignal string `hcl:"stop_signal,optional"`
@@ -51,8 +55,8 @@ type Config struct {
 	// ResponseTimeout is how long the program may take to begin its answer to a
 	// request that it has whole. Then the client gets 504.
 	ResponseTimeout time.Duration `hcl:"response_timeout,optional"`
-	// IdleTimeout closes a raw connection over which nothing went for so long, in
-	// neither direction.
+	// IdleTimeout closes a raw connection over which nothing went for so long,
+	// neither up nor down.
 	IdleTimeout time.Duration `hcl:"idle_timeout,optional"`
 	// LogRate is how many lines of the program's output go into the log in a
 	// second, with bursts of ten times as many. What is more is counted and left
@@ -130,13 +134,16 @@ func (Type) Default() Config {
 	}
 }
 
-// Probe asks for what the health check asks for.
+// Probe asks for what the health check asks for. Of a program that takes raw
+// connections nobody knows whether it speaks HTTP too.
 func (Type) Probe(cfg Config) service.Probe {
-	path := cfg.Health.Path
-	if path == "" {
-		path = "/"
+	switch {
+	case cfg.Health.Path != "":
+		return service.Probe{Kind: service.ProbeHTTP, Path: cfg.Health.Path}
+	case cfg.Raw:
+		return service.Probe{Kind: service.ProbeConnect}
 	}
-	return service.Probe{Kind: service.ProbeHTTP, Path: path}
+	return service.Probe{Kind: service.ProbeHTTP, Path: "/"}
 }
 
 // Open starts the supervisor and does not wait for the program: one that is slow

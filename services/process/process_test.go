@@ -22,8 +22,8 @@ func TestContract(t *testing.T) {
 	with := func(options string) string { return "command = [\"/bin/sh\"]\n" + options }
 	servicetest.Run(t, servicetest.Suite{
 		Kind:    kind,
-		Config:  body("http", ""),
-		Changed: body("http", `pass = "socket"`, "WORD", "changed"),
+		Config:  body("http", "raw = true"),
+		Changed: body("http", "raw = true\npass = \"socket\"", "WORD", "changed"),
 		Bad: map[string]string{
 			``:                                       `"command" is missing`,
 			`command = []`:                           "no program",
@@ -55,10 +55,39 @@ func TestContract(t *testing.T) {
 			with(`limits { cpu = "10ms" }`):          "out of range",
 			with(`shell = true`):                     "shell",
 		},
-		Paths: []string{"/", "/none", "/query?a=%zz;b"},
-		Streams: []func(string) *http.Request{
-			func(base string) *http.Request { return servicetest.Request("GET", base+"/stream") },
-		},
-		WebSocket: func(base string) *http.Request { return servicetest.Request("GET", base+"/ws") },
+		Paths:     []string{"/", "/none", "/query?a=%zz;b"},
+		Streams:   streams,
+		WebSocket: webSocket,
 	})
+}
+
+func TestProbe(t *testing.T) {
+	for options, want := range map[string]string{"": "http /", "raw = true": "connect ", `health { path = "/up" }`: "http /up"} {
+		p := servicetest.MustDecode(t, kind, body("http", options)).Probe()
+		if got := string(p.Kind) + " " + p.Path; got != want {
+			t.Errorf("%s: %s, not %s", options, got, want)
+		}
+	}
+}
+
+var streams = []func(string) *http.Request{
+	func(base string) *http.Request { return servicetest.Request("GET", base+"/stream") },
+}
+
+func webSocket(base string) *http.Request { return servicetest.Request("GET", base+"/ws") }
+
+// The contract holds in every way of telling a program where to listen.
+func TestContractOtherWays(t *testing.T) {
+	for _, pass := range []string{"socket", "fd"} {
+		t.Run(pass, func(t *testing.T) {
+			option := "pass = \"" + pass + `"`
+			servicetest.Run(t, servicetest.Suite{
+				Kind:      kind,
+				Config:    body("http", option),
+				Changed:   body("http", option, "WORD", "changed"),
+				Streams:   streams,
+				WebSocket: webSocket,
+			})
+		})
+	}
 }

@@ -68,9 +68,9 @@ func (s *Service) newProxy() *httputil.ReverseProxy {
 type visit struct {
 	http.ResponseWriter
 	service *Service
-	child   *child         // that it is with; nil: with none
-	answer  *http.Response // that switches protocols
-	forget  func()         // of what lasts
+	child   *child    // that it is with; nil: with none
+	backend io.Closer // the program's side of a WebSocket
+	forget  func()    // of what lasts
 }
 
 type visitKey struct{}
@@ -102,7 +102,7 @@ func (v *visit) leave() {
 	}
 }
 
-// Hijack is called by the proxy when the program has agreed to switch protocols.
+// Hijack is called by the proxy when the program has agreed to a WebSocket.
 func (v *visit) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(v.ResponseWriter).Hijack()
 	if err != nil {
@@ -110,7 +110,7 @@ func (v *visit) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	// The deadlines of the HTTP server do not hold for what the connection is now.
 	_ = conn.SetDeadline(time.Time{})
-	t := newTunnel(conn, rw.Reader, v.answer)
+	t := &tunnel{Conn: conn, early: rw.Reader, backend: v.backend}
 	forget := v.service.hold(v.child, t.end)
 	v.forget = func() { t.sever(); forget() }
 	return t, rw, nil
@@ -121,6 +121,12 @@ func (v *visit) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 func rewrite(r *httputil.ProxyRequest) {
 	r.Out.URL.Scheme, r.Out.URL.Host = "http", "localhost"
 	r.Out.URL.RawQuery = r.In.URL.RawQuery // as it came: the program decides what is good
+	if !strings.EqualFold(r.Out.Header.Get("Upgrade"), "websocket") {
+		// Above all not h2c: what goes over it then would be requests that nobody
+		// looks into.
+		r.Out.Header.Del("Upgrade")
+		r.Out.Header.Del("Connection")
+	}
 	if ip, _, err := net.SplitHostPort(r.In.RemoteAddr); err == nil {
 		r.Out.Header.Set("X-Forwarded-For", ip)
 	}
@@ -184,8 +190,7 @@ func broken(err error) bool {
 func (s *Service) began(res *http.Response) error {
 	v := res.Request.Context().Value(visitKey{}).(*visit)
 	if res.StatusCode == http.StatusSwitchingProtocols {
-		// The proxy takes the body out of the answer.
-		v.answer = &http.Response{Header: res.Header, Body: res.Body}
+		v.backend = res.Body
 		return nil
 	}
 	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind == "text/event-stream" {

@@ -11,9 +11,14 @@ import (
 )
 
 // ServeConn connects c to the program, byte for byte; either side may end its
-// half. The bytes of plain connections stay in the kernel (splice).
+// half. The bytes of plain connections stay in the kernel (splice). Without the
+// option raw it only closes c: a program that expects HTTP from portico believes
+// what the headers say of the client.
 func (s *Service) ServeConn(ctx context.Context, c net.Conn) {
 	defer c.Close()
+	if !s.cfg.Load().Raw {
+		return
+	}
 	child, err := s.gate.enter(ctx)
 	if err != nil {
 		if ctx.Err() == nil {

@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"io"
 	"net"
-	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,28 +54,19 @@ func (e *eventStream) end(int) {
 	_ = e.Close()
 }
 
-// A tunnel is the client's side of a connection that has switched protocols. Of a
-// WebSocket it knows where frames begin, so that it can say goodbye in the
-// program's place.
+// A tunnel is the client's side of a WebSocket. It knows where frames begin, so
+// that it can say goodbye in the program's place.
 type tunnel struct {
 	net.Conn
 	early   *bufio.Reader // what the client sent before the answer
-	backend io.Closer
-	frames  *frames // nil: no WebSocket
+	backend io.Closer     // the program's side
 	late    atomic.Pointer[time.Timer]
 
-	mu   sync.Mutex // guards what follows, and writing
-	open bool       // the answer to the handshake was sent
-	code int        // to say goodbye with; 0: not yet
-	said bool       // goodbye; what the program says after that is dropped
-}
-
-func newTunnel(client net.Conn, early *bufio.Reader, answer *http.Response) *tunnel {
-	t := &tunnel{Conn: client, early: early, backend: answer.Body}
-	if strings.EqualFold(answer.Header.Get("Upgrade"), "websocket") {
-		t.frames = &frames{}
-	}
-	return t
+	mu     sync.Mutex // guards what follows, and writing
+	frames frames     // of what was written
+	open   bool       // the answer to the handshake was sent
+	code   int        // to say goodbye with; 0: not yet
+	said   bool       // goodbye; what the program says after that is dropped
 }
 
 // begin is called with the first byte in either direction, which is after the
@@ -109,11 +98,7 @@ func (t *tunnel) Write(p []byte) (int, error) {
 	t.begin()
 	written := 0
 	for written < len(p) && !t.said {
-		part := p[written:]
-		if t.frames != nil {
-			part = part[:t.frames.next(part)]
-		}
-		n, err := t.Conn.Write(part)
+		n, err := t.Conn.Write(p[written : written+t.frames.next(p[written:])])
 		written += n
 		if err != nil {
 			return written, err
@@ -132,13 +117,9 @@ func (t *tunnel) CloseWrite() error {
 	return t.Conn.Close()
 }
 
-// end asks the client to leave: with a close frame where there can be one. Who
-// does not is cut off after a while.
+// end asks the client to leave, with a close frame. Who does not is cut off after
+// a while.
 func (t *tunnel) end(code int) {
-	if t.frames == nil {
-		t.sever()
-		return
-	}
 	t.lingers()
 	t.mu.Lock()
 	defer t.mu.Unlock()

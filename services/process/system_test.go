@@ -26,7 +26,7 @@ import (
 // raw starts a program behind a server for raw connections.
 func raw(t *testing.T, p, options string) (*rig, func() *net.TCPConn) {
 	t.Helper()
-	r := start(t, p, options)
+	r := start(t, p, "raw = true\n"+options)
 	srv := servicetest.Raw(t, r.svc.(service.ConnHandler))
 	return r, func() *net.TCPConn {
 		c, err := net.Dial("tcp", srv.Addr)
@@ -69,23 +69,34 @@ func TestRawConnectionsThatEnd(t *testing.T) {
 		t.Errorf("idle: %q %v", b, err)
 	}
 
-	r.update("raw", `idle_timeout = "1m"`)
+	r.update("raw", "raw = true\nidle_timeout = \"1m\"")
 	c = dial()
 	fmt.Fprintln(c, "x")
 	if _, err := io.ReadFull(c, make([]byte, 2)); err != nil {
 		t.Fatal(err)
 	}
-	r.update("raw", "idle_timeout = \"1m\"\ndrain = \"50ms\"\nstop_timeout = \"1s\"", "WORD", "changed")
+	r.update("raw", "raw = true\nidle_timeout = \"1m\"\ndrain = \"50ms\"\nstop_timeout = \"1s\"", "WORD", "changed")
 	// The client says nothing and does not leave: it hears that it is over.
 	if b, err := io.ReadAll(c); len(b) > 0 || err != nil && !strings.Contains(err.Error(), "reset") {
 		t.Errorf("replaced: %q %v", b, err)
 	}
 
-	r.update("silent", "queue { timeout = \"50ms\" }")
+	r.update("silent", "raw = true\nqueue { timeout = \"50ms\" }")
 	c = dial()
 	fmt.Fprintln(c, "x") // the old one still serves
 	if _, err := io.ReadFull(c, make([]byte, 2)); err != nil {
 		t.Error(err)
+	}
+}
+
+// By default nobody gets past the front door.
+func TestRawConnectionsAreForWhoWantsThem(t *testing.T) {
+	r, dial := raw(t, "http", "")
+	r.update("http", "")
+	c := dial()
+	fmt.Fprint(c, "\r\nGET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n")
+	if b, _ := io.ReadAll(c); len(b) > 0 {
+		t.Errorf("%q", b)
 	}
 }
 
