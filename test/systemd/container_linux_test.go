@@ -141,6 +141,8 @@ func boot(t *testing.T, root, shared string) *container {
 	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.out
 	// Asked to end, nspawn shuts the container down in order.
 	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(syscall.SIGTERM) }
+	// It must not outlive a test that is killed.
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	c.cmd.WaitDelay = 30 * time.Second
 	if err := c.cmd.Start(); err != nil {
 		t.Fatal(err)

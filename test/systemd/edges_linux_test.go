@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const (
@@ -22,6 +23,8 @@ func (d *driving) edges() error {
 		try  func() error
 	}{
 		{"a bad file at a restart", d.badFile},
+		{"a start that fails", d.startFails},
+		{"a stop that takes long", d.stopTakesLong},
 		{"a listener that goes", d.listenerGoes},
 		{"a listener that goes while portico is down", d.listenerGoesDown},
 		{"a socket unit", d.socketUnit},
@@ -62,6 +65,72 @@ func (d *driving) badFile() error {
 		return errors.New("systemctl reload accepted a bad file")
 	}
 	return errors.Join(once("tcp", web), stored(sockets))
+}
+
+// startFails restarts with a port that is taken: clients wait until the file is
+// good, and systemd tries again until then.
+func (d *driving) startFails() error {
+	ln, err := net.Listen("tcp", moved)
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	if err := d.use(with(moved), "restart"); err == nil {
+		return errors.New("portico started without its port")
+	}
+	answered := make(chan error, 1)
+	go func() { answered <- once("tcp", web) }()
+	restarts := func() int { n, _ := strconv.Atoi(show("NRestarts")); return n }
+	before := restarts()
+	if err := eventually("systemd tries again", func() bool { return restarts() > before+1 }); err != nil {
+		return err
+	}
+	if err := stored(sockets); err != nil {
+		return err
+	}
+	if err := os.WriteFile(configFile, []byte(config("repaired")), 0o644); err != nil {
+		return err
+	}
+	if err := <-answered; err != nil {
+		return fmt.Errorf("who waited: %w", err)
+	}
+	return eventually("portico runs again", func() bool { return show("ActiveState") == "active" })
+}
+
+// stopTakesLong restarts with a request that takes longer than the unit allows a
+// stop to take: portico asks for more time, and says what it waits for.
+func (d *driving) stopTakesLong() error {
+	dropIn := "/run/systemd/system/portico.service.d"
+	if err := os.MkdirAll(dropIn, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(dropIn+"/hurry.conf", []byte("[Service]\nTimeoutStopSec=4\n"), 0o644); err != nil {
+		return err
+	}
+	if err := run("systemctl", "daemon-reload"); err != nil {
+		return err
+	}
+	d.load.slow.take()
+	d.load.trickle(echo, 7*time.Second)
+	time.Sleep(100 * time.Millisecond) // it is under way
+	if err := run("systemctl", "restart", "--no-block", "portico"); err != nil {
+		return err
+	}
+	if err := eventually("systemctl status says what is waited for", func() bool {
+		return strings.HasPrefix(show("StatusText"), "stopping: waiting for 1 request ")
+	}); err != nil {
+		return err
+	}
+	if err := eventually("the request ends", func() bool { return d.load.waiting.Load() == 0 }); err != nil {
+		return err
+	}
+	if t := d.load.slow.take(); t.Failed+t.Refused > 0 {
+		return fmt.Errorf("the request was cut: %v", t.Errors)
+	}
+	if err := eventually("portico runs again", func() bool { return show("ActiveState") == "active" }); err != nil {
+		return err
+	}
+	return errors.Join(os.RemoveAll(dropIn), run("systemctl", "daemon-reload"))
 }
 
 // with is the usual config and one listener more.

@@ -34,7 +34,7 @@ func plan() (p Plan, limit time.Duration) {
 	if os.Getenv(longVar) != "" {
 		return Plan{Reloads: 50, Restarts: 20, Kills: 20, Upgrades: 5, Users: 50, Devices: 10, Slow: 2 * time.Second}, 20 * time.Minute
 	}
-	return Plan{Reloads: 5, Restarts: 3, Kills: 2, Upgrades: 2, Users: 6, Devices: 3, Slow: time.Second}, 3 * time.Minute
+	return Plan{Reloads: 5, Restarts: 3, Kills: 3, Upgrades: 1, Users: 6, Devices: 3, Slow: time.Second}, 3 * time.Minute
 }
 
 // TestNothingRefusedNothingLost reloads, restarts, kills and upgrades portico
