@@ -77,10 +77,7 @@ async function receipts(m) {
   const ok = await attempt(async () => {
     for (let after = ""; ;) {
       const page = await model.client.get(`${path(m)}/receipts?limit=200&after=${encodeURIComponent(after)}`);
-      for (const r of page.receipts ?? page.members) {
-        if (r.username === m.from) continue;
-        (r.read === true || r.read >= m.seq ? read : r.recv === true || r.recv >= m.seq ? has : none).push(r.username);
-      }
+      for (const r of page.receipts) (r.read ? read : r.recv ? has : none).push(r.username);
       if (!(after = page.next)) break;
     }
   });

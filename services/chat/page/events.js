@@ -44,10 +44,10 @@ async function readAnew(client) {
     if (!(next = page.next)) break;
   }
   if (client !== model.client) return;
-  const [me, blocks] = await Promise.all([client.get("/v1/me"), client.get("/v1/blocks").catch(() => null)]);
+  const [me, blocked] = await Promise.all([client.get("/v1/me"), readBlocked(client)]);
   model.me = me;
   model.people.set(me.username, me);
-  model.blocked = new Set((blocks?.users ?? []).map((u) => u.username));
+  model.blocked = new Set(blocked);
   model.convs.clear();
   let since = new Date().toISOString(); // those without messages keep their place among the others
   for (const c of fresh) learn({ ...c, since: (since = c.last?.at ?? since) });
@@ -62,6 +62,15 @@ async function readAnew(client) {
   reading = null;
   for (const ev of missed) apply(ev, () => {});
   changed();
+}
+
+async function readBlocked(client) {
+  const names = [];
+  for (let next = ""; ;) {
+    const page = await client.get(`/v1/blocks?limit=200&after=${encodeURIComponent(next)}`);
+    names.push(...page.users.map((u) => u.username));
+    if (!(next = page.next)) return names;
+  }
 }
 
 function apply(ev, arrived) {
@@ -104,7 +113,6 @@ function onMessage(ev, arrived) {
     return;
   }
   if (!ev.deleted) c.unread += 1;
-  if (c.archived && !c.muted_until) c.archived = false;
   arrived(c, ev, mentions(ev.text, model.me.username)); // which may read it
   if (c.recv >= ev.seq) return;
   c.recv = ev.seq;
@@ -171,15 +179,12 @@ function stopTyping(conv, from) {
 const WATCHED = 100; // the service takes no more
 
 /** Asks for the presence of the people in the newest conversations and in the open one. */
-export async function watchPresence() {
+export function watchPresence() {
   const open = model.convs.get(model.current);
   const convs = [open, ...[...model.convs.values()].filter((c) => c.kind === "direct")].filter(Boolean);
   const users = [...new Set(convs.flatMap((c) => c.members))].filter((u) => u !== model.me.username).slice(0, WATCHED);
   if (users.length === 0) return;
   model.client.watch(users);
-  const now = await model.client.get("/v1/presence?users=" + users.join(",")).catch(() => ({}));
-  for (const [user, p] of Object.entries(now)) model.presence.set(user, p);
-  changed();
 }
 
 /** Says that the open conversation was read, if somebody looks at it. */

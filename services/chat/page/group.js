@@ -118,8 +118,6 @@ export async function joinBy(code, open) {
   await attempt(async () => {
     const at = "/v1/invites/" + encodeURIComponent(code);
     const g = await model.client.get(at);
-    const known = model.convs.get(g.id);
-    if (known && !known.left) return open(g.id);
     if (!await ask(`Join “${g.title}”?`, "Join", plural(g.members_count, "member"))) return;
     const c = await model.client.post(at);
     learn(c);
