@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/porticod/portico/services/chat/api"
 )
 
 // routes is everything that the service serves.
@@ -67,6 +69,8 @@ func (c *Chat) routes() http.Handler {
 	public("GET /v1/blobs/{blob}", c.getBlob)
 	authed("GET /v1/events", c.getEvents)
 	public("GET /v1/ws", c.serveWS)
+	public("GET /v1/openapi.yaml", described(api.OpenAPI))
+	public("GET /v1/asyncapi.yaml", described(api.AsyncAPI))
 	page(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c.cors(w, r) {
@@ -98,6 +102,18 @@ func (c *Chat) groupRoutes(authed func(string, func(http.ResponseWriter, *http.R
 	authed("PUT "+msg+"/reactions/{emoji}", c.putReaction)
 	authed("DELETE "+msg+"/reactions/{emoji}", c.deleteReaction)
 	authed("GET "+msg+"/receipts", c.getReceipts)
+}
+
+// described serves a description of the protocol.
+func described(file []byte) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, _ *http.Request) error {
+		h := w.Header()
+		h.Set("Content-Type", "application/yaml") // RFC 9512
+		h.Set("Content-Length", strconv.Itoa(len(file)))
+		h.Set("X-Content-Type-Options", "nosniff")
+		_, _ = w.Write(file) // the client is gone, or it is not
+		return nil
+	}
 }
 
 // unrouted finds out whether it is the path or only the method that is unknown,

@@ -139,8 +139,7 @@ func (u *user) must(t *testing.T, method, url string, body, into any) {
 // signUp makes an account.
 func signUp(t *testing.T, base, name string) *user {
 	t.Helper()
-	u := &user{name: name, client: &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 8}}}
-	t.Cleanup(u.client.CloseIdleConnections)
+	u := &user{name: name, client: newClient(t)}
 	var in struct{ Token string }
 	u.must(t, "POST", base+"/v1/accounts", map[string]string{"username": name, "password": "password of " + name}, &in)
 	u.token = in.Token
@@ -176,4 +175,11 @@ type line struct {
 		Dup  bool
 	}
 	Error *struct{ Code, Message string }
+}
+
+// newClient is an HTTP client with connections of its own.
+func newClient(t *testing.T) *http.Client {
+	c := &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 8}}
+	t.Cleanup(c.CloseIdleConnections)
+	return c
 }
