@@ -54,7 +54,7 @@ func TestCrash(t *testing.T) {
 		newReader(s, cid, "long poll", (*reader).poll), newReader(s, dan, "WebSocket", (*reader).socket),
 		newReader(s, bob, "WebSocket", (*reader).socket),
 	}
-	convs := []*conversation{direct(s, ann, bob), direct(s, cid, dan), direct(s, ann, cid)}
+	convs := []*conversation{direct(s, ann, bob), direct(s, cid, dan), direct(s, ann, cid), group(s, ann, bob, cid, dan)}
 
 	ctx, cancel := context.WithCancel(t.Context())
 	var reading, writing sync.WaitGroup
@@ -167,6 +167,18 @@ func direct(s *scene, a, b *user) *conversation {
 	var c struct{ ID string }
 	a.must(s.t, "POST", s.base+"/v1/conversations", map[string]string{"kind": "direct", "with": b.name}, &c)
 	return &conversation{c.ID, []*user{a, b}}
+}
+
+func group(s *scene, people ...*user) *conversation {
+	s.t.Helper()
+	names := make([]string, 0, len(people)-1)
+	for _, p := range people[1:] {
+		names = append(names, p.name)
+	}
+	var c struct{ ID string }
+	people[0].must(s.t, "POST", s.base+"/v1/conversations",
+		map[string]any{"kind": "group", "cid": "group", "title": "All", "members": names}, &c)
+	return &conversation{c.ID, people}
 }
 
 // judge compares what was acknowledged, what is stored and what was read.

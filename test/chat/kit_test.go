@@ -70,6 +70,7 @@ service "chat" "talk" {
     sends       = 1000000
     burst       = 1000000
     connections = 1000
+    calls       = 1000000
   }
 }
 service "echo" "back" {}
