@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/pkg/accesslog"
+	"github.com/porticod/portico/pkg/httperr"
 	"github.com/porticod/portico/pkg/mux"
 	"github.com/porticod/portico/pkg/route"
 )
@@ -249,27 +249,7 @@ func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 // fail answers with an error of the front door: one line of text, or JSON for
 // who asks for it.
 func (x *exchange) fail(status int, code, message string) {
-	Error(x, x.request, status, code, message)
-}
-
-// Error answers with one line of text, or with {"error":{"code","message"}}
-// where the client accepts application/json.
-func Error(w http.ResponseWriter, r *http.Request, status int, code, message string) {
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	if status == http.StatusServiceUnavailable && h.Get("Retry-After") == "" {
-		h.Set("Retry-After", "1")
-	}
-	if strings.Contains(r.Header.Get("Accept"), "application/json") {
-		h.Set("Content-Type", "application/json; charset=utf-8")
-		w.WriteHeader(status)
-		_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]string{"code": code, "message": message}})
-		return
-	}
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(status)
-	fmt.Fprintf(w, "%d %s: %s\n", status, http.StatusText(status), message)
+	httperr.Write(x, x.request, status, code, message)
 }
 
 func (x *exchange) service() string {
