@@ -1,0 +1,160 @@
+package proxy
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+const (
+	copyBuffer  = 32 << 10
+	minCompress = 1 << 10   // bytes; less is not worth it
+	zstdWindow  = 256 << 10 // a browser takes 8 MiB; this is memory for each answer
+)
+
+// coders are the encoders that are not in use, and copy buffers.
+type coders struct{ gzip, zstd, buffers sync.Pool }
+
+func newCoders() *coders {
+	c := &coders{}
+	c.buffers.New = func() any { return new([copyBuffer]byte) }
+	c.gzip.New = func() any { return &coder{encoder: gzip.NewWriter(io.Discard), home: &c.gzip} }
+	c.zstd.New = func() any {
+		// The options are good, so there is no error.
+		e, _ := zstd.NewWriter(io.Discard, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(zstdWindow), zstd.WithLowerEncoderMem(true))
+		return &coder{encoder: e, home: &c.zstd}
+	}
+	return c
+}
+
+func (c *coders) buffer() *[copyBuffer]byte     { return c.buffers.Get().(*[copyBuffer]byte) }
+func (c *coders) putBuffer(b *[copyBuffer]byte) { c.buffers.Put(b) }
+
+type encoder interface {
+	io.WriteCloser
+	Reset(io.Writer)
+	Flush() error
+}
+
+// A coder is an encoder that knows where it belongs.
+type coder struct {
+	encoder
+	home *sync.Pool
+}
+
+func (c *coder) release() {
+	c.Reset(io.Discard)
+	c.home.Put(c)
+}
+
+// choose returns an encoder for an answer that should be compressed, and changes
+// its header h accordingly; nil: it stays as it is.
+func (c *coders) choose(r *http.Request, res *http.Response, h http.Header) *coder {
+	if !compressible(res) {
+		return nil
+	}
+	if !hasToken(h["Vary"], "accept-encoding") && !hasToken(h["Vary"], "*") {
+		h.Add("Vary", "Accept-Encoding")
+	}
+	name := accepted(r.Header["Accept-Encoding"])
+	if name == "" {
+		return nil
+	}
+	h.Set("Content-Encoding", name)
+	h.Del("Content-Length")
+	h.Del("Accept-Ranges")
+	for _, k := range []string{"Digest", "Content-Md5", "Repr-Digest", "Content-Digest"} {
+		h.Del(k)
+	}
+	if tag := h.Get("Etag"); tag != "" && !strings.HasPrefix(tag, "W/") {
+		h.Set("Etag", "W/"+tag) // other bytes than those it was made for
+	}
+	if name == "zstd" {
+		return c.zstd.Get().(*coder)
+	}
+	return c.gzip.Get().(*coder)
+}
+
+// compressible reports whether an answer may be compressed and is worth it.
+func compressible(res *http.Response) bool {
+	switch {
+	case res.StatusCode < 200, res.StatusCode == http.StatusNoContent, res.StatusCode == http.StatusPartialContent, res.StatusCode == http.StatusNotModified:
+		return false
+	case res.Header.Get("Content-Encoding") != "", res.Header.Get("Content-Range") != "":
+		return false
+	case hasToken(res.Header["Cache-Control"], "no-transform"):
+		return false
+	}
+	length := res.ContentLength
+	if length < 0 { // of a HEAD too
+		if n, err := strconv.ParseInt(res.Header.Get("Content-Length"), 10, 64); err == nil {
+			length = n
+		}
+	}
+	if length >= 0 && length < minCompress {
+		return false
+	}
+	t := mediaType(res.Header)
+	switch t {
+	case "application/json", "application/javascript", "application/xml", "application/wasm", "application/x-ndjson",
+		"application/vnd.ms-fontobject", "font/ttf", "font/otf", "image/bmp", "image/x-icon":
+		return true
+	case "text/event-stream":
+		return false // each event would have to be flushed by itself
+	}
+	return strings.HasPrefix(t, "text/") || strings.HasSuffix(t, "+json") || strings.HasSuffix(t, "+xml")
+}
+
+func hasToken(values []string, token string) bool {
+	for _, v := range values {
+		for t := range strings.SplitSeq(v, ",") {
+			if strings.EqualFold(strings.TrimSpace(t), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// accepted is the encoding that the client likes best of those that there are:
+// RFC 9110, section 12.5.3. "" is none. Of equals zstd is taken.
+func accepted(values []string) string {
+	weights := map[string]float64{}
+	for _, v := range values {
+		for part := range strings.SplitSeq(v, ",") {
+			name, params, _ := strings.Cut(part, ";")
+			q := 1.0
+			if s, ok := strings.CutPrefix(strings.ToLower(strings.TrimSpace(params)), "q="); ok {
+				if f, err := strconv.ParseFloat(s, 64); err == nil {
+					q = f
+				}
+			}
+			weights[strings.ToLower(strings.TrimSpace(name))] = q
+		}
+	}
+	weight := func(name string) float64 {
+		if q, ok := weights[name]; ok {
+			return q
+		}
+		return weights["*"]
+	}
+	best := slices.MaxFunc([]string{"zstd", "gzip"}, func(a, b string) int {
+		switch qa, qb := weight(a), weight(b); {
+		case qa > qb:
+			return 1
+		case qa < qb:
+			return -1
+		}
+		return 0 // the first
+	})
+	if weight(best) <= 0 {
+		return ""
+	}
+	return best
+}

@@ -1,0 +1,138 @@
+package proxy_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/porticod/portico/services/proxy"
+)
+
+func TestCompress(t *testing.T) {
+	text := strings.Repeat("compressible text. ", 1000)
+	up := backend(t, func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Etag", `"strong"`)
+		body := text
+		switch r.URL.Path {
+		case "/stream":
+			_ = http.NewResponseController(w).Flush()
+		case "/short":
+			body = "short"
+		case "/png":
+			h.Set("Content-Type", "image/png")
+		case "/done":
+			h.Set("Content-Encoding", "br")
+		case "/part":
+			h.Set("Content-Range", "bytes 0-99/1000")
+			h.Set("Content-Length", strconv.Itoa(len(body)))
+			w.WriteHeader(206)
+		case "/no-transform":
+			h.Set("Cache-Control", "public, no-transform")
+		case "/304":
+			w.WriteHeader(304)
+			return
+		case "/204":
+			w.WriteHeader(204)
+			return
+		}
+		if r.URL.Path != "/stream" {
+			h.Set("Content-Length", strconv.Itoa(len(body)))
+		}
+		if r.Method != http.MethodHead {
+			_, _ = io.WriteString(w, body)
+		}
+	})
+	_, _, srv := open(t, one(up, func(c *proxy.Config) { c.Compress = true }))
+	for _, c := range []struct{ path, accept, want, vary string }{
+		{"/", "gzip, deflate, br, zstd", "zstd", "Accept-Encoding"},
+		{"/", "gzip, deflate, br", "gzip", "Accept-Encoding"},
+		{"/", "gzip;q=1, zstd;q=0.5", "gzip", "Accept-Encoding"},
+		{"/", "zstd;q=0, *", "gzip", "Accept-Encoding"},
+		{"/", "identity", "", "Accept-Encoding"},
+		{"/", "", "", "Accept-Encoding"},
+		{"/stream", "zstd", "zstd", "Accept-Encoding"},
+		{"/stream", "gzip", "gzip", "Accept-Encoding"},
+		{"/short", "gzip", "", ""},
+		{"/png", "gzip", "", ""},
+		{"/done", "gzip, br", "br", ""},
+		{"/part", "gzip", "", ""},
+		{"/no-transform", "gzip", "", ""},
+		{"/304", "gzip", "", ""},
+		{"/204", "gzip", "", ""},
+	} {
+		for _, method := range []string{"GET", "HEAD"} {
+			req := request(t, method, srv.URL+c.path, nil)
+			if c.accept != "" {
+				req.Header.Set("Accept-Encoding", c.accept)
+			}
+			res, body := do(t, srv, req)
+			if got := res.Header.Get("Content-Encoding"); got != c.want || res.Header.Get("Vary") != c.vary {
+				t.Errorf("%s %s for %q: %q, Vary %q", method, c.path, c.accept, got, res.Header.Get("Vary"))
+				continue
+			}
+			coded := c.want == "gzip" || c.want == "zstd"
+			if tag := res.Header.Get("Etag"); strings.HasPrefix(tag, "W/") != coded {
+				t.Errorf("%s for %q: ETag %s", c.path, c.accept, tag)
+			}
+			if method == "GET" && coded && (decode(t, c.want, body) != text || len(body) > len(text)/5) {
+				t.Errorf("%s for %q: %d bytes that are not the text", c.path, c.accept, len(body))
+			}
+		}
+	}
+}
+
+func decode(t *testing.T, encoding, body string) string {
+	t.Helper()
+	var r io.Reader
+	var err error
+	if encoding == "gzip" {
+		r, err = gzip.NewReader(strings.NewReader(body))
+	} else {
+		r, err = zstd.NewReader(strings.NewReader(body))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// What an upstream flushes is there at once, compressed too.
+func TestCompressedStreamIsFlushed(t *testing.T) {
+	next := make(chan struct{})
+	_, _, srv := open(t, one(backend(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		for range 3 {
+			_, _ = io.WriteString(w, `{"line":1}`+"\n")
+			_ = http.NewResponseController(w).Flush()
+			<-next
+		}
+	}), func(c *proxy.Config) { c.Compress = true }))
+	res, err := srv.Client.Do(request(t, "GET", srv.URL, nil, "Accept-Encoding: gzip"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	zr, err := gzip.NewReader(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := make([]byte, 11)
+	for range 3 {
+		if _, err := io.ReadFull(zr, line); err != nil || !bytes.Equal(line, []byte(`{"line":1}`+"\n")) {
+			t.Fatalf("%q, %v", line, err)
+		}
+		next <- struct{}{}
+	}
+}

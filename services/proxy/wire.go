@@ -1,0 +1,127 @@
+package proxy
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/porticod/portico/pkg/upstream"
+)
+
+const (
+	maxIdle         = 256       // unused connections kept to each upstream
+	maxHeader       = 256 << 10 // bytes of an answer's header
+	wireBuffer      = 8 << 10   // for each connection and direction
+	continueTimeout = time.Second
+	maxCheckBody    = 64 << 10
+)
+
+// A wire is the connections to one upstream.
+type wire struct {
+	*http.Transport
+	timeouts Timeouts
+	tls      *tlsClient
+}
+
+func newWire(a upstream.Address, t Timeouts, c *tlsClient) *wire {
+	dialer := &net.Dialer{Timeout: t.Connect}
+	protocols := new(http.Protocols)
+	if a.Scheme == "h2c" {
+		protocols.SetUnencryptedHTTP2(true)
+	} else {
+		protocols.SetHTTP1(true)
+		protocols.SetHTTP2(true)
+	}
+	return &wire{
+		timeouts: t, tls: c,
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return dialer.DialContext(ctx, a.Network, a.Addr)
+			},
+			Protocols:              protocols,
+			TLSClientConfig:        c.config(),
+			TLSHandshakeTimeout:    t.Connect,
+			ResponseHeaderTimeout:  t.Header,
+			IdleConnTimeout:        t.KeepAlive,
+			ExpectContinueTimeout:  continueTimeout,
+			MaxIdleConnsPerHost:    maxIdle,
+			MaxResponseHeaderBytes: maxHeader,
+			ReadBufferSize:         wireBuffer,
+			WriteBufferSize:        wireBuffer,
+			DisableCompression:     true, // what the client accepts is passed on
+		},
+	}
+}
+
+// A tlsClient is how upstreams are checked, with the content of the files.
+type tlsClient struct {
+	cfg   TLS
+	sum   [sha256.Size]byte
+	roots *x509.CertPool
+}
+
+func newTLSClient(cfg TLS) (*tlsClient, error) {
+	roots, err := cfg.roots()
+	if err != nil {
+		return nil, err
+	}
+	t := &tlsClient{cfg: cfg, roots: roots}
+	if cfg.CA != "" {
+		b, err := os.ReadFile(string(cfg.CA))
+		if err != nil {
+			return nil, err
+		}
+		t.sum = sha256.Sum256(b)
+	}
+	return t, nil
+}
+
+// same reports whether both check in the same way.
+func (t *tlsClient) same(o *tlsClient) bool { return t.cfg == o.cfg && t.sum == o.sum }
+
+func (t *tlsClient) config() *tls.Config {
+	return &tls.Config{RootCAs: t.roots, ServerName: t.cfg.ServerName, InsecureSkipVerify: t.cfg.Insecure}
+}
+
+// check asks an upstream whether it works.
+func (g *generation) check(ctx context.Context, a upstream.Address) error {
+	h := g.cfg.Health
+	url := "http://" + a.Addr
+	switch a.Scheme {
+	case "https":
+		url = "https://" + a.Addr
+	case "unix":
+		url = "http://localhost"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+h.Path, nil)
+	if err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
+	req.Host = h.Host
+	req.Header.Set("User-Agent", "portico-check")
+	res, err := g.wires[a].RoundTrip(req)
+	if err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
+	defer res.Body.Close()
+	// Read, so that the connection can be used again.
+	if _, err := io.Copy(io.Discard, io.LimitReader(res.Body, maxCheckBody)); err != nil {
+		return fmt.Errorf("check: read the answer: %w", err)
+	}
+	good := slices.Contains(h.Status, res.StatusCode)
+	if len(h.Status) == 0 {
+		good = res.StatusCode >= 200 && res.StatusCode < 400
+	}
+	if !good {
+		return fmt.Errorf("check: the answer is %s", res.Status)
+	}
+	return nil
+}
