@@ -214,11 +214,41 @@ type event struct {
 	Text         string
 	ReplyTo      int64 `json:"reply_to"`
 	Recv, Read   int64
-	Conversation *struct {
-		ID      string
-		Members []string
-		Unread  int64
+	Target       int64
+	EditedAt     string `json:"edited_at"`
+	Deleted, On  bool
+	Emoji, For   string
+	User, Action string
+	Role         string
+	Online       bool
+	LastSeen     string `json:"last_seen"`
+	Attachments  []attachment
+	Reactions    []struct {
+		Emoji string
+		Count int
+		Users []string
+		Mine  bool
 	}
+	Conversation *conversation
+}
+
+type attachment struct {
+	ID, Name, Type, SHA256, URL string
+	Size                        int64
+	Width, Height               int
+}
+
+type conversation struct {
+	ID, Kind, Title, Avatar, Role string
+	Members                       []string
+	MembersCount                  int   `json:"members_count"`
+	FromSeq                       int64 `json:"from_seq"`
+	LastSeq                       int64 `json:"last_seq"`
+	Read, Recv, Unread            int64
+	MarkedUnread                  bool   `json:"marked_unread"`
+	MutedUntil                    string `json:"muted_until"`
+	Archived, Pinned, Left, Gone  bool
+	Last                          *event
 }
 
 // eventually polls until ok.

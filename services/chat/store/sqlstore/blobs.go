@@ -101,7 +101,7 @@ const unheld = `NOT EXISTS (SELECT 1 FROM attachments a WHERE a.blob = b.id) AND
 
 // release forgets a blob where nothing holds it any more.
 func release(t *txn, id string) error {
-	hashes, err := column[string](t, `DELETE FROM blobs AS b WHERE b.id = ? AND `+unheld+` RETURNING b.hash`, id)
+	hashes, err := column[string](t, `DELETE FROM blobs AS b WHERE b.id = ? AND `+unheld+` RETURNING hash`, id)
 	if err != nil {
 		return err
 	}

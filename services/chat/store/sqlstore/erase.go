@@ -144,7 +144,7 @@ func erasePerson(t *txn, person int64) (done bool, err error) {
 	if err := setAvatar(t, person, ""); err != nil {
 		return false, err
 	}
-	held, err := column[string](t, `DELETE FROM blobs AS b WHERE b.owner = ? AND `+unheld+` RETURNING b.hash`, person)
+	held, err := column[string](t, `DELETE FROM blobs AS b WHERE b.owner = ? AND `+unheld+` RETURNING hash`, person)
 	if err != nil {
 		return false, err
 	}

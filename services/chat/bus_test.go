@@ -1,0 +1,31 @@
+package chat_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+)
+
+// Most wake-ups are lost, the last one too. Everybody gets every message once
+// and in order all the same.
+func TestLostWakeUpsLoseNoMessage(t *testing.T) {
+	w := start(t, nil)
+	a, b := w.join("alice"), w.join("bob")
+	id := a.with("bob")
+	a.say(id, "first", "x")
+	sb := b.connect()
+	var n atomic.Int64
+	w.chat.LoseNotices(func() bool { return n.Add(1)%5 != 0 })
+	const messages = 52
+	for i := range messages {
+		a.say(id, fmt.Sprint(i), "x")
+	}
+	var last int64
+	for i := range messages {
+		ev := sb.next("message", isMessage).Ev
+		if ev.Seq != int64(i+2) || ev.Cursor <= last {
+			t.Fatalf("got seq %d at %d, not %d after %d", ev.Seq, ev.Cursor, i+2, last)
+		}
+		last = ev.Cursor
+	}
+}
