@@ -20,6 +20,7 @@ import (
 	"github.com/porticod/portico/services/images"
 	"github.com/porticod/portico/services/photos"
 	"github.com/porticod/portico/services/process"
+	"github.com/porticod/portico/services/proxy"
 	"github.com/porticod/portico/services/redirect"
 	"github.com/porticod/portico/services/respond"
 	"github.com/porticod/portico/services/static"
@@ -34,6 +35,7 @@ func All(s *Shared) []service.Kind {
 		service.KindOf(photos.Type{Accounts: s.Accounts, Pictures: s.Pictures}),
 		service.KindOf(images.Type{Pictures: s.Pictures}),
 		service.KindOf(static.Type{}),
+		service.KindOf(proxy.Type{}),
 		service.KindOf(tcp.Type{}),
 		service.KindOf(process.Type{}),
 		service.KindOf(redirect.Type{}),
