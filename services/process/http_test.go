@@ -21,6 +21,7 @@ import (
 )
 
 func TestReplacedUnderLoad(t *testing.T) {
+	t.Parallel()
 	for _, pass := range []string{"port", "socket", "fd"} {
 		t.Run(pass, func(t *testing.T) {
 			option := `pass = "` + pass + `"`
@@ -64,6 +65,7 @@ func (r *rig) slow(d time.Duration) <-chan string {
 }
 
 func TestReplacedProgramFinishesItsRequests(t *testing.T) {
+	t.Parallel()
 	r := start(t, "http", "", "WORD", "old")
 	pid := r.pid()
 	answer := r.slow(500 * time.Millisecond)
@@ -94,6 +96,7 @@ func TestDrainTimeOfAReplacedProgram(t *testing.T) {
 }
 
 func TestFailedReplacementLeavesTheOldOne(t *testing.T) {
+	t.Parallel()
 	r := start(t, "http", "", "WORD", "old")
 	pid := r.pid()
 	stop := r.load(2)
@@ -186,6 +189,7 @@ func TestErrorsInJSON(t *testing.T) {
 }
 
 func TestBodyLimitOfTheListener(t *testing.T) {
+	t.Parallel()
 	r := start(t, "http", "")
 	srv := servicetest.HTTP(t, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		q.Body = http.MaxBytesReader(w, q.Body, 10)

@@ -64,6 +64,7 @@ func TestRunsInItsFolder(t *testing.T) {
 }
 
 func TestCrashLoop(t *testing.T) {
+	t.Parallel()
 	r := start(t, "crash", "queue { timeout = \"300ms\" }\nrestart {\n delay = \"20ms\"\n max_delay = \"80ms\"\n}")
 	r.eventually("it is started again and again", func() bool { return r.metric("restarts_total") >= 4 })
 	if err := r.check(); err == nil || !strings.Contains(err.Error(), "ended with status 3") {
@@ -125,6 +126,7 @@ func TestQueueIsBounded(t *testing.T) {
 }
 
 func TestRequestsWaitForARestart(t *testing.T) {
+	t.Parallel()
 	for _, pass := range []string{"port", "socket", "fd"} {
 		t.Run(pass, func(t *testing.T) {
 			r := start(t, "http", `pass = "`+pass+`"`)
@@ -145,6 +147,7 @@ func TestRequestsWaitForARestart(t *testing.T) {
 }
 
 func TestDiesWithARequest(t *testing.T) {
+	t.Parallel()
 	r := start(t, "http", "")
 	if status, b, err := r.post("/die"); status != 502 || err != nil || !strings.HasPrefix(b, "502 Bad Gateway: ") {
 		t.Errorf("%d %q %v", status, b, err)
@@ -158,6 +161,7 @@ func TestDiesWithARequest(t *testing.T) {
 
 // What is safe to send twice is sent twice, and not more often.
 func TestSafeRequestGoesToTheNextOnce(t *testing.T) {
+	t.Parallel()
 	r := start(t, "http", "")
 	if got := r.get("/dieonce"); got != "back" {
 		t.Errorf("%q", got)
@@ -201,6 +205,7 @@ func TestIgnoresItsSignal(t *testing.T) {
 }
 
 func TestEverythingThatItStartedEnds(t *testing.T) {
+	t.Parallel()
 	r := start(t, "family", "")
 	first := r.pid()
 	relative := func() int {
@@ -232,6 +237,7 @@ func TestEverythingThatItStartedEnds(t *testing.T) {
 }
 
 func TestFloodDoesNotFillTheLog(t *testing.T) {
+	t.Parallel()
 	r := start(t, "flood", "log_rate = 10")
 	r.get("/")
 	if n := strings.Count(r.env.Logs(), `"stream":"stdout"`); n > 130 {
@@ -261,6 +267,7 @@ func TestOutputIsFitForATerminal(t *testing.T) {
 }
 
 func TestSickProgramIsReplaced(t *testing.T) {
+	t.Parallel()
 	r := start(t, "http", "health {\n path = \"/health\"\n interval = \"10ms\"\n failures = 2\n}")
 	before := r.pid()
 	r.get("/sick")
@@ -273,6 +280,7 @@ func TestSickProgramIsReplaced(t *testing.T) {
 }
 
 func TestWatchedFilesReplaceIt(t *testing.T) {
+	t.Parallel()
 	script := filepath.Join(t.TempDir(), "script")
 	if err := os.WriteFile(script, []byte("one"), 0o600); err != nil {
 		t.Fatal(err)

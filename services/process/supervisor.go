@@ -244,8 +244,11 @@ func (v *supervisor) failed(err error) {
 // unwell replaces a child that has failed too many checks. It goes on to serve
 // until another one is ready: it may be better than nothing.
 func (v *supervisor) unwell(c *child, e event) {
+	if c.outdated {
+		return // which was said
+	}
 	c.log.Warn().Err(e.err).Int("failures", e.failures).Msg("the program failed a health check")
-	if e.failures < c.settings.Load().Health.Failures || c.outdated {
+	if e.failures < c.settings.Load().Health.Failures {
 		return
 	}
 	c.outdated = true
@@ -265,9 +268,9 @@ func (v *supervisor) forgive(c *child) {
 // ended takes note of the end of a child that was not asked to end.
 func (v *supervisor) ended(c *child) {
 	v.recycle(c)
+	v.ending.Go(func() { <-c.ended }) // its last words may still be read
 	if c == v.next {
 		v.next = nil
-		c.log.Warn().Stringer("end", c.exit).Dur("ran_ms", c.exit.ran).Msg("the program ended before it was ready")
 		v.failed(fmt.Errorf("%v before it was ready", c.exit))
 		return
 	}

@@ -63,6 +63,7 @@ func TestRawConnections(t *testing.T) {
 }
 
 func TestRawConnectionsThatEnd(t *testing.T) {
+	t.Parallel()
 	r, dial := raw(t, "raw", `idle_timeout = "100ms"`)
 	c := dial()
 	if b, err := io.ReadAll(c); len(b) > 0 || err != nil {
@@ -112,6 +113,7 @@ func TestRawConnectionWithoutAProgram(t *testing.T) {
 
 // Bytes of raw connections do not pass through portico's memory.
 func TestSpliceIsUsed(t *testing.T) {
+	t.Parallel()
 	servicetest.Syscalls(t, "splice", func(t *testing.T) {
 		_, dial := raw(t, "raw", "")
 		c := dial()
@@ -151,6 +153,7 @@ func runs(t *testing.T, options string, command ...string) *servicetest.Env {
 }
 
 func TestLimits(t *testing.T) {
+	t.Parallel()
 	env := runs(t, "limits {\n memory = \"64MiB\"\n files = 50\n cpu = \"90s\"\n}",
 		"/bin/sh", "-c", `echo "memory $(ulimit -v) files $(ulimit -n) cpu $(ulimit -t)"; exec sleep 1000`)
 	eventually(t, "the limits hold", func() bool {
