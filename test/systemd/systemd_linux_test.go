@@ -8,6 +8,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -141,10 +143,28 @@ func checkPhase(t *testing.T, p Plan, ph Phase) {
 // dir.
 func build(t *testing.T, dir string) {
 	t.Helper()
+	look(t)
 	env := append(os.Environ(), "CGO_ENABLED=0", "FORMATS=deb")
 	do(t, env, "go", "test", "-c", "-o", filepath.Join(dir, "drive"), ".")
 	for _, name := range []string{"a", "b"} {
 		do(t, append(env, "VERSION=1.0."+name), "../../packaging/build", dir)
+	}
+}
+
+// look looks at everything that the packages are made of: go test remembers that
+// and does not take an old result for one of the present tree.
+func look(t *testing.T) {
+	t.Helper()
+	for _, dir := range []string{"cmd", "pkg", "services", "systemd", "packaging"} {
+		err := filepath.WalkDir(filepath.Join("../..", dir), func(path string, _ fs.DirEntry, err error) error {
+			if err == nil {
+				_, err = os.Stat(path)
+			}
+			return err
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // somebody may be editing
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -161,6 +181,7 @@ func do(t *testing.T, env []string, name string, args ...string) {
 
 // TestReproducible packs the same twice.
 func TestReproducible(t *testing.T) {
+	look(t)
 	var sums [2][]byte
 	for i := range sums {
 		dir := t.TempDir()
