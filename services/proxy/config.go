@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/sha256"
 	"time"
 
 	"github.com/porticod/portico/pkg/settings"
@@ -145,13 +146,15 @@ type HeaderRules struct {
 // TLS is how the certificates of upstreams are checked.
 type TLS struct {
 	// CA is a file with the certificates, in PEM, that an upstream's must lead
-	// to, in place of the system's. It is read when the configuration is.
+	// to, in place of the system's. A changed file counts at the next reload.
 	CA settings.Path `hcl:"ca,optional"`
 	// ServerName is the name that the certificate must have, and that is asked
 	// for. The default is the host of the upstream.
 	ServerName string `hcl:"server_name,optional"`
 	// Insecure takes any certificate, from whoever answers.
 	Insecure bool `hcl:"insecure,optional"`
+
+	sum [sha256.Size]byte // of the content of CA: another content is another configuration
 }
 
 // Default implements service.Type.

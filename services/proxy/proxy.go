@@ -122,7 +122,7 @@ func makeGeneration(cfg Config, old *generation, t *tlsClient) *generation {
 		wires:         map[upstream.Address]*wire{},
 		tls:           t,
 	}
-	if old != nil && old.tls.same(t) {
+	if old != nil && old.tls.cfg == t.cfg {
 		g.tls = old.tls
 	}
 	for _, target := range cfg.options().Targets {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"reflect"
 	"strings"
 	"sync/atomic"
@@ -147,6 +148,29 @@ func TestTLSUpstreams(t *testing.T) {
 	_, _, srv = open(t, one(up.URL, func(c *proxy.Config) { c.TLS.CA = writeCA(t, up); c.TLS.ServerName = "example.com" }))
 	if got := get(t, srv, "/"); got != "200 HTTP/2.0" {
 		t.Errorf("%s", got)
+	}
+}
+
+// A CA file with another content is another configuration, so that a reload
+// takes it.
+func TestChangedCAIsAnotherConfiguration(t *testing.T) {
+	up := httptest.NewTLSServer(http.HandlerFunc(application))
+	t.Cleanup(up.Close)
+	ca := writeCA(t, up)
+	body := fmt.Sprintf("upstreams = [\"https://a\"]\ntls { ca = %q }", ca)
+	before := servicetest.MustDecode(t, kind, body)
+	if !before.Same(servicetest.MustDecode(t, kind, body)) {
+		t.Error("the same file twice is two configurations")
+	}
+	b, err := os.ReadFile(string(ca))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(string(ca), append(b, b...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if before.Same(servicetest.MustDecode(t, kind, body)) {
+		t.Error("a changed file is not noticed")
 	}
 }
 

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -52,7 +53,7 @@ func (c *Config) Validate() error {
 	c.validateNumbers(&m)
 	c.Headers.Request.validate(&m, "headers.request")
 	c.Headers.Response.validate(&m, "headers.response")
-	if _, err := c.TLS.roots(); err != nil {
+	if err := c.TLS.read(); err != nil {
 		m.add("tls.ca", "The certificates cannot be used", "%v. Name a file with certificates in PEM.", err)
 	}
 	if n := c.TLS.ServerName; n != "" && !httpguts.ValidHostHeader(n) {
@@ -163,20 +164,27 @@ func (r *HeaderRules) validate(m *mistakes, block string) {
 	}
 }
 
+// read notes what is in the CA file.
+func (t *TLS) read() error {
+	_, sum, err := t.roots()
+	t.sum = sum
+	return err
+}
+
 // roots are the certificates of the CA file; nil: the system's.
-func (t *TLS) roots() (*x509.CertPool, error) {
+func (t *TLS) roots() (pool *x509.CertPool, sum [sha256.Size]byte, err error) {
 	if t.CA == "" {
-		return nil, nil
+		return nil, sum, nil
 	}
 	b, err := os.ReadFile(string(t.CA))
 	if err != nil {
-		return nil, err
+		return nil, sum, err
 	}
-	pool := x509.NewCertPool()
+	pool = x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(b) {
-		return nil, fmt.Errorf("%s holds no certificate", t.CA)
+		return nil, sum, fmt.Errorf("%s holds no certificate", t.CA)
 	}
-	return pool, nil
+	return pool, sha256.Sum256(b), nil
 }
 
 // options are what a valid configuration means for the pool.

@@ -2,14 +2,12 @@ package proxy
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"time"
 
@@ -61,31 +59,20 @@ func newWire(a upstream.Address, t Timeouts, c *tlsClient) *wire {
 	}
 }
 
-// A tlsClient is how upstreams are checked, with the content of the files.
+// A tlsClient is how upstreams are checked, with the content of the file.
 type tlsClient struct {
 	cfg   TLS
-	sum   [sha256.Size]byte
 	roots *x509.CertPool
 }
 
 func newTLSClient(cfg TLS) (*tlsClient, error) {
-	roots, err := cfg.roots()
+	roots, sum, err := cfg.roots()
 	if err != nil {
 		return nil, err
 	}
-	t := &tlsClient{cfg: cfg, roots: roots}
-	if cfg.CA != "" {
-		b, err := os.ReadFile(string(cfg.CA))
-		if err != nil {
-			return nil, err
-		}
-		t.sum = sha256.Sum256(b)
-	}
-	return t, nil
+	cfg.sum = sum
+	return &tlsClient{cfg: cfg, roots: roots}, nil
 }
-
-// same reports whether both check in the same way.
-func (t *tlsClient) same(o *tlsClient) bool { return t.cfg == o.cfg && t.sum == o.sum }
 
 func (t *tlsClient) config() *tls.Config {
 	return &tls.Config{RootCAs: t.roots, ServerName: t.cfg.ServerName, InsecureSkipVerify: t.cfg.Insecure}
