@@ -3,6 +3,7 @@ package cli_test
 import (
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +55,41 @@ func TestNotify(t *testing.T) {
 	if s := next("READY=1\n"); !strings.Contains(s, "generation 2") {
 		t.Errorf("got %q", s)
 	}
+	d.Stop()
+	next("STOPPING=1\n")
+}
+
+// With a store systemd gets each socket once, under a name that says its
+// address, and is told to close one that no listener has any more.
+func TestNotifyStore(t *testing.T) {
+	path := filepath.Join(scene(t), "notify")
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	t.Setenv("FDSTORE", "10")
+	next := func(prefixes ...string) { // in any order
+		t.Helper()
+		for len(prefixes) > 0 {
+			b := make([]byte, 4096)
+			c.SetReadDeadline(time.Now().Add(testkit.Patience))
+			n, err := c.Read(b) // descriptors that come with it are closed
+			i := slices.IndexFunc(prefixes, func(p string) bool { return strings.HasPrefix(string(b[:n]), p) })
+			if err != nil || i < 0 {
+				t.Fatalf("got %q, %v, want one of %q", b[:n], err, prefixes)
+			}
+			prefixes = slices.Delete(prefixes, i, i+1)
+		}
+	}
+	kept := "FDNAME=listen-tcp-127.0.0.1_0-"
+	d := testkit.Start(t, testkit.App(), hello)
+	next("FDSTORE=1\n" + kept)
+	next("READY=1\n")
+	d.Reload("service \"echo\" \"e\" {}\n")
+	next("RELOADING=1\n")
+	next("READY=1\n", "FDSTOREREMOVE=1\n"+kept, "BARRIER=1")
 	d.Stop()
 	next("STOPPING=1\n")
 }
