@@ -49,6 +49,7 @@ fuzz:
 # The table of docs/performance.md, beside bare net/http; and Go's benchmarks.
 bench:
 	$(GO) run ./bench -out docs/performance.md
+	$(GO) run ./bench -chat -out docs/performance.md
 	$(GO) test -run='^$$' -bench=. -benchmem ./...
 
 clean:

@@ -21,6 +21,8 @@ func main() {
 	seconds := flag.Int("seconds", 3, "how long one measurement takes")
 	out := flag.String("out", "", "file to write the table into, between its markers; empty: print only")
 	idle := flag.Int("idle", 2000, "idle connections for the memory row")
+	chat := flag.Bool("chat", false, "measure the chat in place of listeners; -rounds does not count")
+	chatIdle := flag.Int("chat-idle", 10_000, "idle connections for the chat's memory row")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -30,13 +32,21 @@ func main() {
 		}
 		return
 	}
-	table, err := run(ctx, options{rounds: *rounds, each: time.Duration(*seconds) * time.Second, idle: *idle})
+	part, measure := "measured", func() (string, error) {
+		return run(ctx, options{rounds: *rounds, each: time.Duration(*seconds) * time.Second, idle: *idle})
+	}
+	if *chat {
+		part, measure = "chat", func() (string, error) {
+			return runChat(ctx, time.Duration(*seconds)*time.Second, *chatIdle)
+		}
+	}
+	table, err := measure()
 	if err != nil {
 		fail(err)
 	}
 	fmt.Print(table)
 	if *out != "" {
-		if err := replaceBetweenMarkers(*out, table); err != nil {
+		if err := replaceBetweenMarkers(*out, part, table); err != nil {
 			fail(err)
 		}
 	}
@@ -78,10 +88,9 @@ func run(ctx context.Context, o options) (string, error) {
 	return b.String(), nil
 }
 
-const begin, end = "<!-- measured: begin -->", "<!-- measured: end -->"
-
 // replaceBetweenMarkers puts the table where an earlier run's was.
-func replaceBetweenMarkers(file, table string) error {
+func replaceBetweenMarkers(file, part, table string) error {
+	begin, end := "<!-- "+part+": begin -->", "<!-- "+part+": end -->"
 	src, err := os.ReadFile(file)
 	if err != nil {
 		return err

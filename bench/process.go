@@ -43,6 +43,11 @@ func startPortico(ctx context.Context, bin, parent, config string) (*portico, er
 	if err != nil {
 		return nil, err
 	}
+	return startPorticoIn(ctx, bin, dir, config)
+}
+
+// startPorticoIn starts one in a folder that may hold data already.
+func startPorticoIn(ctx context.Context, bin, dir, config string) (*portico, error) {
 	p := &portico{bin: bin, dir: dir, log: &bytes.Buffer{}}
 	if err := os.WriteFile(p.file(), []byte(config), 0o644); err != nil {
 		return nil, err

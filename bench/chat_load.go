@@ -1,0 +1,325 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// padding makes a text of about a hundred bytes.
+var padding = strings.Repeat("x", 80)
+
+// measureIdle opens connections that are signed in and say nothing.
+func (b *chatBench) measureIdle(w io.Writer, n int) error {
+	warm, err := b.dial(0)
+	if err != nil {
+		return err
+	}
+	defer warm.conn.Close()
+	before := rss(b.p.cmd.Process.Pid)
+	sockets := make([]*chatSocket, n)
+	defer func() { closeAll(slices.DeleteFunc(sockets, func(s *chatSocket) bool { return s == nil })) }()
+	var g errgroup.Group
+	g.SetLimit(64)
+	took, cpu, err := b.measured(func() error {
+		for i := range sockets {
+			g.Go(func() (err error) {
+				if sockets[i], err = b.dial(i % chatPeople); err == nil {
+					sockets[i].br = nil // a client's buffer is not what is measured
+				}
+				return err
+			})
+		}
+		return g.Wait()
+	})
+	if err != nil {
+		return fmt.Errorf("idle connections: %w", err)
+	}
+	time.Sleep(3 * time.Second) // what connecting took is given back, as far as it ever is
+	after := rss(b.p.cmd.Process.Pid)
+	fmt.Fprintf(w, "| idle connections, signed in | KiB of process memory each | connected a second | server CPU ms each |\n|---|---|---|---|\n| %d | %.1f | %.0f | %.2f |\n\n",
+		n, (after-before)/float64(n), float64(n)/took.Seconds(), cpu.Seconds()*1e3/float64(n))
+	return nil
+}
+
+// measureSends counts acknowledgements: everybody sends a frame and waits for
+// all that it holds, in a conversation of his own with somebody who is away.
+func (b *chatBench) measureSends(w io.Writer) error {
+	fmt.Fprint(w, "| senders | messages a frame | acknowledged a second, after the fsync | p50 ms | p99 ms | server CPU s a second | acknowledged per CPU s |\n|---|---|---|---|---|---|---|\n")
+	for _, senders := range []int{1, 16, 256} {
+		convs := make([]string, senders)
+		sockets := make([]*chatSocket, senders)
+		for i := range sockets {
+			var err error
+			if convs[i], err = b.create(i, map[string]string{"kind": "direct", "with": b.names[chatPeople-1]}); err != nil {
+				return err
+			}
+			if sockets[i], err = b.dial(i); err != nil {
+				return err
+			}
+		}
+		for _, lines := range []int{1, 64} {
+			var mu sync.Mutex
+			var times []time.Duration
+			took, cpu, err := b.measured(func() error {
+				var g errgroup.Group
+				for i, s := range sockets {
+					g.Go(func() error {
+						t, err := s.sendFor(b.each, convs[i], lines)
+						mu.Lock()
+						times = append(times, t...)
+						mu.Unlock()
+						return err
+					})
+				}
+				return g.Wait()
+			})
+			if err != nil {
+				return fmt.Errorf("%d senders: %w", senders, err)
+			}
+			slices.Sort(times)
+			n := float64(len(times) * lines)
+			fmt.Fprintf(w, "| %d | %d | %.0f | %.1f | %.1f | %.2f | %.0f |\n", senders, lines, n/took.Seconds(),
+				percentile(times, .5), percentile(times, .99), cpu.Seconds()/took.Seconds(), n/cpu.Seconds())
+		}
+		closeAll(sockets)
+	}
+	fmt.Fprintln(w)
+	return nil
+}
+
+// sendFor sends frame after frame and returns how long each waited for its
+// acknowledgements.
+func (s *chatSocket) sendFor(d time.Duration, conv string, lines int) ([]time.Duration, error) {
+	var times []time.Duration
+	_ = s.conn.SetDeadline(time.Now().Add(d + chatTimeout))
+	for n, end := 0, time.Now().Add(d); time.Now().Before(end); n++ {
+		begun := time.Now()
+		if err := s.write(messages(conv, fmt.Sprintf("%d-%d", begun.UnixNano(), n), lines, begun)); err != nil {
+			return nil, err
+		}
+		if err := s.acks(lines); err != nil {
+			return nil, err
+		}
+		times = append(times, time.Since(begun))
+	}
+	return times, nil
+}
+
+// messages makes a frame of sends, with the time in their texts.
+func messages(conv, cid string, lines int, at time.Time) []byte {
+	var b []byte
+	for i := range lines {
+		b = fmt.Appendf(b, "{\"id\":%d,\"send\":{\"conv\":%q,\"cid\":\"%s-%d\",\"text\":\"@%d@%s\"}}\n", i, conv, cid, i, at.UnixNano(), padding)
+	}
+	return b
+}
+
+// acks waits for n acknowledgements.
+func (s *chatSocket) acks(n int) error {
+	for n > 0 {
+		msg, err := s.read()
+		if err != nil {
+			return err
+		}
+		if bytes.Contains(msg, []byte(`"error":{`)) || bytes.Contains(msg, []byte(`{"close":`)) {
+			return fmt.Errorf("a send was answered with %s", msg)
+		}
+		n -= bytes.Count(msg, []byte(`"ack":{`))
+	}
+	return nil
+}
+
+// A crowd is the receivers of a group.
+type crowd struct {
+	sockets []*chatSocket
+	got     atomic.Int64
+	arrived chan struct{} // a token: something came
+	failed  chan error
+	timing  atomic.Bool // latencies are kept
+
+	mu    sync.Mutex
+	times []time.Duration
+}
+
+// follow counts what comes to one receiver.
+func (c *crowd) follow(s *chatSocket) {
+	var times []time.Duration
+	for {
+		msg, err := s.read()
+		if err != nil {
+			c.mu.Lock()
+			c.times = append(c.times, times...)
+			c.mu.Unlock()
+			select {
+			case c.failed <- err:
+			default:
+			}
+			return
+		}
+		n := bytes.Count(msg, []byte(`"type":"message"`))
+		if c.timing.Load() {
+			now := time.Now().UnixNano()
+			for rest := msg; ; {
+				var at []byte
+				var found bool
+				if _, rest, found = bytes.Cut(rest, []byte(`"text":"@`)); !found {
+					break
+				}
+				at, rest, _ = bytes.Cut(rest, []byte("@"))
+				if sent, err := strconv.ParseInt(string(at), 10, 64); err == nil {
+					times = append(times, time.Duration(now-sent))
+				}
+			}
+		}
+		c.got.Add(int64(n))
+		select {
+		case c.arrived <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// await waits until n messages came in all.
+func (c *crowd) await(n int64) error {
+	timeout := time.NewTimer(chatTimeout)
+	defer timeout.Stop()
+	for c.got.Load() < n {
+		select {
+		case <-c.arrived:
+		case err := <-c.failed:
+			return fmt.Errorf("a receiver ended: %w", err)
+		case <-timeout.C:
+			return fmt.Errorf("%d messages of %d came", c.got.Load(), n)
+		}
+	}
+	return nil
+}
+
+// measureDeliveries has one sender in a group of receivers: first as fast as
+// everybody keeps up, then at half of that.
+func (b *chatBench) measureDeliveries(w io.Writer) error {
+	fmt.Fprint(w, "| receivers of a group | deliveries a second | server CPU s a second | deliveries per CPU s | at half of that: deliveries a second | p50 ms send to receive | p99 ms | server CPU s a second |\n|---|---|---|---|---|---|---|---|\n")
+	for _, receivers := range []int{1, 100, 1000, 5000} {
+		row, err := b.deliver(receivers)
+		if err != nil {
+			return fmt.Errorf("%d receivers: %w", receivers, err)
+		}
+		fmt.Fprintln(w, row)
+	}
+	fmt.Fprintln(w)
+	return nil
+}
+
+// gather makes a group and connects its receivers; person 0 sends.
+func (b *chatBench) gather(receivers int) (conv string, from *chatSocket, c *crowd, err error) {
+	members := min(receivers, chatPeople-1)
+	conv, err = b.create(0, map[string]any{"kind": "group", "cid": fmt.Sprintf("g%d", receivers), "title": "bench", "members": b.names[1 : members+1]})
+	if err != nil {
+		return "", nil, nil, err
+	}
+	c = &crowd{sockets: make([]*chatSocket, receivers), arrived: make(chan struct{}, 1), failed: make(chan error, 1)}
+	var g errgroup.Group
+	g.SetLimit(64)
+	for i := range c.sockets {
+		g.Go(func() (err error) {
+			c.sockets[i], err = b.dial(1 + i%members)
+			return err
+		})
+	}
+	if err = g.Wait(); err == nil {
+		from, err = b.dial(0)
+	}
+	return conv, from, c, err
+}
+
+func (b *chatBench) deliver(receivers int) (row string, err error) {
+	conv, from, c, err := b.gather(receivers)
+	if err != nil {
+		return "", err
+	}
+	var following sync.WaitGroup
+	for _, s := range c.sockets {
+		_ = s.conn.SetDeadline(time.Now().Add(2 * chatTimeout))
+		following.Go(func() { c.follow(s) })
+	}
+	lines := map[int]int{1: 64, 100: 64, 1000: 16, 5000: 4}[receivers]
+	sent := 0
+	round := func(n int) error {
+		if err := from.write(messages(conv, fmt.Sprintf("%d-%d", receivers, sent), n, time.Now())); err != nil {
+			return err
+		}
+		sent += n
+		return from.acks(n)
+	}
+	took, cpu, err := b.measured(func() error {
+		for end := time.Now().Add(b.each); time.Now().Before(end); {
+			if err := round(lines); err != nil {
+				return err
+			}
+			if err := c.await(int64(sent * receivers)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	fast := float64(sent*receivers) / took.Seconds()
+	row = fmt.Sprintf("| %d | %.0f | %.2f | %.0f |", receivers, fast, cpu.Seconds()/took.Seconds(), float64(sent*receivers)/cpu.Seconds())
+
+	c.timing.Store(true)
+	before := sent
+	took, cpu, err = b.measured(func() error {
+		go from.ignore()
+		if err := b.pace(from, conv, fast/2/float64(receivers), &sent); err != nil {
+			return err
+		}
+		return c.await(int64(sent * receivers))
+	})
+	if err != nil {
+		return "", err
+	}
+	closeAll(append(c.sockets, from))
+	following.Wait()
+	slices.Sort(c.times)
+	return row + fmt.Sprintf(" %.0f | %.1f | %.1f | %.2f |", float64((sent-before)*receivers)/took.Seconds(),
+		percentile(c.times, .5), percentile(c.times, .99), cpu.Seconds()/took.Seconds()), nil
+}
+
+// pace sends so many messages a second and waits for nothing, each in a frame of
+// its own up to a hundred frames a second, beyond that several in one.
+func (b *chatBench) pace(from *chatSocket, conv string, perSecond float64, sent *int) error {
+	begun, start := time.Now(), *sent
+	for time.Since(begun) < b.each {
+		time.Sleep(max(10*time.Millisecond, time.Duration(float64(time.Second)/perSecond)))
+		due := int(time.Since(begun).Seconds()*perSecond) - (*sent - start)
+		for due > 0 {
+			n := min(due, 64)
+			if err := from.write(messages(conv, fmt.Sprintf("paced-%d", *sent), n, time.Now())); err != nil {
+				return err
+			}
+			due -= n
+			*sent += n
+		}
+	}
+	return nil
+}
+
+// ignore takes what comes, so that the chat need not wait.
+func (s *chatSocket) ignore() {
+	for {
+		if _, err := s.read(); err != nil {
+			return
+		}
+	}
+}
