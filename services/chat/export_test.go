@@ -2,7 +2,10 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/porticod/portico/services/chat/store"
 )
 
 // SetPresenceGrace changes after how long somebody without a connection is
@@ -37,3 +40,25 @@ func (b lossy) Publish(n Notice) {
 		b.Bus.Publish(n)
 	}
 }
+
+// FailSends has the store fail as fail says, asked before and after a message was
+// stored.
+func (c *Chat) FailSends(fail func(after bool) error) { c.store = failing{c.store, fail} }
+
+type failing struct {
+	store.Store
+	fail func(after bool) error
+}
+
+func (f failing) Send(ctx context.Context, drafts []store.Draft) ([]store.Sent, error) {
+	if err := f.fail(false); err != nil {
+		return nil, err
+	}
+	sent, err := f.Store.Send(ctx, drafts)
+	if err := f.fail(true); err != nil {
+		return nil, err
+	}
+	return sent, err
+}
+
+func (f failing) Check() error { return errors.Join(f.fail(false), f.fail(true), f.Store.Check()) }

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"encoding/hex"
 	"errors"
 	"strings"
 	"sync"
@@ -318,4 +319,58 @@ func (l *lateTicker) tick(now time.Time) time.Duration {
 // publish hands events out as the bus does.
 func publish(c *Chat, events []store.Event) {
 	c.hub.deliver(Notice{Prev: events[0].Cursor - 1, Cursor: events[len(events)-1].Cursor, Events: events})
+}
+
+// Typing and presence make way for what is stored.
+func TestPassingEventsGoFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, tr := newTestChat(t), &fakeTransport{stuck: make(chan struct{})}
+		s := liveSession(c, tr)
+		publish(c, []store.Event{{Cursor: 1, Type: store.Message, Audience: []int64{1}}})
+		synctest.Wait() // it is being written, and does not get through
+		for range maxQueueEvents {
+			c.hub.deliver(Notice{Signal: []byte(`{"type":"typing"}`), Audience: []int64{1}})
+		}
+		for i := range maxQueueEvents - 1 {
+			publish(c, []store.Event{{Cursor: int64(i + 2), Type: store.Message, Audience: []int64{1}}})
+		}
+		if s.over() {
+			t.Fatal("the session ended though what is stored fits")
+		}
+		close(tr.stuck)
+		synctest.Wait()
+		items, _ := tr.written()
+		var last, passing int64
+		for _, it := range items {
+			switch {
+			case it.kind != itemEvent:
+			case it.cursor == 0:
+				passing++
+			case it.cursor != last+1:
+				t.Fatalf("%d after %d", it.cursor, last)
+			default:
+				last = it.cursor
+			}
+		}
+		if last != maxQueueEvents || passing > 1 {
+			t.Errorf("up to %d, and %d that are not stored", last, passing)
+		}
+		s.gone()
+		<-s.done
+	})
+}
+
+// Frames are those of RFC 6455, section 5.7: single, unmasked, text.
+func TestFrameHeads(t *testing.T) {
+	for n, want := range map[int]string{
+		0: "8100", 5: "8105", 125: "817d", 126: "817e007e", 65535: "817effff", 65536: "817f0000000000010000",
+	} {
+		if got := hex.EncodeToString(appendFrameHead(nil, n)); got != want {
+			t.Errorf("%d bytes: %s, not %s", n, got, want)
+		}
+	}
+	it := newEventItem(7, []byte(`{"cursor":7}`))
+	if string(it.data) != `{"cursor":7}` || string(it.frame[2:]) != `{"ev":{"cursor":7}}` {
+		t.Errorf("%q %q", it.data, it.frame)
+	}
 }

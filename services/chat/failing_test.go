@@ -1,0 +1,61 @@
+package chat_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/porticod/portico/services/chat/store"
+)
+
+// A disk that fails before a message is stored, or before that is known: no ack,
+// a temporary error, a service that says so, and the same cid once all is well.
+func TestFailingDisk(t *testing.T) {
+	w := start(t, nil)
+	a, b := w.join("alice"), w.join("bob")
+	id := a.with("bob")
+	a.say(id, "0", "x")
+	var mode atomic.Int32 // 1: before the effect, 2: after it
+	w.chat.FailSends(func(after bool) error {
+		if m := mode.Load(); m == 1 && !after || m == 2 && after {
+			return fmt.Errorf("%w: fsync: input/output error", store.ErrUnavailable)
+		}
+		return nil
+	})
+	s := a.connect()
+	for i, m := range []int32{1, 2} {
+		mode.Store(m)
+		s.send(`{"id":%d,"send":{"conv":%q,"cid":"%d","text":"x"}}`, i, id, m)
+		l := s.next("answer", func(l line) bool { return l.Ack != nil || l.Error != nil })
+		if l.Error == nil || l.Error.Code != "unavailable" || l.Error.RetryAfterMS == 0 || strings.Contains(l.raw, "fsync") {
+			t.Errorf("mode %d: %s", m, l.raw)
+		}
+		if status, body := b.do("GET", "/healthz", ""); status != 503 || !strings.Contains(body, "stored") {
+			t.Errorf("mode %d: health %d %s", m, status, body)
+		}
+		mode.Store(0)
+		if status, _ := b.do("GET", "/healthz", ""); status != 200 {
+			t.Errorf("mode %d: health %d when it is over", m, status)
+		}
+		if got := a.say(id, fmt.Sprint(m), "x"); got.Seq != int64(i+2) || got.Dup != (m == 2) {
+			t.Errorf("mode %d: again %+v", m, got)
+		}
+	}
+	if got := b.texts(id); got != "x x x" {
+		t.Errorf("stored: %q", got)
+	}
+}
+
+// What nobody foresaw is said without its cause.
+func TestInternalErrorsKeepTheirCause(t *testing.T) {
+	w := start(t, nil)
+	a := w.join("alice")
+	id := a.with("alice")
+	w.chat.FailSends(func(bool) error { return errors.New("a secret of the house") })
+	status, body := a.do("POST", "/v1/conversations/"+id+"/messages", `{"cid":"1","text":"x"}`)
+	if status != 500 || !strings.Contains(body, `"internal"`) || strings.Contains(body, "secret") {
+		t.Errorf("%d %s", status, body)
+	}
+}

@@ -1,0 +1,82 @@
+package sqlstore_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/fstest"
+
+	"github.com/rs/zerolog"
+
+	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/services/chat/store"
+)
+
+const oldHash = "92c93cd01e184f16853f5a4206bf161f"
+
+// A chat that the first release wrote goes on where it was.
+func TestMigrationFromTheFirstRelease(t *testing.T) {
+	dir := t.TempDir()
+	first, err := os.ReadFile("migrations/0001_init.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqlite.Open(t.Context(), filepath.Join(dir, "chat.db"), sqlite.Options{
+		Log: zerolog.Nop(), Migrations: fstest.MapFS{"0001_init.sql": {Data: first}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Write(t.Context(), func(tx *sqlite.Tx) error {
+		for _, s := range []string{
+			`INSERT INTO log VALUES (1, 'EPOCH', 6)`,
+			`INSERT INTO people VALUES (1, 'alice'), (2, 'bob')`,
+			`INSERT INTO conversations VALUES (1, 'direct', '', '1:2', 1, 1000, 2, 3000, 4, 5), (2, 'direct', '', '1:1', 1, 1000, 0, 1000, 6, 6)`,
+			`INSERT INTO members (conv, person, recv, read, mark_cursor, shown) VALUES (1, 1, 2, 2, 0, 1), (1, 2, 2, 1, 5, 2), (2, 1, 0, 0, 0, 6)`,
+			// The hash of "old words" as the first release stored it.
+			`INSERT INTO events (cursor, conv, seq, type, sender, at, cid, hash, text) VALUES
+				(3, 1, 1, 1, 1, 2000, 'm1', x'` + oldHash + `', 'old words'), (4, 1, 2, 1, 2, 3000, 'm1', x'00', 'more')`,
+		} {
+			if _, err := tx.Exec(s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		err = db.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	s, _ := open(t, dir)
+	if s.Epoch() != "EPOCH" || s.Cursor() != 6 || len(s.Key()) != 32 {
+		t.Errorf("%s %d %d", s.Epoch(), s.Cursor(), len(s.Key()))
+	}
+	if again := say(t, s, alice, 1, "m1", "old words"); !again.Dup || again.Seq != 1 {
+		t.Errorf("the same cid: %+v", again)
+	}
+	if next := say(t, s, alice, 1, "m2", "new words"); next.Seq != 3 || next.Dup {
+		t.Errorf("the next: %+v", next)
+	}
+	found, err := s.Search(t.Context(), bob.ID, "words", 0, 10)
+	if err != nil || len(found) != 2 {
+		t.Errorf("%v, %+v", err, found)
+	}
+	sum, err := s.Conversation(t.Context(), bob.ID, 1)
+	if err != nil || sum.MembersCount != 2 || sum.Unread != 1 || sum.Read != 1 {
+		t.Errorf("%v, %+v", err, sum)
+	}
+	plan, err := s.Plan(t.Context(), alice.ID, 4, s.Cursor(), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	events, err := plan.Load(t.Context(), 100)
+	if err != nil || len(events) != 3 || events[0].Type != store.Mark || events[0].Read != 1 || events[2].Text != "new words" {
+		t.Errorf("%v, %+v", err, events)
+	}
+	if _, err := s.Edit(t.Context(), alice, 1, 1, "edited", nil); err != nil {
+		t.Error(err)
+	}
+}
