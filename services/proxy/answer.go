@@ -122,7 +122,9 @@ func (d *sink) copy(src io.Reader, w *watch, pool *coders) error {
 			}
 			w.touch()
 			d.length -= int64(n)
-			if d.length != 0 && n < len(buf) && err == nil { // the rest is not here yet
+			// Of an answer whose length is known, a part that does not fill the
+			// buffer means that the rest is not here yet.
+			if (d.length < 0 || d.length > 0 && n < len(buf)) && err == nil {
 				if err := d.flush(); err != nil {
 					d.drop()
 					return err

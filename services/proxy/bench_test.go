@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"strconv"
 	"testing"
 
 	"github.com/porticod/portico/services/proxy"
+	"github.com/porticod/portico/services/servicetest"
 )
 
 // The proxy beside its backend reached directly: what it costs.
@@ -20,7 +23,10 @@ func BenchmarkProxy(b *testing.B) {
 			_, _ = w.Write(body)
 		})
 		_, _, srv := open(b, one(up, func(*proxy.Config) {}))
-		for name, url := range map[string]string{"direct": up, "proxy": srv.URL} {
+		target, _ := url.Parse(up)
+		lib := httputil.NewSingleHostReverseProxy(target) // the library's, for comparison
+		lib.Transport = &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
+		for name, url := range map[string]string{"direct": up, "proxy": srv.URL, "httputil": servicetest.HTTP(b, lib).URL} {
 			b.Run(strconv.Itoa(size>>10)+"KiB/"+name, func(b *testing.B) {
 				tr := &http.Transport{MaxIdleConnsPerHost: 64}
 				defer tr.CloseIdleConnections()
