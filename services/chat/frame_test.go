@@ -15,7 +15,7 @@ func FuzzFrame(f *testing.F) {
 		`{"id":2,"send":{"conv":"c_1","cid":"a","text":"h\u00e9\ud800","reply_to":1}}` + "\n" + `{"mark":{"conv":"c_1","read":3}}`,
 		`{"id":3,"history":{"conv":"c_1","before":1,"limit":2}}`, `{"id":4,"conversations":{"after":"x"}}`, `{"id":5,"create":{"kind":"direct","with":"bob"}}`,
 		`{"id":1e3,"send":{}}`, `{"id":-9223372036854775808,"send":{}}`, `{"id":"` + strings.Repeat("x", 65) + `","send":{}}`,
-		`{"id":6,"send":{},"mark":{}}`, `{"id":7,"send":null}`, `{"SEND":{}}`, strings.Repeat("{}\n", 64), strings.Repeat("\n", 200), strings.Repeat("[", 20000),
+		`{"id":6,"send":{},"mark":{}}`, `{"id":8,"edit":{"conv":"c_1","seq":1,"text":"x"}}`, `{"id":9,"delete":{},"react":{}}`, `{"typing":{"conv":"c_1"}}`, `{"watch":{"users":["a"]}}`, `{"id":1,"react":{"emoji":"x","on":false}}`, `{"id":7,"send":null}`, `{"SEND":{}}`, strings.Repeat("{}\n", 64), strings.Repeat("\n", 200), strings.Repeat("[", 20000),
 	} {
 		f.Add([]byte(seed))
 	}
@@ -59,7 +59,8 @@ func FuzzFrame(f *testing.F) {
 }
 
 func (c *command) count() (n int) {
-	for _, set := range []bool{c.Connect != nil, c.Send != nil, c.Mark != nil, c.History != nil, c.Conversations != nil, c.Create != nil} {
+	for _, set := range []bool{c.Connect != nil, c.Send != nil, c.Mark != nil, c.History != nil, c.Conversations != nil, c.Create != nil,
+		c.Edit != nil, c.Delete != nil, c.React != nil, c.Typing != nil, c.Watch != nil} {
 		if set {
 			n++
 		}
