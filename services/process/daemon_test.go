@@ -91,6 +91,7 @@ func TestBrokenProgramInTheDaemon(t *testing.T) {
 	d.Stop()
 	d.Write("config.hcl", strings.Replace(config, `"http"`, `"crash"`, 1))
 	d = testkit.Restart(t, d, testkit.App())
+	d.Eventually("the file is applied", func() bool { return d.Status().Generation > 0 })
 	res, err := http.Get(d.URL("other"))
 	if err != nil {
 		t.Fatal(err)

@@ -20,35 +20,45 @@ type endpoint struct {
 	network, address string
 	env              []string
 	file             *os.File // with pass = "fd": the listening socket
+	hold             *os.File // with pass = "port": keeps others from the port
 	dir              string   // with pass = "socket": the folder that it lies in
 }
 
-// newEndpoint makes a place to listen for one child of cfg.
-func newEndpoint(cfg *Config) (*endpoint, error) {
+// newEndpoint makes a place to listen for one child of cfg. With hold a port is
+// kept for the child where the system has a way to.
+func newEndpoint(cfg *Config, hold bool) (*endpoint, error) {
 	switch cfg.Pass {
 	case passSocket:
 		return socketEndpoint(cfg.User)
 	case passFD:
 		return fdEndpoint()
 	}
-	return portEndpoint()
+	return portEndpoint(hold)
 }
 
-// portEndpoint finds a port that is free now. Somebody else may take it before
-// the child does; then the child ends, and the next start finds another one.
-func portEndpoint() (*endpoint, error) {
-	ln, err := loopback()
-	if err != nil {
-		return nil, err
+// portEndpoint finds a port that is free now. One that is not held may be taken
+// by somebody else before the child does; then the child ends, and the next start
+// finds another one.
+func portEndpoint(hold bool) (*endpoint, error) {
+	ep := &endpoint{network: "tcp"}
+	var port int
+	var err error
+	if hold {
+		port, ep.hold, err = reserve()
 	}
-	addr := ln.Addr().(*net.TCPAddr)
-	if err := ln.Close(); err != nil {
-		return nil, fmt.Errorf("let go of the port: %w", err)
+	if err != nil || ep.hold == nil {
+		ln, err := loopback()
+		if err != nil {
+			return nil, err
+		}
+		port = ln.Addr().(*net.TCPAddr).Port
+		if err := ln.Close(); err != nil {
+			return nil, fmt.Errorf("let go of the port: %w", err)
+		}
 	}
-	return &endpoint{
-		network: "tcp", address: addr.String(),
-		env: []string{"HOST=127.0.0.1", "PORT=" + strconv.Itoa(addr.Port)},
-	}, nil
+	ep.address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	ep.env = []string{"HOST=127.0.0.1", "PORT=" + strconv.Itoa(port)}
+	return ep, nil
 }
 
 // socketEndpoint makes a folder that only the child's user and portico can enter.
@@ -128,8 +138,10 @@ func (e *endpoint) close() {
 	if e == nil {
 		return
 	}
-	if e.file != nil {
-		_ = e.file.Close()
+	for _, f := range []*os.File{e.file, e.hold} {
+		if f != nil {
+			_ = f.Close()
+		}
 	}
 	if e.dir != "" {
 		_ = os.RemoveAll(e.dir)

@@ -176,6 +176,20 @@ func TestSafeRequestGoesToTheNextOnce(t *testing.T) {
 	}
 }
 
+// A program that cannot have a port that is held for it gets one that is not.
+func TestProgramWithoutReuse(t *testing.T) {
+	r := start(t, "strict", "restart { delay = \"10ms\" }")
+	r.get("/")
+	if n := r.metric("failed_starts_total"); n > 1 {
+		t.Errorf("%v failed starts", n)
+	}
+	r.update("strict", "", "WORD", "changed")
+	r.eventually("it was replaced", func() bool { return r.get("/") == "changed" })
+	if n := r.metric("failed_starts_total"); n > 1 {
+		t.Errorf("%v failed starts", n)
+	}
+}
+
 func TestNeverReady(t *testing.T) {
 	r := start(t, "silent", "health { start_timeout = \"100ms\" }\nstop_timeout = \"1s\"")
 	if err := r.check(); err == nil || !strings.Contains(err.Error(), "not ready 100ms after its start") {

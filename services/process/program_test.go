@@ -2,6 +2,7 @@ package process_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -77,6 +78,13 @@ func place() (net.Listener, error) {
 		return net.FileListener(os.NewFile(3, "passed"))
 	}
 	port := os.Getenv("PORT")
+	if os.Getenv(program) == "strict" { // an old one, without SO_REUSEADDR
+		lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
+			_ = c.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 0) })
+			return err
+		}}
+		return lc.Listen(context.Background(), "tcp4", net.JoinHostPort(os.Getenv("HOST"), port))
+	}
 	if strings.HasPrefix(port, "/") {
 		return net.Listen("unix", port)
 	}

@@ -37,6 +37,7 @@ type supervisor struct {
 	next   *child    // starts, and is to serve when it is ready
 	spare  *endpoint // of a child that ended, for the next one
 	spareC *Config   // that it was made for
+	bare   bool      // ports are not held: the program does not set SO_REUSEADDR
 
 	failures int         // ends and failed starts in a row
 	starts   *time.Timer // the next start
@@ -174,7 +175,7 @@ func (v *supervisor) endpoint() (*endpoint, error) {
 		return ep, nil
 	}
 	ep.close()
-	return newEndpoint(v.wanted)
+	return newEndpoint(v.wanted, !v.bare)
 }
 
 // recycle keeps the endpoint of a child that ended by itself, if it lasts.
@@ -271,6 +272,9 @@ func (v *supervisor) ended(c *child) {
 	v.ending.Go(func() { <-c.ended }) // its last words may still be read
 	if c == v.next {
 		v.next = nil
+		if c.cfg.Pass == passPort {
+			v.bare = !v.bare // the port may be why
+		}
 		v.failed(fmt.Errorf("%v before it was ready", c.exit))
 		return
 	}

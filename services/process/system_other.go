@@ -14,5 +14,8 @@ func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: tr
 // awaitEnd leaves the waiting to os/exec.
 func awaitEnd(int) error { return nil }
 
+// reserve knows no way.
+func reserve() (port int, hold *os.File, err error) { return 0, nil, nil }
+
 // unaccepted is not known: whoever connects counts as accepted.
 func unaccepted(*os.File) (int, error) { return 0, nil }
