@@ -23,6 +23,8 @@ func (d *driving) edges() error {
 		try  func() error
 	}{
 		{"a bad file at a restart", d.badFile},
+		{"an upgrade with a bad file", d.upgradeWithBadFile},
+		{"an upgrade of what is stopped", d.upgradeStopped},
 		{"a start that fails", d.startFails},
 		{"a stop that takes long", d.stopTakesLong},
 		{"a listener that goes", d.listenerGoes},
@@ -131,6 +133,36 @@ func (d *driving) stopTakesLong() error {
 		return err
 	}
 	return errors.Join(os.RemoveAll(dropIn), run("systemctl", "daemon-reload"))
+}
+
+// upgradeWithBadFile installs a package over a file with a mistake: the old
+// process goes on.
+func (d *driving) upgradeWithBadFile() error {
+	was := show("MainPID")
+	if err := os.WriteFile(configFile, []byte("listener {"), 0o644); err != nil {
+		return err
+	}
+	if err := d.unpack("b"); err != nil {
+		return err
+	}
+	if is := show("MainPID"); is != was {
+		return fmt.Errorf("process %s became %s", was, is)
+	}
+	return once("tcp", web)
+}
+
+// upgradeStopped installs a package while the administrator has portico stopped.
+func (d *driving) upgradeStopped() error {
+	if err := run("systemctl", "stop", "portico"); err != nil {
+		return err
+	}
+	if err := d.unpack("a"); err != nil {
+		return err
+	}
+	if is := show("ActiveState"); is != "inactive" {
+		return errors.New("it is " + is)
+	}
+	return run("systemctl", "start", "portico")
 }
 
 // with is the usual config and one listener more.
