@@ -35,11 +35,12 @@ func browser(t *testing.T, width, height int64) context.Context {
 
 func run(ctx context.Context, t *testing.T, what string, actions ...action) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	soon, cancel := context.WithTimeout(ctx, 3*late)
 	defer cancel()
-	if err := chromedp.Do(ctx, actions...); err != nil {
+	if err := chromedp.Do(soon, actions...); err != nil {
+		t.Errorf("%s: %v", what, err)
 		shot(ctx, t, "failed")
-		t.Fatalf("%s: %v", what, err)
+		t.FailNow()
 	}
 }
 
@@ -64,7 +65,7 @@ func shot(ctx context.Context, t *testing.T, name string) {
 func until(expression string) action {
 	return func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
 		for {
-			ok, err := chromedp.Evaluate[bool]("Boolean(" + expression + ")")(ctx, target)
+			ok, err := chromedp.Evaluate[bool]("Boolean("+expression+")")(ctx, target)
 			if ok || err != nil {
 				return chromedp.Void{}, err
 			}

@@ -1,10 +1,10 @@
 // The field to write in: drafts, replies, edits, mentions, and saying that one
 // types.
 
-import { $, el, iconButton, attempt, announce } from "./dom.js";
+import { $, el, iconButton, attempt, announce, toast } from "./dom.js";
 import { model, changed, nameOf, peerOf } from "./model.js";
 import { personAvatar } from "./avatar.js";
-import { summary } from "./text.js";
+import { size, summary } from "./text.js";
 import { showMenu, closeMenu } from "./menu.js";
 import { emojiGrid } from "./emoji.js";
 import { initFiles, drawFiles, takeFiles, hasFiles } from "./files.js";
@@ -104,6 +104,11 @@ async function submit() {
     return;
   }
   if (!conv || !text && !hasFiles(conv)) return;
+  const most = model.client.limits.text ?? 16384;
+  if (new TextEncoder().encode(text).length > most) {
+    toast(`This message is too long. ${size(most)} is the most that one may have.`);
+    return;
+  }
   const id = conv;
   const attachments = hasFiles(id) ? await takeFiles(id) : undefined;
   if (hasFiles(id) && !attachments) return; // one of them failed, and says so

@@ -35,7 +35,7 @@ export async function showGroup(c) {
     el("div", { className: "profile" }, convAvatar(c), el("strong", { textContent: titleOf(c) })),
     admin && el("div", { className: "buttons" },
       el("button", { type: "button", on: { click: () => rename(c, box) } }, icon("edit"), "Title"),
-      el("button", { type: "button", on: { click: () => picture(c, box) } }, icon("eye"), "Picture"),
+      el("button", { type: "button", on: { click: () => picture(c, box) } }, icon("image"), "Picture"),
       el("button", { type: "button", on: { click: () => add(c, box) } }, icon("person"), "Add members"),
       el("button", { type: "button", on: { click: () => invite(c) } }, icon("link"), "Invite link")),
     count, list);

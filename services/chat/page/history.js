@@ -34,7 +34,7 @@ export class Thread {
     const query = around ? `?around=${around}&limit=${PAGE}` : `?limit=${PAGE}`;
     await this.#load(async () => {
       const [page, members] = await Promise.all([
-        model.client.get(this.path + "/messages" + query), model.client.get(this.path + "/members?limit=200"),
+        model.client.get(this.path + "/messages" + query), model.client.get(this.path + "/members?limit=200").catch(() => ({ members: [] })), // not for who has left
       ]);
       this.items = [];
       this.#add(page.messages);

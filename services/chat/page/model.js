@@ -46,7 +46,9 @@ export function meet(usernames) {
     asked.add(u);
     const { client } = model;
     client.get("/v1/users/" + encodeURIComponent(u))
-      .then((p) => { model.people.set(u, p); changed(); }, () => {})
+      .then((p) => { model.people.set(u, p); changed(); }, (err) => {
+        if (err.status === 404) model.people.set(u, { username: u, name: "", about: "" }); // an account that is gone
+      })
       .finally(() => asked.delete(u));
   }
 }

@@ -130,9 +130,10 @@ function hello(c) {
 
 const distance = () => box.scrollHeight - box.scrollTop - box.clientHeight;
 
+// The first message in sight. The day is none: it sticks to the top.
 function firstVisible() {
   const top = box.getBoundingClientRect().top;
-  for (const e of box.children) {
+  for (const e of box.querySelectorAll(".msg")) {
     const r = e.getBoundingClientRect();
     if (r.bottom > top) return { e, top: r.top };
   }
