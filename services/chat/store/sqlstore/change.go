@@ -92,7 +92,7 @@ func (s *Store) Edit(ctx context.Context, who store.Person, conv store.ConvID, s
 			return err
 		}
 		e := store.Event{Type: store.Edit, Conv: conv, From: who, Target: seq, Text: text, Audience: ro.ids}
-		if err := t.event(&e, nil); err != nil {
+		if err := t.event(&e); err != nil {
 			return err
 		}
 		e.EditedAt = e.At
@@ -126,7 +126,7 @@ func (s *Store) Delete(ctx context.Context, who store.Person, conv store.ConvID,
 			return err
 		}
 		e := store.Event{Type: store.Delete, Conv: conv, From: who, Target: seq, Audience: ro.ids}
-		if err := t.event(&e, nil); err != nil {
+		if err := t.event(&e); err != nil {
 			return err
 		}
 		t.add(e)
@@ -203,7 +203,7 @@ func (s *Store) React(ctx context.Context, who store.Person, conv store.ConvID, 
 		}
 		say := func(emoji string, on bool) error {
 			e := store.Event{Type: store.Reaction, Conv: conv, From: who, Target: seq, Emoji: emoji, On: on, Audience: ro.ids}
-			if err := t.event(&e, nil); err != nil {
+			if err := t.event(&e); err != nil {
 				return err
 			}
 			t.add(e)

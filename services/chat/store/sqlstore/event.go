@@ -7,21 +7,13 @@ import (
 	"github.com/porticod/portico/services/chat/store"
 )
 
-// event appends a row of the log that counts and fills in its position, seq and
-// time. The caller adds it, in the order of positions. Only messages move the
-// conversation to the top of lists.
-func (t *txn) event(e *store.Event, hash []byte) error {
+// event appends a row of the log that counts, but no message, and fills in its
+// position, seq and time. The caller adds it, in the order of positions.
+func (t *txn) event(e *store.Event) error {
 	e.Cursor = t.next()
-	err := t.QueryRow(`UPDATE conversations SET last_seq = last_seq + 1, last_at = max(last_at, ?), touched = ?,
-			last_cursor = CASE WHEN ? = 1 THEN ? ELSE last_cursor END
-		WHERE id = ? RETURNING last_seq, last_at`, nowMillis(), e.Cursor, e.Type, e.Cursor, e.Conv).Scan(&e.Seq, &e.At)
+	err := t.QueryRow(`UPDATE conversations SET last_seq = last_seq + 1, last_at = max(last_at, ?), touched = ?
+		WHERE id = ? RETURNING last_seq, last_at`, nowMillis(), e.Cursor, e.Conv).Scan(&e.Seq, &e.At)
 	if err != nil {
-		return err
-	}
-	if e.Type == store.Message {
-		_, err = t.Exec(`INSERT INTO events (cursor, conv, seq, type, sender, at, cid, hash, text, reply_to)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			e.Cursor, e.Conv, e.Seq, e.Type, e.From.ID, e.At, e.CID, hash, e.Text, nullable(e.ReplyTo))
 		return err
 	}
 	detail := e.Emoji

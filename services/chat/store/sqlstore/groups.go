@@ -203,7 +203,7 @@ func giveRole(t *txn, conv store.ConvID, version int64, by, p store.Person, role
 		return err
 	}
 	e := store.Event{Type: store.Membership, Conv: conv, From: by, User: p, Action: store.RoleSet, Role: role, Audience: ro.ids}
-	if err := t.event(&e, nil); err != nil {
+	if err := t.event(&e); err != nil {
 		return err
 	}
 	t.add(e)
@@ -220,7 +220,7 @@ func join(t *txn, conv store.ConvID, count int64, by, p store.Person, role strin
 	}
 	shown := t.next()
 	e := store.Event{Type: store.Membership, Conv: conv, From: by, User: p, Action: store.Added, Role: role}
-	if err := t.event(&e, nil); err != nil {
+	if err := t.event(&e); err != nil {
 		return err
 	}
 	_, err := t.Exec(`INSERT INTO spans (conv, person, from_seq, to_seq) SELECT conv, person, from_seq, left_seq FROM members WHERE conv = ? AND person = ?`, conv, p.ID)
@@ -294,7 +294,7 @@ func leave(t *txn, conv store.ConvID, by, p store.Person) error {
 	if by.ID == p.ID {
 		e.Action = store.Left
 	}
-	if err := t.event(&e, nil); err != nil {
+	if err := t.event(&e); err != nil {
 		return err
 	}
 	t.add(e)

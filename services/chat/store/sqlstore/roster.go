@@ -94,6 +94,7 @@ next:
 type standing struct {
 	kind      string
 	last      int64 // seq
+	lastAt    int64
 	count     int64
 	version   int64 // of the roster
 	role      string
@@ -109,10 +110,10 @@ type standing struct {
 
 // standingOf returns ErrNotFound for who never was in a conversation.
 func standingOf(q sqlite.Queryer, conv store.ConvID, person int64) (st standing, err error) {
-	err = q.QueryRow(`SELECT c.kind, c.last_seq, c.count, c.roster, m.role, m.from_seq, coalesce(m.left_seq, 0), m.shown,
+	err = q.QueryRow(`SELECT c.kind, c.last_seq, c.last_at, c.count, c.roster, m.role, m.from_seq, coalesce(m.left_seq, 0), m.shown,
 			m.recv, m.read, m.recv_shown, m.read_shown, m.unread
 		FROM members m JOIN conversations c ON c.id = m.conv WHERE m.conv = ? AND m.person = ?`, conv, person).
-		Scan(&st.kind, &st.last, &st.count, &st.version, &st.role, &st.from, &st.left, &st.shown,
+		Scan(&st.kind, &st.last, &st.lastAt, &st.count, &st.version, &st.role, &st.from, &st.left, &st.shown,
 			&st.recv, &st.read, &st.recvShown, &st.readShown, &st.unread)
 	if errors.Is(err, sqlite.ErrNoRows) {
 		err = store.ErrNotFound

@@ -15,14 +15,14 @@ import (
 func (s *Store) Send(ctx context.Context, drafts []store.Draft) ([]store.Sent, error) {
 	sent := make([]store.Sent, len(drafts))
 	err := s.write(ctx, func(t *txn) error {
+		r := run{t: t}
 		for i := range drafts {
 			var err error
-			sent[i], err = sendOne(t, &drafts[i])
-			if err != nil {
+			if sent[i], err = r.send(&drafts[i]); err != nil {
 				return err
 			}
 		}
-		return nil
+		return r.flush()
 	})
 	if err != nil {
 		return nil, err
@@ -30,48 +30,115 @@ func (s *Store) Send(ctx context.Context, drafts []store.Draft) ([]store.Sent, e
 	return sent, nil
 }
 
-// sendOne looks at everything before it writes anything, so that a draft that
-// is refused (Sent.Err) leaves the transaction to the others.
-func sendOne(t *txn, d *store.Draft) (store.Sent, error) {
-	st, err := standingOf(t, d.Conv, d.From.ID)
-	if errors.Is(err, store.ErrNotFound) {
+// A run is messages of one person to one conversation, one after the other: what
+// they have in common is read and written once.
+type run struct {
+	t      *txn
+	from   int64
+	conv   store.ConvID
+	st     standing // st.last and st.lastAt are ahead of the row by what is unwritten
+	ro     roster
+	cursor int64 // of the last message
+	quiet  bool
+	dirty  bool
+}
+
+// begin makes r the run that d belongs to.
+func (r *run) begin(d *store.Draft) error {
+	if r.from == d.From.ID && r.conv == d.Conv {
+		return nil
+	}
+	if err := r.flush(); err != nil {
+		return err
+	}
+	*r = run{t: r.t}
+	st, err := standingOf(r.t, d.Conv, d.From.ID)
+	if err != nil {
+		return err
+	}
+	ro, err := r.t.roster(d.Conv, st.version)
+	if err != nil {
+		return err
+	}
+	*r = run{t: r.t, from: d.From.ID, conv: d.Conv, st: st, ro: ro, quiet: d.Quiet}
+	return nil
+}
+
+// flush writes what the messages so far have changed beside the log. Who writes
+// has read what is above; that needs no event of its own.
+func (r *run) flush() error {
+	if !r.dirty {
+		return nil
+	}
+	r.dirty = false
+	seq := r.st.last
+	_, err := r.t.Exec(`UPDATE conversations SET last_seq = ?, last_at = ?, last_cursor = ?, touched = ? WHERE id = ?`,
+		seq, r.st.lastAt, r.cursor, r.cursor, r.conv)
+	if err != nil {
+		return err
+	}
+	_, err = r.t.Exec(`UPDATE members SET recv = ?, read = ?, recv_shown = ?, read_shown = CASE WHEN ? THEN read_shown ELSE ? END, unread = 0
+		WHERE conv = ? AND person = ?`, seq, seq, seq, r.quiet, seq, r.conv, r.from)
+	return err
+}
+
+// send looks at everything before it writes anything, so that a draft that is
+// refused (Sent.Err) leaves the transaction to the others.
+func (r *run) send(d *store.Draft) (store.Sent, error) {
+	switch err := r.begin(d); {
+	case errors.Is(err, store.ErrNotFound):
 		return store.Sent{Err: err}, nil
-	} else if err != nil {
+	case err != nil:
 		return store.Sent{}, err
 	}
 	hash := bodyHash(d)
-	if sent, found, err := findSent(t, d, hash); found || err != nil {
+	if sent, found, err := findSent(r.t, d, hash); found || err != nil {
 		return sent, err
 	}
-	if st.left != 0 {
-		return store.Sent{Err: store.ErrLeft}, nil
-	}
-	ro, err := t.roster(d.Conv, st.version)
-	if err != nil {
-		return store.Sent{}, err
-	}
-	if facing(st, ro, d.From.ID, d.Blocked) {
-		return store.Sent{Err: store.ErrBlocked}, nil
-	}
-	if d.ReplyTo != 0 {
-		if _, err := getMessage(t, d.From.ID, d.Conv, d.ReplyTo); errors.Is(err, store.ErrMessage) {
-			return store.Sent{Err: store.ErrReplyTo}, nil
-		} else if err != nil {
-			return store.Sent{}, err
+	blobs, err := r.check(d)
+	var limited *store.Limited
+	for _, refusal := range []error{store.ErrLeft, store.ErrBlocked, store.ErrReplyTo, store.ErrBlob} {
+		if errors.Is(err, refusal) {
+			return store.Sent{Err: refusal}, nil
 		}
 	}
-	blobs, err := holdable(t, d)
-	if errors.Is(err, store.ErrBlob) {
-		return store.Sent{Err: err}, nil
-	} else if err != nil {
+	switch {
+	case errors.As(err, &limited):
+		return store.Sent{Err: limited}, nil
+	case err != nil:
 		return store.Sent{}, err
+	}
+	return r.insert(d, hash, blobs)
+}
+
+// check says whether a new message may be sent, and returns what it holds.
+func (r *run) check(d *store.Draft) ([]store.Blob, error) {
+	switch {
+	case r.st.left != 0:
+		return nil, store.ErrLeft
+	case facing(r.st, r.ro, r.from, d.Blocked):
+		return nil, store.ErrBlocked
+	}
+	if d.ReplyTo != 0 {
+		if err := r.flush(); err != nil { // it may be one of the run
+			return nil, err
+		}
+		if _, err := getMessage(r.t, r.from, r.conv, d.ReplyTo); errors.Is(err, store.ErrMessage) {
+			return nil, store.ErrReplyTo
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	blobs, err := holdable(r.t, d)
+	if err != nil {
+		return nil, err
 	}
 	if d.Allow != nil {
 		if after, ok := d.Allow(); !ok {
-			return store.Sent{Err: &store.Limited{After: after}}, nil
+			return nil, &store.Limited{After: after}
 		}
 	}
-	return insert(t, d, hash, ro, blobs)
+	return blobs, nil
 }
 
 // findSent looks for the cid. It stays unique for ever: edits and deletions
@@ -107,29 +174,31 @@ func holdable(t *txn, d *store.Draft) ([]store.Blob, error) {
 
 // insert stores a message, after showing the conversation to those who do not
 // have it in their list: a direct one appears to the other side so.
-func insert(t *txn, d *store.Draft, hash []byte, ro roster, blobs []store.Blob) (store.Sent, error) {
-	for _, person := range ro.hidden {
+func (r *run) insert(d *store.Draft, hash []byte, blobs []store.Blob) (store.Sent, error) {
+	t := r.t
+	for _, person := range r.ro.hidden {
 		if err := show(t, d.Conv, person); err != nil {
 			return store.Sent{}, err
 		}
 	}
+	r.ro.hidden = nil // the roster that is kept has another version by now
+	r.st.last++
+	r.st.lastAt = max(r.st.lastAt, nowMillis())
+	r.cursor, r.dirty = t.next(), true
 	e := store.Event{
-		Type: store.Message, Conv: d.Conv, CID: d.CID, From: d.From, Text: d.Text, ReplyTo: d.ReplyTo,
-		Attachments: blobs, Audience: ro.ids,
+		Cursor: r.cursor, Type: store.Message, Conv: d.Conv, Seq: r.st.last, At: r.st.lastAt, CID: d.CID, From: d.From,
+		Text: d.Text, ReplyTo: d.ReplyTo, Attachments: blobs, Audience: r.ro.ids,
 	}
-	if err := t.event(&e, hash); err != nil {
+	_, err := t.Exec(`INSERT INTO events (cursor, conv, seq, type, sender, at, cid, hash, text, reply_to)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		e.Cursor, e.Conv, e.Seq, e.Type, e.From.ID, e.At, e.CID, hash, e.Text, nullable(e.ReplyTo))
+	if err != nil {
 		return store.Sent{}, err
 	}
 	for n, b := range blobs {
 		if _, err := t.Exec(`INSERT INTO attachments (conv, seq, n, blob) VALUES (?, ?, ?, ?)`, d.Conv, e.Seq, n, b.ID); err != nil {
 			return store.Sent{}, err
 		}
-	}
-	// Who writes has read what is above; that needs no event of its own.
-	_, err := t.Exec(`UPDATE members SET recv = ?, read = ?, recv_shown = ?, read_shown = CASE WHEN ? THEN read_shown ELSE ? END, unread = 0
-		WHERE conv = ? AND person = ?`, e.Seq, e.Seq, e.Seq, d.Quiet, e.Seq, d.Conv, d.From.ID)
-	if err != nil {
-		return store.Sent{}, err
 	}
 	t.add(e)
 	return store.Sent{Seq: e.Seq, At: e.At}, nil
