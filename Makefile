@@ -6,7 +6,7 @@ LDFLAGS  = -s -w -X github.com/porticod/portico/pkg/cli.Version=$(VERSION)
 CONFIG  ?= config.hcl
 FUZZTIME ?= 1m
 
-.PHONY: run build test setup lint unit package generate fuzz bench clean
+.PHONY: run build test setup lint unit package generate fuzz crash bench clean
 
 # Build the one binary and start it.
 run: build
@@ -45,6 +45,10 @@ generate:
 # Every fuzz target in turn: make fuzz FUZZTIME=10m
 fuzz:
 	test/fuzz $(FUZZTIME)
+
+# The chat, killed 200 times amid its work; make test does it a few times.
+crash:
+	PORTICO_TEST_CHAT_KILLS=200 $(GO) test -count=1 -v -run=TestCrash ./test/chat
 
 # The table of docs/performance.md, beside bare net/http; and Go's benchmarks.
 bench:

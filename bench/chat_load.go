@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -17,6 +18,10 @@ import (
 // padding makes a text of about a hundred bytes.
 var padding = strings.Repeat("x", 80)
 
+// trimmed is how long the daemon takes to notice that it is idle, twice its
+// interval, and a moment.
+const trimmed = 64 * time.Second
+
 // measureIdle opens connections that are signed in and say nothing.
 func (b *chatBench) measureIdle(w io.Writer, n int) error {
 	warm, err := b.dial(0)
@@ -24,7 +29,10 @@ func (b *chatBench) measureIdle(w io.Writer, n int) error {
 		return err
 	}
 	defer warm.conn.Close()
-	before := rss(b.p.cmd.Process.Pid)
+	before, err := b.memory()
+	if err != nil {
+		return err
+	}
 	sockets := make([]*chatSocket, n)
 	defer func() { closeAll(slices.DeleteFunc(sockets, func(s *chatSocket) bool { return s == nil })) }()
 	var g errgroup.Group
@@ -43,11 +51,28 @@ func (b *chatBench) measureIdle(w io.Writer, n int) error {
 	if err != nil {
 		return fmt.Errorf("idle connections: %w", err)
 	}
-	time.Sleep(3 * time.Second) // what connecting took is given back, as far as it ever is
-	after := rss(b.p.cmd.Process.Pid)
-	fmt.Fprintf(w, "| idle connections, signed in | KiB of process memory each | connected a second | server CPU ms each |\n|---|---|---|---|\n| %d | %.1f | %.0f | %.2f |\n\n",
-		n, (after-before)/float64(n), float64(n)/took.Seconds(), cpu.Seconds()*1e3/float64(n))
+	fmt.Fprintf(w, "| %d idle connections, signed in | KiB of process memory each | of it stacks | heap in use |\n|---|---|---|---|\n", n)
+	for _, at := range []struct {
+		name string
+		wait time.Duration
+	}{{"just connected", time.Second}, {"when the daemon has given back what it does not need", trimmed}} {
+		time.Sleep(at.wait)
+		after, err := b.memory()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "| %s | %.1f | %.1f | %.1f |\n", at.name, (after[0]-before[0])/float64(n), (after[1]-before[1])/float64(n), (after[2]-before[2])/float64(n))
+	}
+	fmt.Fprintf(w, "\nConnecting them: %.0f a second, %.2f ms of server CPU each.\n\n", float64(n)/took.Seconds(), cpu.Seconds()*1e3/float64(n))
 	return nil
+}
+
+// memory is the server's, in KiB: resident, stacks of goroutines, and the heap
+// with what the collector has yet to find.
+func (b *chatBench) memory() ([3]float64, error) {
+	stacks, err1 := b.p.metric("go_memstats_stack_inuse_bytes")
+	heap, err2 := b.p.metric("go_memstats_heap_inuse_bytes")
+	return [3]float64{rss(b.p.cmd.Process.Pid), stacks / 1024, heap / 1024}, errors.Join(err1, err2)
 }
 
 // measureSends counts acknowledgements: everybody sends a frame and waits for

@@ -162,17 +162,18 @@ func rss(pid int) float64 {
 	return kb
 }
 
-var goroutineLine = regexp.MustCompile(`(?m)^go_goroutines (\d+)`)
-
 // goroutines reads the daemon's metrics.
-func (p *portico) goroutines() (float64, error) {
+func (p *portico) goroutines() (float64, error) { return p.metric("go_goroutines") }
+
+// metric reads one that has no labels.
+func (p *portico) metric(name string) (float64, error) {
 	b, err := p.admin("GET", "/metrics")
 	if err != nil {
 		return 0, err
 	}
-	m := goroutineLine.FindSubmatch(b)
+	m := regexp.MustCompile(`(?m)^` + name + ` (\S+)`).FindSubmatch(b)
 	if m == nil {
-		return 0, fmt.Errorf("no go_goroutines in the metrics")
+		return 0, fmt.Errorf("no %s in the metrics", name)
 	}
 	return strconv.ParseFloat(string(m[1]), 64)
 }
