@@ -301,6 +301,21 @@ func TestHashKeys(t *testing.T) {
 	}
 }
 
+// A service that is its own upstream, by mistake, says so in the end.
+func TestLoop(t *testing.T) {
+	s, env, srv := open(t, one(named(t, "first")))
+	s.Update(one(srv.URL))
+	if got := get(t, srv, "/"); !strings.HasPrefix(got, "508 ") {
+		t.Errorf("%q", got)
+	}
+	if n := metric(t, s, "attempts_total"); n != 10 {
+		t.Errorf("%v attempts", n)
+	}
+	if !strings.Contains(env.Logs(), "leads back") {
+		t.Error("the log does not say why")
+	}
+}
+
 // A client whose body breaks off is told so, and the upstream is not blamed.
 func TestClientBreaksOff(t *testing.T) {
 	s, env, srv := open(t, one(backend(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })))

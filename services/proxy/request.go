@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/textproto"
@@ -41,24 +42,41 @@ type outgoing struct {
 	websocket bool
 }
 
-// newOutgoing makes of a client's request what upstreams get; false: it cannot
-// be passed on, and why not.
-func (g *generation) newOutgoing(r *http.Request) (o *outgoing, wrong string) {
-	if r.Method == http.MethodConnect || !strings.HasPrefix(r.URL.Path, "/") && r.URL.Path != "*" {
-		return nil, "this is no forward proxy"
+var errLoop = errors.New("it was here before; an upstream leads back to this port")
+
+// maxHops is how many porticos a request may have passed: one that is its own
+// upstream, by mistake, would pass it on for ever. RFC 8586.
+const maxHops = 10
+
+// looped reports whether the request has been here too often, and notes that it
+// was.
+func looped(h http.Header) bool {
+	hops := 0
+	for _, v := range h["Cdn-Loop"] {
+		hops += strings.Count(v, "portico")
 	}
-	o = &outgoing{in: r, header: r.Header.Clone()}
+	h["Cdn-Loop"] = []string{strings.Join(append(h["Cdn-Loop"], "portico"), ", ")}
+	return hops >= maxHops
+}
+
+// newOutgoing makes of a client's request what upstreams get. Where it cannot be
+// passed on the error says why, for the client.
+func (g *generation) newOutgoing(r *http.Request) (*outgoing, error) {
+	if r.Method == http.MethodConnect || !strings.HasPrefix(r.URL.Path, "/") && r.URL.Path != "*" {
+		return nil, errors.New("this is no forward proxy")
+	}
+	o := &outgoing{in: r, header: r.Header.Clone()}
 	path, ok := r.URL.EscapedPath(), true
 	if path != "*" {
 		if path, ok = g.path.apply(path); !ok {
-			return nil, "the path must not contain . or .. here"
+			return nil, errors.New("the path must not contain . or .. here")
 		}
 	}
 	// Opaque would be sent with the host; this sends the path byte for byte.
 	o.url.RawQuery, o.url.ForceQuery = r.URL.RawQuery, r.URL.ForceQuery
 	decoded, err := url.PathUnescape(path)
 	if err != nil {
-		return nil, "the path is not well-formed"
+		return nil, errors.New("the path is not well-formed")
 	}
 	o.url.Path, o.url.RawPath = decoded, path
 
@@ -79,12 +97,15 @@ func (g *generation) newOutgoing(r *http.Request) (o *outgoing, wrong string) {
 	if _, ok := o.header["User-Agent"]; !ok {
 		o.header["User-Agent"] = nil // not the library's
 	}
+	if looped(o.header) {
+		return nil, errLoop
+	}
 	forward(o.header, r)
 	g.requestRules.apply(o.header)
 	if r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody {
 		o.body = &body{ReadCloser: r.Body}
 	}
-	return o, ""
+	return o, nil
 }
 
 // isWebSocket: RFC 6455, section 4.2.1. Nothing else is upgraded to; h2c least

@@ -41,9 +41,14 @@ type exchange struct {
 // ServeHTTP implements http.Handler.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g := s.gen.Load()
-	out, wrong := g.newOutgoing(r)
-	if wrong != "" {
-		httperr.Write(w, r, http.StatusBadRequest, "bad_request", "This request cannot be passed on: "+wrong+".")
+	out, err := g.newOutgoing(r)
+	switch {
+	case errors.Is(err, errLoop):
+		s.often.Error().Str("host", r.Host).Msg("an upstream leads back to this service")
+		httperr.Write(w, r, http.StatusLoopDetected, "loop", "This request cannot be passed on: "+err.Error()+".")
+		return
+	case err != nil:
+		httperr.Write(w, r, http.StatusBadRequest, "bad_request", "This request cannot be passed on: "+err.Error()+".")
 		return
 	}
 	x := &exchange{s: s, g: g, w: w, r: r, out: out}
