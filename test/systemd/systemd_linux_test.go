@@ -78,6 +78,11 @@ func needRoot(t *testing.T) {
 	default:
 		t.Skip("this test boots a container: run it as root")
 	}
+	for _, tool := range []string{"debootstrap", "systemd-nspawn"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Fatalf("%v; test/setup installs it", err)
+		}
+	}
 }
 
 // check compares what happened with what was promised.
