@@ -17,6 +17,7 @@ const drafts = new Map(); // conversation -> text
 const answers = new Map(); // conversation -> message that is answered
 let conv = "";
 let editing = null; // message
+let sized = true; // the field has the height of its text, which only what is shown can have
 let typed = 0; // when one last said so
 let chosen = 0; // of the people that are offered
 
@@ -44,7 +45,7 @@ export function openCompose(id) {
   stopEdit();
   conv = id;
   field.value = drafts.get(id) ?? "";
-  grow();
+  sized = false;
   offer();
   if (matchMedia("(hover: hover)").matches) field.focus();
 }
@@ -53,6 +54,10 @@ export function drawCompose(c) {
   const blocked = c.kind === "direct" && model.blocked.has(peerOf(c));
   form.hidden = Boolean(c.left || blocked);
   $("closed").hidden = !form.hidden;
+  if (!sized) {
+    sized = true;
+    grow();
+  }
   if (c.left) $("closed").textContent = "You cannot write here: you are no longer in this group.";
   else if (blocked) $("closed").textContent = `You blocked ${nameOf(peerOf(c))}. Unblock to write.`;
   const m = editing ?? answers.get(conv);
@@ -203,8 +208,10 @@ form.addEventListener("submit", (e) => {
 
 field.addEventListener("keydown", (e) => {
   if (e.isComposing) return;
-  if (offerKeys(e)) e.preventDefault();
-  else if (e.key === "Enter" && !e.shiftKey) {
+  if (offerKeys(e)) {
+    e.preventDefault();
+    entered = e.key === "Enter";
+  } else if (e.key === "Enter" && !e.shiftKey) {
     e.preventDefault();
     entered = true;
     submit();

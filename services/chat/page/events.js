@@ -78,6 +78,7 @@ function apply(ev, arrived) {
     case "conversation":
       if (ev.conversation.gone) forget(ev.conv);
       else learn(ev.conversation);
+      watchLater();
       return;
     case "message":
       onMessage(ev, arrived);
@@ -137,6 +138,7 @@ function onChange(ev) {
 
 function onMember(ev) {
   meet([ev.user, ev.from]);
+  watchLater();
   const c = model.convs.get(ev.conv);
   if (!c || ev.seq <= c.last_seq) return;
   c.last_seq = ev.seq;
@@ -177,6 +179,12 @@ function stopTyping(conv, from) {
 }
 
 const WATCHED = 100; // the service takes no more
+
+let watching = 0; // timer: many come at once
+function watchLater() {
+  clearTimeout(watching);
+  watching = setTimeout(() => model.client && watchPresence(), 300);
+}
 
 /** Asks for the presence of the people in the newest conversations and in the open one. */
 export function watchPresence() {
