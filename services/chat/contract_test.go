@@ -36,15 +36,28 @@ func TestContract(t *testing.T) {
 		Changed: `
 			ping            = "1m"
 			max_text        = "1KiB"
+			max_attachment  = "1MiB"
+			quota           = "10MiB"
+			max_members     = 10
+			public_url      = "https://chat.example.org"
+			drain           = "1s"
 			allowed_origins = "https://app.example.org"
 			limits {
 			  sends       = 50000
 			  burst       = 100000
 			  connections = 30
+			  calls       = 1000
+			  sign_ups    = 5
 			}`,
 		Bad: map[string]string{
 			`ping = "1ms"`:                                   "out of range",
 			`max_text = "1MiB"`:                              "out of range",
+			`quota = "1MiB"`:                                 "at least",
+			`max_attachment = "1TiB"`:                        "out of range",
+			`max_members = 1`:                                "out of range",
+			`public_url = "chat.example.org/x"`:              "address",
+			`drain = "1h"`:                                   "out of range",
+			"limits {\n calls = 0\n}":                        "out of range",
 			`resume_limit = 0`:                               "out of range",
 			`allowed_origins = "app.example.org"`:            "origin",
 			`allowed_origins = ["https://app.example.org/"]`: "origin",

@@ -168,7 +168,7 @@ type ackJSON struct {
 type didJSON struct {
 	Conv string `json:"conv"`
 	Seq  int64  `json:"seq"`
-	At   string `json:"at"`
+	At   string `json:"at,omitempty"` // not of what is only one's own affair
 }
 
 type historyJSON struct {

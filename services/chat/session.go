@@ -278,50 +278,6 @@ func (s *session) release() {
 	}
 }
 
-// close ends the session after what is queued was written. It returns at once
-// and only the first call counts.
-func (s *session) close(code int, reason string) { s.closeWith(code, reason, nil) }
-
-func (s *session) closeWith(code int, reason string, back *reconnect) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.end(code, reason, back)
-}
-
-// end needs mu. A client that is too slow gets nothing more but the close: what
-// it misses is in the log.
-func (s *session) end(code int, reason string, back *reconnect) {
-	if s.ending != nil {
-		return
-	}
-	s.ending = &ending{code, reason}
-	s.wait = nil
-	if code == closeSlow {
-		s.out = nil // still counted: nothing is pushed any more
-	}
-	s.queue(item{kind: itemClose, data: encodeClose(code, reason, back)})
-}
-
-// drain is how the daemon asks the session to end.
-func (s *session) drain(code int) {
-	if code == closeRestart {
-		s.closeWith(code, "restart", &reconnect{MinMS: 0, MaxMS: s.chat.config().Drain.Milliseconds()})
-		return
-	}
-	s.close(code, "removed")
-}
-
-// gone says that the transport's reader ended: there is nobody to write to.
-func (s *session) gone() {
-	s.mu.Lock()
-	s.broken = true
-	if s.ending == nil {
-		s.ending = &ending{}
-	}
-	s.startFlush()
-	s.mu.Unlock()
-}
-
 // startFlush needs mu. The goroutine lives while there is something to write.
 func (s *session) startFlush() {
 	if s.writing || len(s.out) == 0 && s.ending == nil {
@@ -389,64 +345,4 @@ func (s *session) wrote(batch []item, err error) {
 	case s.room <- struct{}{}:
 	default:
 	}
-}
-
-// finish is the last thing that a session does, once.
-func (s *session) finish(end *ending, broken bool) {
-	s.chat.left(s)
-	if broken {
-		s.tr.abort()
-	} else {
-		s.tr.close(end.code, end.reason)
-	}
-	close(s.done)
-}
-
-// received notes that the client said something.
-func (s *session) received() {
-	s.lastRecv.Store(time.Now().UnixNano())
-	s.mu.Lock()
-	s.pinged = time.Time{}
-	s.mu.Unlock()
-}
-
-// tick is the session's share of the wheel: the time to connect, pings and the
-// time to answer them.
-func (s *session) tick(now time.Time) time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.ending != nil:
-		return 0
-	case !s.connected:
-		if wait := connectTimeout - now.Sub(s.born); wait > 0 {
-			return min(wait, time.Second) // it may connect, and Ping may be short
-		}
-		s.end(closeNoConnect, "no connect in time", nil)
-		return 0
-	case !s.pinged.IsZero():
-		if wait := pongTimeout - now.Sub(s.pinged); wait > 0 {
-			return wait
-		}
-		s.end(closeNoPong, "no answer to a ping", nil)
-		return 0
-	case s.state != live: // the replay is alive by itself, and bounded by drainTimeout
-		return time.Second
-	}
-	every, answered := s.tr.keepalive()
-	if every == 0 {
-		every = s.chat.config().Ping
-	}
-	silent := now.Sub(time.Unix(0, min(s.lastRecv.Load(), s.lastSent.Load())))
-	if silent < every {
-		return every - silent
-	}
-	s.queue(item{kind: itemPing})
-	if !answered {
-		s.lastRecv.Store(now.UnixNano())
-		s.lastSent.Store(now.UnixNano())
-		return every
-	}
-	s.pinged = now
-	return pongTimeout
 }
