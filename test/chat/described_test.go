@@ -144,6 +144,7 @@ func overSocket(ann, bob *caller, conv string) {
 	b.say(`{"mark":{"conv":%q,"recv":%d,"read":%d}}`, conv, l.Ack.Seq, l.Ack.Seq)
 	b.say(`{"typing":{"conv":%q,"on":true}}`, conv)
 	a.until(`{"ev":{"type":"typing"`)
+	ask(`"delete":{"conv":%q,"seq":%d,"for":"me"}`, "ack", conv, 1)
 	ask(`"delete":{"conv":%q,"seq":%d}`, "ack", conv, l.Ack.Seq)
 	ask(`"delete":{"conv":%q,"seq":%d}`, "error", "c_999999", 1)
 	ask(`"conversations":{"limit":1}`, "conversations")
