@@ -269,7 +269,7 @@ func handshakes(t *testing.T, x *target) {
 // TestInvalidUTF8IsNoticedAtTheEnd is where gws is not as strict as it could be: a
 // message of which a fragment cannot be UTF-8 is refused when its last one came,
 // not at once. RFC 6455, section 8.1, leaves that open. Should this fail, gws
-// has become stricter: delete it, and the line in docs/chat.md.
+// has become stricter: delete it.
 func TestInvalidUTF8IsNoticedAtTheEnd(t *testing.T) {
 	for _, x := range targets(t) {
 		w, _, err := open(x.addr, x.path, nil)
