@@ -47,7 +47,7 @@ func (c *Chat) upkeep(ctx context.Context) {
 	defer index.Stop()
 	defer retry.Stop()
 	defer sweep.Stop()
-	orphans := time.Time{}
+	orphans, indexed := time.Time{}, int64(-1)
 	for {
 		c.followAccounts(ctx)
 		c.tidy(ctx, "erase", c.store.Erasing)
@@ -59,7 +59,10 @@ func (c *Chat) upkeep(ctx context.Context) {
 		for again := true; again; {
 			select {
 			case <-index.C:
-				c.tidy(ctx, "index", c.store.Index)
+				if at := c.store.Cursor(); at != indexed { // an idle chat stays idle
+					indexed = at
+					c.tidy(ctx, "index", c.store.Index)
+				}
 			case <-c.wake:
 				again = false
 			case <-retry.C:

@@ -157,3 +157,28 @@ func closed(s *suite) {
 	_, _, err = s.store.History(s.ctx(), Alice.ID, conv, store.Range{Limit: 1})
 	s.is(err, store.ErrUnavailable)
 }
+
+func large(s *suite) {
+	members := make([]store.Person, 999)
+	for i := range members {
+		members[i] = store.Person{ID: int64(i + 10), Username: fmt.Sprintf("p%03d", i)}
+	}
+	draft := store.GroupDraft{By: Alice, CID: "big", Title: "Big", Members: members}
+	_, _, err := s.store.CreateGroup(s.ctx(), draft, 999)
+	s.is(err, store.ErrCrowded)
+	sum, _, err := s.store.CreateGroup(s.ctx(), draft, 1000)
+	s.ok(err)
+	s.is(s.store.AddMember(s.ctx(), Alice, sum.ID, Bob, "", 1000, nil), store.ErrCrowded)
+	s.say(members[998], sum.ID, "1", "from the last")
+	s.ok(s.store.RemoveMember(s.ctx(), Alice, sum.ID, members[0]))
+	s.say(Alice, sum.ID, "2", "one less")
+	heard := map[int64]int{}
+	for _, e := range s.events {
+		if e.Seq > 0 {
+			heard[e.Seq] = len(e.Audience)
+		}
+	}
+	if sum.MembersCount != 1000 || fmt.Sprint(heard) != "map[1:1000 2:1000 3:999]" {
+		s.Errorf("%d members, heard by %v", sum.MembersCount, heard)
+	}
+}

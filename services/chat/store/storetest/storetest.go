@@ -38,6 +38,7 @@ func Run(t *testing.T, open Open) {
 		{"replay is what was pushed", replays},
 		{"ranges of rejoined members", ranges},
 		{"the owner's heir", heirs},
+		{"a thousand members", large},
 		{"marks that others see", marks},
 		{"blobs live as long as somebody holds them", blobs},
 		{"words are found and forgotten", words},
