@@ -384,6 +384,16 @@ func BenchmarkRelay(b *testing.B) {
 				_, _ = io.ReadFull(c, buf)
 			}
 		})
+		b.Run(name+"/stream", func(b *testing.B) {
+			c := dial(b, addr(b))
+			_ = c.SetDeadline(time.Time{})
+			go func() { _, _ = io.Copy(struct{ io.Writer }{io.Discard}, c) }()
+			buf := make([]byte, 1<<20)
+			b.SetBytes(int64(len(buf)))
+			for b.Loop() {
+				_, _ = c.Write(buf)
+			}
+		})
 		b.Run(name+"/connect", func(b *testing.B) {
 			to := addr(b)
 			for b.Loop() {
