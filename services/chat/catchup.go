@@ -30,14 +30,20 @@ type replay struct {
 }
 
 // startReplay decides whether from can be resumed and plans what was missed.
-// Without from there is nothing to replay and nothing to reset.
-func (c *Chat) startReplay(ctx context.Context, user int64, from *resumption) (replay, error) {
-	at := c.hub.position()
-	if from == nil {
-		return replay{upTo: at}, nil
+// Without from there is nothing to replay and nothing to reset. pushed says that
+// what comes afterwards is pushed: then the replay ends where the hub is, else
+// where the store is.
+func (c *Chat) startReplay(ctx context.Context, user int64, from *resumption, pushed bool) (replay, error) {
+	at := c.store.Cursor()
+	good := from != nil && from.epoch == c.store.Epoch() && from.cursor >= 0 && from.cursor <= at
+	if pushed {
+		if good && !c.hub.reach(ctx, from.cursor) {
+			return replay{}, errUnavailable
+		}
+		at = c.hub.position()
 	}
-	if from.epoch != c.store.Epoch() || from.cursor > at || from.cursor < 0 {
-		return replay{upTo: at, reset: true}, nil
+	if !good {
+		return replay{upTo: at, reset: from != nil}, nil
 	}
 	plan, err := c.store.Plan(ctx, user, from.cursor, at, c.config().ResumeLimit)
 	switch {
@@ -77,10 +83,13 @@ func (s *session) catchUp(ctx context.Context, r replay) (bool, error) {
 		}
 		r = replay{plan: plan, upTo: next}
 	}
-	if !s.reply(item{kind: itemSynced, cursor: r.upTo}) {
+	if !s.synced && !s.reply(item{kind: itemSynced, cursor: r.upTo}) {
 		return false, nil
 	}
-	s.release()
+	s.synced = true
+	if !s.release() { // more was lost meanwhile
+		return s.catchUp(ctx, replay{upTo: r.upTo})
+	}
 	return true, nil
 }
 

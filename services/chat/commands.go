@@ -172,7 +172,7 @@ func (c *commander) resume(id json.RawMessage, cmd *resumeCommand) error {
 	if cmd != nil {
 		from = &resumption{cmd.Epoch, cmd.Cursor}
 	}
-	r, err := chat.startReplay(c.ctx, s.user.ID, from)
+	r, err := chat.startReplay(c.ctx, s.user.ID, from, true)
 	if err != nil {
 		return err
 	}

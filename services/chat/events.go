@@ -145,7 +145,7 @@ func (c *Chat) poll(r *http.Request, who *identity, from *resumption, patience t
 
 // page reads what lies after from, without waiting.
 func (c *Chat) page(r *http.Request, p *waiter, from *resumption) (eventsJSON, error) {
-	rep, err := c.startReplay(r.Context(), p.user.ID, from)
+	rep, err := c.startReplay(r.Context(), p.user.ID, from, false)
 	if err != nil {
 		return eventsJSON{}, err
 	}

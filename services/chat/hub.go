@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -174,6 +175,16 @@ func (h *hub) position() int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.visible
+}
+
+// reach waits until the hub is at a position that the store has reached.
+func (h *hub) reach(ctx context.Context, cursor int64) bool {
+	for end := time.Now().Add(5 * lagTime); h.position() < cursor; time.Sleep(time.Millisecond) {
+		if ctx.Err() != nil || time.Now().After(end) {
+			return false
+		}
+	}
+	return true
 }
 
 // deliver hands out a notice.

@@ -104,6 +104,7 @@ type session struct {
 	user   store.Person
 	authID string // the account session that the token belongs to
 
+	synced  bool    // it was told that it is; of catchUp
 	watched []int64 // whose presence it wants; guarded by the hub's lock
 
 	mu        sync.Mutex
@@ -116,6 +117,7 @@ type session struct {
 	asked     size   // of what was asked for and is not written yet
 	writing   bool   // a flush is running
 	broken    bool   // writing failed
+	lagged    bool   // while held: some of what is to come cannot be handed over
 	greeted   func() // run once when the session is live; nil: was run
 	ending    *ending
 }
@@ -193,15 +195,17 @@ func (s *session) shed() {
 }
 
 // lag implements subscriber: some events after a position cannot be handed over.
-// They are read from the store; where that is under way already in a way that
-// cannot be told, the client resumes.
+// They are read from the store, by the replay where one is under way.
 func (s *session) lag(after int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.ending != nil || s.broken || s.state == deaf:
 		return
-	case s.state == held || !s.chat.begin():
+	case s.state == held:
+		s.lagged = true
+		return
+	case !s.chat.begin():
 		s.end(closeResume, "resume again", nil)
 		return
 	}
@@ -263,9 +267,18 @@ func (s *session) hold() {
 	s.state = held
 }
 
-// release sends what was held, and from now on everything at once.
-func (s *session) release() {
+// release sends what was held, and from now on everything at once. False: some
+// of it was lost, and the session is deaf again.
+func (s *session) release() bool {
 	s.mu.Lock()
+	if s.lagged {
+		for _, it := range s.wait {
+			s.count(it, -1)
+		}
+		s.lagged, s.wait, s.state = false, nil, deaf
+		s.mu.Unlock()
+		return false
+	}
 	s.state = live
 	s.out = append(s.out, s.wait...)
 	s.wait = nil
@@ -276,6 +289,7 @@ func (s *session) release() {
 	if greet != nil {
 		greet()
 	}
+	return true
 }
 
 // startFlush needs mu. The goroutine lives while there is something to write.

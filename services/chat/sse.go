@@ -61,7 +61,7 @@ func (c *Chat) beginStream(r *http.Request, s *session, who *identity, from *res
 	if _, err := c.authenticate(r.Context(), who.token); err != nil {
 		return replay{}, err
 	}
-	return c.startReplay(r.Context(), s.user.ID, from)
+	return c.startReplay(r.Context(), s.user.ID, from, true)
 }
 
 // leave ends a session whose client is gone and waits for the last write.
