@@ -7,7 +7,7 @@ import { follow, tellRead } from "./events.js";
 import { initDoor, showDoor, session, forgetSession } from "./door.js";
 import { initList, searchIn, clearSearch } from "./list.js";
 import { openThread, closeThread, drawThread } from "./thread.js";
-import { loadDrafts } from "./compose.js";
+import { loadDrafts, forgetDrafts } from "./compose.js";
 import { convMenu } from "./convmenu.js";
 import { newGroup, showGroup, joinBy } from "./group.js";
 import { showPerson } from "./person.js";
@@ -47,9 +47,16 @@ function leave(message) {
 
 async function signOut() {
   const { client } = model;
+  forgetDrafts();
   client.stop();
   await client.delete("/v1/sessions/current").catch(() => {});
   leave();
+}
+
+function removed() {
+  forgetDrafts();
+  localStorage.removeItem(model.client.key);
+  leave("Your account is deleted.");
 }
 
 // ---- which conversation is open is in the address, so that "back" closes it
@@ -127,7 +134,7 @@ function drawMe() {
 
 const current = () => model.convs.get(model.current);
 
-$("me").addEventListener("click", () => showSettings(signOut, () => leave("Your account is deleted.")));
+$("me").addEventListener("click", () => showSettings(signOut, removed));
 $("new").addEventListener("click", (e) => showMenu(e.currentTarget, [
   { icon: "person", label: "New chat", run: () => $("find").elements.q.focus() },
   { icon: "group", label: "New group", run: () => newGroup(go) },

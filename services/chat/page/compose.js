@@ -31,6 +31,12 @@ export function loadDrafts() {
   } catch { /* no drafts then */ }
 }
 
+/** Takes the drafts out of the browser: somebody else may use it. */
+export function forgetDrafts() {
+  drafts.clear();
+  localStorage.removeItem(key());
+}
+
 function keepDraft() {
   if (!conv || editing) return;
   if (field.value) drafts.set(conv, field.value);
@@ -168,7 +174,6 @@ function offer() {
   const fits = q === null ? [] : known.filter((u) => u.startsWith(q) || nameOf(u).toLowerCase().startsWith(q)).slice(0, 6);
   box.hidden = fits.length === 0;
   chosen = Math.min(chosen, Math.max(0, fits.length - 1));
-  field.setAttribute("aria-expanded", fits.length > 0);
   if (fits.length) field.setAttribute("aria-activedescendant", "offer-" + chosen);
   else field.removeAttribute("aria-activedescendant");
   box.replaceChildren(...fits.map((u, i) => el("li", {

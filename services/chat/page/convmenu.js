@@ -70,8 +70,9 @@ export async function block(username) {
 
 async function leave(c, question, yes) {
   if (!await ask(question, yes)) return;
+  const goes = c.kind === "direct" || c.left; // a group stays, to be read, until it is deleted
   await attempt(async () => {
     await model.client.delete(path(c));
-    if (c.kind === "direct" || c.left) forget(c.id);
+    if (goes) forget(c.id);
   });
 }

@@ -7,9 +7,12 @@ const TYPING = 6000; // how long somebody types without saying so again
 const RETRY = 2000;
 
 let reading = null; // events that come while the conversations are read
+let behind = true; // they have to be read: again, where that failed
 
 /** Connects the model with a client. arrived is told of each new message of others. */
 export function follow(client, arrived) {
+  reading = null;
+  behind = true;
   const mine = (fn) => (...args) => client === model.client && fn(...args);
   client.on("event", mine((ev) => {
     reading?.push(ev);
@@ -26,9 +29,13 @@ export function follow(client, arrived) {
 }
 
 async function ready(client, reset) {
+  behind ||= reset;
   try {
-    if (reset) await readAnew(client);
+    if (behind) await readAnew(client);
+    behind = false;
     watchPresence();
+    const open = model.threads.get(model.current);
+    if (open?.problem) open.open();
   } catch {
     setTimeout(() => client === model.client && client.state === "online" && ready(client, reset), RETRY);
   }
@@ -106,6 +113,7 @@ function onMessage(ev, arrived) {
   meet([ev.from]);
   stopTyping(ev.conv, ev.from);
   const c = model.convs.get(ev.conv);
+  if (!c) refresh(ev.conv);
   if (!c || ev.seq <= c.last_seq) return;
   c.last = ev;
   c.last_seq = ev.seq;

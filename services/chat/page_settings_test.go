@@ -1,0 +1,68 @@
+package chat_test
+
+import (
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// What one sets for oneself: profile, notifications, devices, password, blocks,
+// and the end of the account.
+func TestPageSettings(t *testing.T) {
+	w := start(t, nil)
+	bob := w.join("bob")
+	alice := browser(t, 1100, 700)
+	signUp(alice, t, w.http.URL, "alice", "Alice")
+	settings := func(part string) []action { // opens one part of the dialog
+		return []action{chromedp.Click("#me"), press("dialog summary", part)}
+	}
+	closed := chromedp.Action[chromedp.Void](js(`document.querySelectorAll("dialog[open]").forEach((d) => d.close())`))
+
+	run(alice, t, "profile", chromedp.Click("#me"), js(`document.querySelector("dialog input[name=about]").value = "at the lake"`), press("dialog button", "Save"), seen("#toasts", "Saved"), closed)
+	var me struct{ Name, About string }
+	bob.call("GET", "/v1/users/alice", "", 200, &me)
+	if me.Name != "Alice" || me.About != "at the lake" {
+		t.Errorf("others see %+v", me)
+	}
+
+	// What the system would show is kept, since nobody looks.
+	run(alice, t, "notifications", js(`window.told = []; window.Notification = class {
+		static permission = "granted"; static requestPermission = async () => "granted";
+		constructor(title, { body }) { window.told.push(title + ": " + body); } close() {} }`))
+	run(alice, t, "turn them on", append(settings("Notifications"), press("dialog .check input, dialog .check", "Show new messages"), until(`localStorage.getItem("portico_chat_notify") === "yes"`), closed)...)
+	conv := bob.with("alice")
+	bob.say(conv, "c1", "are you there?")
+	run(alice, t, "told", until(`window.told.join() === "bob: are you there?"`), until(`document.title === "(1) Chat"`))
+	run(alice, t, "not of what she looks at", chromedp.Click("#list button"), message("are you there?", ""), until(`document.title === "Chat"`), chromedp.Click("#compose textarea"))
+	bob.say(conv, "c2", "hello?")
+	run(alice, t, "announced to who listens", message("hello?", ""), seen("#live", "bob: hello?"), until(`window.told.length === 1`))
+
+	run(alice, t, "a draft", chromedp.SendKeys("#compose textarea", "half a thou"), chromedp.KeyEvent(kb.Escape), until(`document.querySelector("#open").hidden`),
+		seen("#list .draft", "half a thou"), chromedp.Reload(), state("online"), seen("#list .draft", "half a thou"), chromedp.Click("#list button"),
+		until(`document.querySelector("#compose textarea").value === "half a thou"`))
+
+	run(alice, t, "block", chromedp.Click("#conv-menu"), press(".menu button", "Block"), press("dialog button", "Block"), chromedp.WaitVisible("#closed"))
+	if status, _ := bob.do("POST", "/v1/conversations/"+conv+"/messages", `{"cid":"c3","text":"why?"}`); status != 403 {
+		t.Errorf("bob is blocked, his message: %d", status)
+	}
+	run(alice, t, "unblock", chromedp.Click("#conv-menu"), press(".menu button", "Unblock"), chromedp.WaitVisible("#compose"))
+
+	var phone struct{ Token string }
+	bob.call("POST", "/v1/sessions", `{"username":"alice","password":"correct horse","device":"A phone"}`, 201, &phone)
+	run(alice, t, "devices", append(settings("Devices"), seen("dialog .people", "A phone"))...)
+	shot(alice, t, "devices")
+	run(alice, t, "log the phone out", press("dialog .people button", "Log out"), until(`!document.querySelector("dialog[open]").textContent.includes("A phone")`), closed)
+	if status, _ := (&person{w: w, token: phone.Token}).do("GET", "/v1/me", ""); status != 401 {
+		t.Errorf("the phone was logged out and gets %d", status)
+	}
+
+	run(alice, t, "delete the account", append(settings("Your data"), press("dialog button", "Delete my account"), press("dialog button", "Go on"),
+		chromedp.SendKeys(`dialog input[name=password]`, "not this one\n"), seen("dialog .error", "password"))...)
+	shot(alice, t, "delete")
+	run(alice, t, "for good", js(`[...document.querySelectorAll("dialog")].at(-1).querySelector("input[name=password]").value = "correct horse"`), press("dialog button", "for good"),
+		chromedp.WaitVisible("#sign"), until(`document.querySelector("#sign-error").textContent !== ""`))
+	if status, _ := bob.do("GET", "/v1/users/alice", ""); status != 404 {
+		t.Errorf("alice is gone; asking for her gives %d", status)
+	}
+}
