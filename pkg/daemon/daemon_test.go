@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -98,6 +99,15 @@ func (s *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case <-s.closed:
 		panic("a request after Close")
 	default:
+	}
+	if r.URL.Path == "/derive" {
+		before := runtime.NumGoroutine()
+		for range 100 {
+			_, cancel := context.WithCancel(r.Context())
+			defer cancel()
+		}
+		_, _ = fmt.Fprint(w, runtime.NumGoroutine()-before)
+		return
 	}
 	if r.URL.Path == "/hold" {
 		s.t.entered <- struct{}{}
@@ -267,6 +277,17 @@ func TestRemovedServiceDrains(t *testing.T) {
 	<-inst.closed
 	if _, err := net.Dial("tcp", a); err == nil {
 		t.Error("the removed listener still accepts")
+	}
+}
+
+// TestDerivedContextsCostNoGoroutines counts, because a proxy derives several
+// for each request.
+func TestDerivedContextsCostNoGoroutines(t *testing.T) {
+	r, c := newRig(t), client(t)
+	r.apply(r.config(time.Second, spec{"replaced", "a", "a1", ""}))
+	var n int
+	if _, err := fmt.Sscan(get(t, c, r.addr("a"), "/derive"), &n); err != nil || n > 50 {
+		t.Errorf("100 derived contexts started %d goroutines (%v)", n, err)
 	}
 }
 

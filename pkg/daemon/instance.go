@@ -122,6 +122,13 @@ func (c *call) Done() <-chan struct{} {
 	return c.merged.Done()
 }
 
+// AfterFunc is what context.WithCancel and its like look for: without it they
+// would start a goroutine for each context that is made from this one.
+func (c *call) AfterFunc(f func()) (stop func() bool) {
+	c.Done()
+	return context.AfterFunc(c.merged, f)
+}
+
 func (c *call) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
