@@ -41,7 +41,9 @@ func FuzzBody(f *testing.F) {
 		var set settingsJSON
 		if decode(&set) {
 			if s, err := set.settings(); err == nil && s.MutedUntil != nil {
-				formatTime(*s.MutedUntil)
+				if formatTime(*s.MutedUntil) == "" {
+					t.Errorf("no text for the time in %q", body)
+				}
 			}
 		}
 		var react reactCommand

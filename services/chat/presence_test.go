@@ -52,7 +52,7 @@ func TestPresence(t *testing.T) {
 
 	// A short absence is none.
 	_ = sb.conn.NetConn().Close()
-	sb = b.connect()
+	b.connect()
 	_ = sc.conn.NetConn().Close()
 	l := sa.next("carol offline", func(l line) bool { return l.Ev != nil && l.Ev.Type == "presence" })
 	if l.Ev.User != "carol" || l.Ev.Online || l.Ev.LastSeen == "" {
