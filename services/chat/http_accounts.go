@@ -69,9 +69,7 @@ func (c *Chat) postSessions(w http.ResponseWriter, r *http.Request) error {
 
 // startSession makes a token for this service and answers with it.
 func (c *Chat) startSession(w http.ResponseWriter, r *http.Request, user account.User, device string) error {
-	token, _, err := c.accounts.NewSession(r.Context(), account.Session{
-		UserID: user.ID, Service: c.env.Label(), Device: device,
-	})
+	token, _, err := c.accounts.StartSession(r.Context(), user, account.Session{Service: c.env.Label(), Device: device})
 	if err != nil {
 		return err
 	}
