@@ -110,7 +110,7 @@ export function forget(id) {
 }
 
 /** How many conversations wait to be read. */
-export const waiting = () => [...model.convs.values()].filter((c) => c.unread > 0 && !c.archived && !isMuted(c)).length;
+export const waiting = () => [...model.convs.values()].filter((c) => (c.unread > 0 || c.marked_unread) && !c.archived && !isMuted(c)).length;
 
 /** Who types in a conversation, as text; "" where nobody does. */
 export function typists(c) {

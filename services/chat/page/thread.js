@@ -24,6 +24,10 @@ export async function openThread(id, seq) {
   const c = model.convs.get(id);
   let t = model.threads.get(id);
   if (!t) model.threads.set(id, t = new Thread(id));
+  if (c?.marked_unread) {
+    c.marked_unread = false;
+    model.client.put(`/v1/conversations/${id}/settings`, { unread: false }).catch(() => {}); // told again the next time
+  }
   if (fresh) {
     unread = c?.unread > 0 ? { after: c.read } : null;
     following = true;
