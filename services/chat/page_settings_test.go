@@ -15,11 +15,11 @@ func TestPageSettings(t *testing.T) {
 	alice := browser(t, 1100, 700)
 	signUp(alice, t, w.http.URL, "alice", "Alice")
 	settings := func(part string) []action { // opens one part of the dialog
-		return []action{chromedp.Click("#me"), press("dialog summary", part)}
+		return []action{chromedp.Click("#me"), chromedp.WaitVisible("dialog[open] summary"), press("dialog summary", part)}
 	}
 	closed := chromedp.Action[chromedp.Void](js(`document.querySelectorAll("dialog[open]").forEach((d) => d.close())`))
 
-	run(alice, t, "profile", chromedp.Click("#me"), js(`document.querySelector("dialog input[name=about]").value = "at the lake"`), press("dialog button", "Save"), seen("#toasts", "Saved"), closed)
+	run(alice, t, "profile", chromedp.Click("#me"), chromedp.WaitVisible("dialog[open] summary"), js(`document.querySelector("dialog input[name=about]").value = "at the lake"`), press("dialog button", "Save"), seen("#toasts", "Saved"), closed)
 	var me struct{ Name, About string }
 	bob.call("GET", "/v1/users/alice", "", 200, &me)
 	if me.Name != "Alice" || me.About != "at the lake" {

@@ -18,7 +18,9 @@ function learnMe(me) {
 const patch = async (change) => learnMe(await model.client.patch("/v1/me", change));
 
 /** signOut() ends this device's session; gone() is called when there is no account any more. */
-export function showSettings(signOut, gone) {
+export async function showSettings(signOut, gone) {
+  // Another device may have changed it; and what is shown here is saved.
+  if (!await attempt(async () => learnMe(await model.client.get("/v1/me"))) && !model.listed) return;
   const { me } = model;
   const { box, close } = showDialog("Settings",
     el("div", { className: "profile" }, personAvatar(me.username), el("strong", { textContent: me.name || me.username }), el("small", { textContent: "@" + me.username })),
