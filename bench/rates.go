@@ -83,7 +83,7 @@ func measureRates(ctx context.Context, bin, dir string, o options) (string, erro
 		}
 		b.WriteString("\n")
 	}
-	idle, err := measureIdle(p, addrs, o.idle)
+	idle, err := measureIdle(ctx, bin, dir, fmt.Sprintf(ratesConfig, answer), o.idle)
 	if err != nil {
 		return "", err
 	}
