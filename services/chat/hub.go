@@ -24,6 +24,7 @@ type hub struct {
 	watchers map[int64]map[*session]struct{}   // by who is watched; guarded by mu
 	visible  int64                             // every event up to here was handed out; guarded by mu
 	checked  int64                             // visible at the last tick; guarded by mu
+	moved    chan struct{}                     // closed when visible moves on; nil: nobody waits; guarded by mu
 	ticking  bool                              // guarded by mu
 	closed   bool                              // guarded by mu
 	count    int                               // of subscribers; guarded by mu
@@ -179,12 +180,34 @@ func (h *hub) position() int64 {
 
 // reach waits until the hub is at a position that the store has reached.
 func (h *hub) reach(ctx context.Context, cursor int64) bool {
-	for end := time.Now().Add(5 * lagTime); h.position() < cursor; time.Sleep(time.Millisecond) {
-		if ctx.Err() != nil || time.Now().After(end) {
+	ctx, cancel := context.WithTimeout(ctx, 5*lagTime)
+	defer cancel()
+	for {
+		h.mu.Lock()
+		if h.visible >= cursor {
+			h.mu.Unlock()
+			return true
+		}
+		if h.moved == nil {
+			h.moved = make(chan struct{})
+		}
+		moved := h.moved
+		h.mu.Unlock()
+		select {
+		case <-moved:
+		case <-ctx.Done():
 			return false
 		}
 	}
-	return true
+}
+
+// advance moves the position on and wakes who waits for it. mu is held.
+func (h *hub) advance(cursor int64) {
+	h.visible = cursor
+	if h.moved != nil {
+		close(h.moved)
+		h.moved = nil
+	}
 }
 
 // deliver hands out a notice.
@@ -208,7 +231,7 @@ func (h *hub) deliver(n Notice) {
 			h.publish(&n.Events[i])
 		}
 	}
-	h.visible = max(h.visible, n.Cursor)
+	h.advance(max(h.visible, n.Cursor))
 }
 
 // publish needs mu. An event is encoded once, and only if somebody is there;
@@ -238,7 +261,7 @@ func (h *hub) publish(e *store.Event) {
 // lagLocked tells everybody to read what was lost up to a position. It needs mu.
 func (h *hub) lagLocked(upTo int64) {
 	from := h.visible
-	h.visible = upTo
+	h.advance(upTo)
 	for _, subs := range h.people {
 		for s := range subs {
 			s.lag(from)
