@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/pkg/settings"
 	"github.com/porticod/portico/services/proxy"
@@ -137,47 +135,15 @@ func get(t testing.TB, srv *servicetest.HTTPServer, path string, headers ...stri
 	return fmt.Sprint(res.StatusCode, " ", body)
 }
 
-// eventually waits until f returns "".
-func eventually(t testing.TB, f func() string) {
-	t.Helper()
-	for end := time.Now().Add(patience); ; {
-		wrong := f()
-		if wrong == "" {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatal(wrong)
-		}
-		<-time.After(2 * time.Millisecond)
-	}
-}
-
-// metric is the value of a metric without its prefix.
+// metric is the value of a metric, named without its prefix.
 func metric(t testing.TB, s service.Metered, name string) float64 {
 	t.Helper()
-	reg := prometheus.NewRegistry()
-	reg.MustRegister(s.Collectors()...)
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if m := f.GetMetric()[0]; strings.TrimPrefix(f.GetName(), "portico_proxy_") == name {
-			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
-		}
-	}
-	t.Fatalf("there is no metric %s", name)
-	return 0
+	return servicetest.Metric(t, s, "portico_proxy_"+name)
 }
 
 func waitMetric(t testing.TB, s service.Metered, name string, want float64) {
 	t.Helper()
-	eventually(t, func() string {
-		if got := metric(t, s, name); got != want {
-			return fmt.Sprintf("%s is %v instead of %v", name, got, want)
-		}
-		return ""
-	})
+	servicetest.WaitMetric(t, s, "portico_proxy_"+name, want)
 }
 
 func dial(t testing.TB, addr string) *net.TCPConn {
