@@ -3,7 +3,6 @@ package process
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +18,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/porticod/portico/pkg/httperr"
 )
 
 const (
@@ -206,42 +207,25 @@ func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error, log *z
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		answer(w, r, http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("The request body is larger than %d bytes.", tooLarge.Limit))
+		httperr.Write(w, r, http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("The request body is larger than %d bytes.", tooLarge.Limit))
 	case errors.Is(err, errQueueFull), errors.Is(err, errNotReady), errors.Is(err, errClosed):
 		s.metrics.refused.Inc()
 		w.Header().Set("Retry-After", "1")
-		answer(w, r, http.StatusServiceUnavailable, "unavailable", "The program behind this address is not ready; try again in a moment.")
+		httperr.Write(w, r, http.StatusServiceUnavailable, "unavailable", "The program behind this address is not ready; try again in a moment.")
 	case r.Context().Err() != nil:
 		w.WriteHeader(statusClientGone)
 	case errors.Is(err, os.ErrDeadlineExceeded) || isTimeout(err):
 		log.Warn().Err(err).Msg("the program does not answer")
-		answer(w, r, http.StatusGatewayTimeout, "timeout", "The program behind this address did not answer in time.")
+		httperr.Write(w, r, http.StatusGatewayTimeout, "timeout", "The program behind this address did not answer in time.")
 	default:
 		log.Warn().Err(err).Msg("the program gave no answer")
-		answer(w, r, http.StatusBadGateway, "bad_gateway", "The program behind this address gave no answer.")
+		httperr.Write(w, r, http.StatusBadGateway, "bad_gateway", "The program behind this address gave no answer.")
 	}
 }
 
 func isTimeout(err error) bool {
 	var t interface{ Timeout() bool }
 	return errors.As(err, &t) && t.Timeout()
-}
-
-// answer is an error in the form that portico's front door has: a line of text,
-// or JSON for who asks for it.
-func answer(w http.ResponseWriter, r *http.Request, status int, code, message string) {
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	if strings.Contains(r.Header.Get("Accept"), "application/json") {
-		h.Set("Content-Type", "application/json; charset=utf-8")
-		w.WriteHeader(status)
-		_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]string{"code": code, "message": message}})
-		return
-	}
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(status)
-	fmt.Fprintf(w, "%d %s: %s\n", status, http.StatusText(status), message)
 }
 
 // buffers are reused between answers.
