@@ -2,14 +2,27 @@ package photos
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
-// newAPI is the table of calls: what is not in it answers 404. Methods of one
-// path stand together.
+// Short names for the tables of calls.
+const (
+	get   = http.MethodGet
+	post  = http.MethodPost
+	put   = http.MethodPut
+	patch = http.MethodPatch
+	del   = http.MethodDelete
+)
+
+// newAPI has all calls: what is in none of the tables answers 404.
 func (p *Photos) newAPI() http.Handler {
-	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
-	return p.newMux([]route{
+	return p.newMux(slices.Concat(p.baseRoutes(), p.socialRoutes(), p.postRoutes(), p.ownRoutes()))
+}
+
+// baseRoutes are the instance, signing in, and pictures.
+func (p *Photos) baseRoutes() []route {
+	return []route{
 		{get, "/api/v1/instance", anyone, "", false, p.instanceV1},
 		{get, "/api/v2/instance", anyone, "", false, p.instanceV2},
 
@@ -34,7 +47,7 @@ func (p *Photos) newAPI() http.Handler {
 
 		{get, "/api/v1/timelines/public", anyone, "read:statuses", false, p.publicTimeline},
 		{get, "/api/v1/timelines/home", user, "read:statuses", false, p.homeTimeline},
-	})
+	}
 }
 
 // localName is the username that somebody meant with acct: ann, @ann or

@@ -144,6 +144,10 @@ type Edit struct {
 // Store keeps rows. What it acknowledged survives a power loss. Its methods may
 // be called concurrently. The caller closes it.
 type Store interface {
+	Social
+	Posts
+	Own
+
 	// AddMedia keeps an unattached picture and gives it an id. quota bounds
 	// the bytes of its owner; 0: no bound.
 	AddMedia(ctx context.Context, m Media, quota int64) (Media, error)
