@@ -23,6 +23,7 @@ func main() {
 	idle := flag.Int("idle", 2000, "idle connections for the memory row")
 	chat := flag.Bool("chat", false, "measure the chat in place of listeners; -rounds does not count")
 	chatIdle := flag.Int("chat-idle", 10_000, "idle connections for the chat's memory row")
+	delivery := flag.Bool("delivery", false, "measure the delivery of files beside nginx in place of listeners")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -38,6 +39,11 @@ func main() {
 	if *chat {
 		part, measure = "chat", func() (string, error) {
 			return runChat(ctx, time.Duration(*seconds)*time.Second, *chatIdle)
+		}
+	}
+	if *delivery {
+		part, measure = "delivery", func() (string, error) {
+			return runDelivery(ctx, options{rounds: *rounds, each: time.Duration(*seconds) * time.Second})
 		}
 	}
 	table, err := measure()
