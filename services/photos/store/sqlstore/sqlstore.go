@@ -25,9 +25,18 @@ type DB struct {
 	db     *sqlite.DB
 	now    func() time.Time
 	lastID int64 // used by functions of Write only, which run one at a time
+
+	onNotice func(store.Notice) // set before the store is used
 }
 
 var _ store.Store = (*DB)(nil)
+
+// lastIDQuery is the greatest id that was given, of the tables whose ids order
+// lists and may be the newest of all.
+const lastIDQuery = `SELECT max(
+	coalesce((SELECT max(id) FROM statuses), 0), coalesce((SELECT max(id) FROM media), 0),
+	coalesce((SELECT max(id) FROM marks), 0), coalesce((SELECT max(id) FROM notices), 0),
+	coalesce((SELECT max(id) FROM tag_follows), 0), coalesce((SELECT max(id) FROM conversations), 0))`
 
 // Open opens the database at path and makes it where it is missing. now is the
 // clock; nil: time.Now.
@@ -45,7 +54,7 @@ func Open(ctx context.Context, path string, log zerolog.Logger, now func() time.
 	}
 	d := &DB{db: db, now: now}
 	err = db.Read(ctx, func(q sqlite.Queryer) error {
-		return q.QueryRow(`SELECT max(coalesce((SELECT max(id) FROM statuses), 0), coalesce((SELECT max(id) FROM media), 0))`).Scan(&d.lastID)
+		return q.QueryRow(lastIDQuery).Scan(&d.lastID)
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read the last id: %w", err), db.Close())
