@@ -109,6 +109,23 @@ type Profile struct {
 	Statuses   int64
 	LastStatus time.Time // zero: none
 	Bytes      int64     // of pictures
+	Followers  int64
+	Following  int64
+	Requests   int64 // to follow the user, not answered
+
+	Locked       bool // follows are asked for
+	Bot          bool
+	Hidden       bool // not in the directory
+	NoIndex      bool
+	PrivateLists bool // followers and following are the user's only
+	Fields       []Field
+	Avatar       File // without Hash: none
+	Header       File
+
+	// What posts are that do not say.
+	Privacy   Visibility
+	Sensitive bool
+	Language  string
 }
 
 // Totals are counts over everything.
@@ -170,7 +187,8 @@ type Store interface {
 	DeleteStatus(ctx context.Context, id, author int64, keepMedia bool) (Status, error)
 	Feed(ctx context.Context, f Feed) ([]Status, error)
 
-	// Profile of somebody who has none is empty, not an error.
+	// Profile of somebody who has none is empty, not an error; but that posts
+	// are public.
 	Profile(ctx context.Context, user int64) (Profile, error)
 	Totals(ctx context.Context) (Totals, error)
 

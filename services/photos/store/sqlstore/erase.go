@@ -33,6 +33,11 @@ func (d *DB) Erase(ctx context.Context, user int64, limit int) (gone []store.Med
 		if more = len(gone) == limit || posts == int64(limit); more {
 			return nil
 		}
+		var portraits []store.Media
+		if portraits, more, err = d.eraseSocial(tx, user, limit); err != nil || more {
+			return err
+		}
+		gone = append(gone, portraits...)
 		_, err = tx.Exec(`DELETE FROM profiles WHERE user_id = ?`, user)
 		return err
 	})

@@ -36,7 +36,11 @@ var _ store.Store = (*DB)(nil)
 const lastIDQuery = `SELECT max(
 	coalesce((SELECT max(id) FROM statuses), 0), coalesce((SELECT max(id) FROM media), 0),
 	coalesce((SELECT max(id) FROM marks), 0), coalesce((SELECT max(id) FROM notices), 0),
-	coalesce((SELECT max(id) FROM tag_follows), 0), coalesce((SELECT max(id) FROM conversations), 0))`
+	coalesce((SELECT max(id) FROM tag_follows), 0), coalesce((SELECT max(id) FROM conversations), 0),
+	coalesce((SELECT max(id) FROM follows), 0), coalesce((SELECT max(id) FROM mutes), 0),
+	coalesce((SELECT max(id) FROM lists), 0), coalesce((SELECT max(id) FROM filters), 0),
+	coalesce((SELECT max(id) FROM filter_keywords), 0), coalesce((SELECT max(id) FROM filter_statuses), 0),
+	coalesce((SELECT max(id) FROM domain_blocks), 0), coalesce((SELECT max(id) FROM featured_tags), 0))`
 
 // Open opens the database at path and makes it where it is missing. now is the
 // clock; nil: time.Now.
@@ -91,23 +95,6 @@ func (d *DB) Secret(ctx context.Context, name string) ([]byte, error) {
 		return tx.QueryRow(`SELECT value FROM secrets WHERE name = ?`, name).Scan(&value)
 	})
 	return value, wrap("read secret", err)
-}
-
-// Profile returns what is known of user.
-func (d *DB) Profile(ctx context.Context, user int64) (store.Profile, error) {
-	p := store.Profile{User: user}
-	var last *int64
-	err := d.db.Read(ctx, func(q sqlite.Queryer) error {
-		return q.QueryRow(`SELECT statuses, last_status_at, bytes FROM profiles WHERE user_id = ?`, user).
-			Scan(&p.Statuses, &last, &p.Bytes)
-	})
-	if errors.Is(err, sqlite.ErrNoRows) {
-		return p, nil
-	}
-	if last != nil {
-		p.LastStatus = time.UnixMilli(*last)
-	}
-	return p, wrap("read profile", err)
 }
 
 // Totals counts.
