@@ -101,8 +101,26 @@ type Route struct {
 // TLS says how a listener terminates TLS.
 type TLS struct {
 	Certificates []Certificate
+	ACME         *ACME // nil: none
 	SelfSigned   bool
-	Redirect     bool // plain HTTP is sent to https instead of getting 400
+	Redirect     bool   // plain HTTP is sent to https instead of getting 400
+	MinVersion   uint16 // as in crypto/tls
+	ClientCA     string // absolute path of a PEM file; empty: no certificate is asked for
+	ClientAuth   string // require, request
+}
+
+// ACME is an account with a CA, and what it is for.
+type ACME struct {
+	Directory string // URL; empty: Let's Encrypt
+	Email     string
+	Roots     string // absolute path of a PEM file; empty: the system's
+	KeyID     string
+	MACKey    settings.Secret
+	Names     []string // lower case, without patterns; sorted
+	OnDemand  []string // lower case; "*.example.org" matches one more label
+	// HTTP and TLS are the addresses, host:port, where the CA's challenges
+	// arrive; empty: there is no listener for them. One of them is there.
+	HTTP, TLS string
 }
 
 // Certificate is a chain and its key, both PEM.

@@ -13,6 +13,7 @@ func (l *loader) cross() {
 	if l.diags.HasErrors() {
 		return // warnings would be about what the mistakes caused
 	}
+	l.challenges()
 	l.unused()
 	l.passwords()
 }

@@ -66,6 +66,9 @@ func (l *loader) listener(name string, b *hcl.Block) {
 		ln.ProxyFrom = raw.ProxyProtocol.From
 	}
 	ln.Addresses = l.addresses(name, raw.Address)
+	if body, ok := b.Body.(*hclsyntax.Body); ok && body.Attributes["address"] == nil {
+		ln.Addresses = []Address{l.standardPort(name, b.DefRange, raw.TLS != nil)}
+	}
 	if raw.Address != nil && len(raw.Address) == 0 {
 		l.errorf(b.DefRange, fmt.Sprintf("Listener %q has no address", name), "The list is empty. Give it one, like address = \":8080\".")
 	}
@@ -100,6 +103,17 @@ func (l *loader) mistakeIn(b *hcl.Block) bool {
 		return d.Severity == hcl.DiagError && d.Subject != nil &&
 			d.Subject.Filename == body.SrcRange.Filename && body.SrcRange.Overlaps(*d.Subject)
 	})
+}
+
+// standardPort is the address of a listener that names none: that of http or
+// https, on all addresses of the machine.
+func (l *loader) standardPort(name string, at hcl.Range, tls bool) Address {
+	addr := Address{Network: "tcp", Port: 80}
+	if tls {
+		addr.Port = 443
+	}
+	l.take(claim{addr: addr, who: fmt.Sprintf("listener %q", name), at: at})
+	return addr
 }
 
 func (l *loader) addresses(name string, texts settings.Texts) (addrs []Address) {

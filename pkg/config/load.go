@@ -79,6 +79,7 @@ type loader struct {
 	registration hcl.Range // of accounts.registration
 	declared     map[service.Ref]*declared
 	claims       []claim
+	accounts     []account
 }
 
 // A part is the top level of one file.

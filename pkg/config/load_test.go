@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -128,7 +129,7 @@ listener "tls" {
 		Timeouts: config.Timeouts{Header: 10 * time.Second, Idle: time.Minute, Write: time.Minute},
 	}, {
 		Name: "tls", Addresses: []config.Address{{Network: "tcp", Port: 8443}}, Service: &site,
-		TLS: &config.TLS{Redirect: true, Certificates: []config.Certificate{
+		TLS: &config.TLS{Redirect: true, MinVersion: tls.VersionTLS12, ClientAuth: "require", Certificates: []config.Certificate{
 			{File: abs(t, "testdata/certs/a.pem"), Key: abs(t, "testdata/certs/a.key")},
 		}},
 		Detect:   config.Detect{Timeout: 3 * time.Second, Silent: "default"},

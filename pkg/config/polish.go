@@ -99,12 +99,9 @@ func (l *loader) rewordLabels(d *hcl.Diagnostic, typ string) {
 // notYet rewords the message about an option that a later version will have.
 func notYet(d *hcl.Diagnostic) {
 	u, ok := hcl.DiagnosticExtra[settings.Unknown](d)
-	if !ok || !slices.Contains([]string{"acme", "client_ca", "http3", "storage"}, u.Name) {
+	if !ok || !slices.Contains([]string{"http3", "storage"}, u.Name) {
 		return
 	}
 	d.Summary = fmt.Sprintf("%q is not supported yet", u.Name)
 	d.Detail = "A later version will have it. Remove it."
-	if u.Name == "acme" {
-		d.Detail = "A later version will have it. Use certificate blocks with file and key, or self_signed = true."
-	}
 }

@@ -116,8 +116,9 @@ type listenerBlock struct {
 	Name string `hcl:"name,label"`
 	// Where to listen, one or a list: "127.0.0.1:3001", ":443" for all
 	// addresses of the machine, "[::1]:80", "localhost:80" (127.0.0.1), or
-	// "unix:/run/portico/web.sock".
-	Address settings.Texts `hcl:"address"`
+	// "unix:/run/portico/web.sock". The default is ":443" with a tls block,
+	// ":80" without.
+	Address settings.Texts `hcl:"address,optional"`
 	// The service for everything that no route takes, like
 	// service.static.site.
 	Service *hcl.Attribute `hcl:"service,optional"`
@@ -147,11 +148,51 @@ type proxyProtocolBlock struct {
 type tlsBlock struct {
 	// A certificate. The block may stand as often as wanted.
 	Certificates []certificateBlock `hcl:"certificate,block"`
+	// Certificates from a CA like Let's Encrypt, obtained and renewed by itself.
+	ACME *acmeBlock `hcl:"acme,block"`
 	// A certificate that portico signs itself, for tests: browsers warn of it.
 	SelfSigned bool `hcl:"self_signed,optional"`
 	// Plain HTTP is sent to https:// instead of getting 400.
-	Redirect bool      `hcl:"redirect,optional"`
-	Range    hcl.Range `hcl:",def_range"`
+	Redirect bool `hcl:"redirect,optional"`
+	// The oldest version of TLS that clients may speak: 1.2 or 1.3.
+	MinVersion string `hcl:"min_version,optional"`
+	// A PEM file with the CAs that clients' certificates must be of. Without
+	// it clients are not asked for one.
+	ClientCA settings.Path `hcl:"client_ca,optional"`
+	// With client_ca: require refuses clients without a certificate, request
+	// lets them in.
+	ClientAuth string    `hcl:"client_auth,optional"`
+	Range      hcl.Range `hcl:",def_range"`
+}
+
+// An account with a CA that speaks ACME. The listener's names get certificates
+// that are renewed in time; they lie in data_dir/tls/acme. The CA checks that the
+// names lead here: over port 80 with plain HTTP or over port 443 with TLS, of
+// which one must reach a listener. By using it you agree to the CA's terms.
+type acmeBlock struct {
+	// Where the CA writes when something is wrong with a certificate.
+	Email string `hcl:"email,optional"`
+	// Names beside those of the listener's routes (host and sni).
+	Names settings.Texts `hcl:"names,optional"`
+	// Names that get a certificate when the first client asks for them;
+	// "*.example.org" allows one more label.
+	OnDemand settings.Texts `hcl:"on_demand,optional"`
+	// Directory of the CA. The default is Let's Encrypt.
+	Directory settings.Text `hcl:"directory,optional"`
+	// A PEM file with the CA of the directory's own certificate, for a CA that
+	// the system does not know.
+	Roots settings.Path `hcl:"roots,optional"`
+	// Account that the CA has given you elsewhere (external account binding).
+	KeyID string `hcl:"key_id,optional"`
+	// The key of that account, like secret("acme-key").
+	MACKey settings.Secret `hcl:"mac_key,optional"`
+	// The port of this machine at which requests to port 80 of the names
+	// arrive.
+	HTTPPort int `hcl:"http_port,optional"`
+	// The port of this machine at which connections to port 443 of the names
+	// arrive.
+	TLSPort int       `hcl:"tls_port,optional"`
+	Range   hcl.Range `hcl:",def_range"`
 }
 
 // A chain of certificates and its key.
@@ -242,6 +283,7 @@ func defaultFile() fileBlock {
 
 func defaultListener() listenerBlock {
 	return listenerBlock{
+		TLS:      &tlsBlock{MinVersion: "1.2", ClientAuth: "require", ACME: &acmeBlock{HTTPPort: 80, TLSPort: 443}},
 		Detect:   detectBlock{Timeout: 3 * time.Second, Silent: "default"},
 		Limits:   listenerLimits{Header: defaultHeader},
 		Timeouts: timeoutsBlock{10 * time.Second, 120 * time.Second, 60 * time.Second, 60 * time.Second},
@@ -256,7 +298,8 @@ func Blocks() map[string]any {
 		"fileBlock": defaultFile(), "variableBlock": variableBlock{}, "logBlock": defaultLog(),
 		"accessBlock": defaultLog().Access, "adminBlock": adminBlock{}, "accountsBlock": defaultAccounts(),
 		"limitsBlock": limitsBlock{}, "serviceBlock": serviceBlock{}, "listenerBlock": l,
-		"proxyProtocolBlock": proxyProtocolBlock{}, "tlsBlock": tlsBlock{}, "certificateBlock": certificateBlock{},
+		"proxyProtocolBlock": proxyProtocolBlock{}, "tlsBlock": *l.TLS, "certificateBlock": certificateBlock{},
+		"acmeBlock":   *l.TLS.ACME,
 		"detectBlock": l.Detect, "listenerLimits": l.Limits, "timeoutsBlock": l.Timeouts, "routeBlock": routeBlock{},
 	}
 }

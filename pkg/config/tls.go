@@ -13,10 +13,19 @@ import (
 
 // tls checks a tls block. Its certificates were checked when they were decoded.
 func (l *loader) tls(raw *tlsBlock) *TLS {
-	t := &TLS{SelfSigned: raw.SelfSigned, Redirect: raw.Redirect}
-	if len(raw.Certificates) == 0 && !raw.SelfSigned {
+	t := &TLS{
+		SelfSigned: raw.SelfSigned, Redirect: raw.Redirect, MinVersion: tls.VersionTLS12,
+		ClientCA: string(raw.ClientCA), ClientAuth: raw.ClientAuth,
+	}
+	if raw.MinVersion == "1.3" {
+		t.MinVersion = tls.VersionTLS13
+	}
+	if len(raw.Certificates) == 0 && raw.ACME == nil && !raw.SelfSigned {
 		l.errorf(raw.Range, "TLS without a certificate",
-			"Add a block certificate with file and key, or self_signed = true for tests.")
+			"Add a block certificate with file and key, a block acme to get one from a CA, or self_signed = true for tests.")
+	}
+	if raw.ACME != nil {
+		t.ACME = l.acmeAccount(raw.ACME)
 	}
 	for i := range raw.Certificates {
 		c := &raw.Certificates[i]
@@ -27,6 +36,26 @@ func (l *loader) tls(raw *tlsBlock) *TLS {
 		}
 	}
 	return t
+}
+
+// Validate implements settings.Validator.
+func (t *tlsBlock) Validate() error {
+	err := errors.Join(oneOf("min_version", t.MinVersion, "1.2", "1.3"), oneOf("client_auth", t.ClientAuth, "require", "request"))
+	if t.ClientCA == "" {
+		return err
+	}
+	pem, readErr := readPEM("client_ca", t.ClientCA)
+	if readErr == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		readErr = noCertificate("client_ca", t.ClientCA)
+	}
+	return errors.Join(err, readErr)
+}
+
+func noCertificate(attr string, path settings.Path) error {
+	return &settings.Error{
+		Attr: attr, Summary: "There is no certificate in the file",
+		Detail: fmt.Sprintf("%s has no PEM block CERTIFICATE that can be read. Name the certificates of the CAs, not their keys.", shortName(string(path))),
+	}
 }
 
 // Validate implements settings.Validator: the files can be read and belong to

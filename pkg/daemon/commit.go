@@ -54,7 +54,7 @@ func (d *Daemon) commit(n *next) leftover {
 		}
 		listeners[cfg.Name] = l
 		if !d.unchanged(l, cfg, n) {
-			d.applyListener(l, cfg, d.table(l, cfg, n.services), n.tls[cfg.Name])
+			d.applyListener(l, cfg, d.table(l, cfg, n.services), n.tls.config(cfg.Name))
 		}
 		for _, a := range cfg.Addresses {
 			key := keyOf(cfg, a)
@@ -81,14 +81,15 @@ func (d *Daemon) commit(n *next) leftover {
 			old.services = append(old.services, in)
 		}
 	}
-	d.cfg, d.services, d.listeners, d.bound, d.tls = n.cfg, n.services, listeners, n.bound, n.tls
+	d.cfg, d.services, d.listeners, d.bound = n.cfg, n.services, listeners, n.bound
+	d.commitTLS(n.tls)
 	return old
 }
 
 // unchanged reports whether a listener can be left alone: its block means the
 // same, and so do its certificates and the instances behind it.
 func (d *Daemon) unchanged(l *listener, cfg config.Listener, n *next) bool {
-	if l.table.Load() == nil || d.tls[cfg.Name] != n.tls[cfg.Name] || !sameListener(l.cfg, cfg) {
+	if l.table.Load() == nil || d.tls.sources[cfg.Name] != n.tls.sources[cfg.Name] || !sameListener(l.cfg, cfg) {
 		return false
 	}
 	same := func(ref service.Ref) bool { return d.services[ref] == n.services[ref] }

@@ -8,7 +8,6 @@ package daemon
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/pkg/accesslog"
+	"github.com/porticod/portico/pkg/acme"
 	"github.com/porticod/portico/pkg/config"
 	"github.com/porticod/portico/pkg/front"
 	"github.com/porticod/portico/pkg/listen"
@@ -62,7 +62,10 @@ type Daemon struct {
 	draining   map[service.Ref][]*instance
 	listeners  map[string]*listener
 	bound      map[socketKey]*listen.Socket
-	tls        map[string]*tls.Config // by listener
+	tls        secure
+	keeper     *tlsconf.Keeper // nil before the first Apply
+
+	acme atomic.Pointer[acme.Manager] // nil while nothing needs one
 }
 
 // New returns a Daemon that runs nothing yet.
@@ -134,7 +137,7 @@ type next struct {
 	updates  []func()
 	bound    map[socketKey]*listen.Socket
 	fresh    map[socketKey]*listen.Socket
-	tls      map[string]*tls.Config
+	tls      secure
 }
 
 // undo takes back what prepare did.
@@ -158,14 +161,8 @@ func (d *Daemon) undo(n *next) {
 func (d *Daemon) prepare(ctx context.Context, cfg *config.Config) (*next, error) {
 	n := &next{cfg: cfg, services: map[service.Ref]*instance{}, bound: map[socketKey]*listen.Socket{}, fresh: map[socketKey]*listen.Socket{}}
 	var err error
-	if n.tls, err = certificates(cfg); err != nil {
+	if n.tls, err = d.prepareTLS(cfg); err != nil {
 		return n, err
-	}
-	for name, fresh := range n.tls {
-		// The old one knows the keys of the tickets that clients hold.
-		if old := d.tls[name]; old != nil && tlsconf.Same(old, fresh) {
-			n.tls[name] = old
-		}
 	}
 	if err := d.distinct(cfg); err != nil {
 		return n, err

@@ -35,7 +35,7 @@ func (d *Daemon) newListener(name string) *listener {
 func (d *Daemon) applyListener(l *listener, cfg config.Listener, t *route.Table, tc *tls.Config) {
 	l.cfg = cfg
 	l.table.Store(t)
-	l.front.Apply(settings(cfg, t))
+	l.front.Apply(d.settings(cfg, t))
 	l.port.Apply(d.policy(cfg, t, l.front, tc))
 }
 

@@ -42,14 +42,16 @@ type Status struct {
 
 // ListenerStatus is one listener's part of it.
 type ListenerStatus struct {
-	Name        string   `json:"name"`
-	Addresses   []string `json:"addresses"` // as bound: with the ports that the kernel picked
-	URLs        []string `json:"urls"`
-	Service     string   `json:"service,omitempty"` // the default
-	Routes      []string `json:"routes,omitempty"`
-	TLS         bool     `json:"tls"`
-	Connections int      `json:"connections"`
-	Requests    int      `json:"requests_in_progress"`
+	Name      string   `json:"name"`
+	Addresses []string `json:"addresses"` // as bound: with the ports that the kernel picked
+	URLs      []string `json:"urls"`
+	Service   string   `json:"service,omitempty"` // the default
+	Routes    []string `json:"routes,omitempty"`
+	TLS       bool     `json:"tls"`
+	// Certificates that clients may get; empty without TLS.
+	Certificates []CertificateStatus `json:"certificates"`
+	Connections  int                 `json:"connections"`
+	Requests     int                 `json:"requests_in_progress"`
 }
 
 // ServiceStatus is one service's part of it.
@@ -165,7 +167,7 @@ func (in *instance) status(running bool) ServiceStatus {
 func (d *Daemon) listenerStatus(cfg config.Listener) ListenerStatus {
 	l := d.listeners[cfg.Name]
 	conns := l.port.Open()
-	s := ListenerStatus{Name: cfg.Name, TLS: cfg.TLS != nil, Connections: conns, Requests: l.front.Active(), Addresses: []string{}, URLs: []string{}}
+	s := ListenerStatus{Name: cfg.Name, TLS: cfg.TLS != nil, Certificates: d.certificates(cfg.Name), Connections: conns, Requests: l.front.Active(), Addresses: []string{}, URLs: []string{}}
 	speaksHTTP := false
 	if cfg.Service != nil {
 		s.Service = cfg.Service.String()

@@ -57,6 +57,7 @@ func (d *Daemon) Stop(ctx context.Context) error {
 		d.retiring.Go(func() { in.retire(in.beginRetire(), closeServiceRestart, time.Until(deadline(last))) })
 	}
 	d.retiring.Wait()
+	d.closeTLS()
 	d.log.Info().Dur("took_ms", time.Since(begun)).Msg("stopped")
 	return err
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"path/filepath"
 	"reflect"
 	"time"
 
@@ -19,7 +18,6 @@ import (
 	"github.com/porticod/portico/pkg/mux"
 	"github.com/porticod/portico/pkg/route"
 	"github.com/porticod/portico/pkg/service"
-	"github.com/porticod/portico/pkg/tlsconf"
 )
 
 // sameListener reports whether two listener blocks mean the same, wherever in
@@ -41,7 +39,7 @@ func withoutRanges(l config.Listener) config.Listener {
 
 // table builds a listener's routing table over the instances of one generation.
 func (d *Daemon) table(l *listener, cfg config.Listener, services map[service.Ref]*instance) *route.Table {
-	t := &route.Table{TLS: cfg.TLS != nil}
+	t := &route.Table{TLS: cfg.TLS != nil, ACME: cfg.TLS != nil && cfg.TLS.ACME != nil}
 	for i, r := range cfg.Routes {
 		t.Rules = append(t.Rules, route.Rule{
 			Protocols: r.Protocols, Hosts: r.Hosts, Paths: r.Paths, SNI: r.SNI, ALPN: r.ALPN, From: r.From,
@@ -143,37 +141,10 @@ func closesSilent(cfg config.Listener, t *route.Table) bool {
 }
 
 // settings is what the listener's front does in this generation.
-func settings(cfg config.Listener, t *route.Table) *front.Settings {
+func (d *Daemon) settings(cfg config.Listener, t *route.Table) *front.Settings {
 	return &front.Settings{
-		Listener: cfg.Name, Table: t, TrustedProxies: cfg.TrustedProxies,
+		Challenge: d.serveChallenge,
+		Listener:  cfg.Name, Table: t, TrustedProxies: cfg.TrustedProxies,
 		MaxBody: int64(cfg.Limits.Body), WriteTimeout: cfg.Timeouts.Write,
 	}
-}
-
-// certificates loads what the listeners' TLS needs, before anything changes.
-func certificates(cfg *config.Config) (map[string]*tls.Config, error) {
-	var names []string // one self-signed certificate serves all listeners
-	for _, l := range cfg.Listeners {
-		if l.TLS != nil && l.TLS.SelfSigned {
-			for _, r := range l.Routes {
-				names = append(append(names, r.Hosts...), r.SNI...)
-			}
-		}
-	}
-	all := map[string]*tls.Config{}
-	for _, l := range cfg.Listeners {
-		if l.TLS == nil {
-			continue
-		}
-		o := tlsconf.Options{SelfSigned: l.TLS.SelfSigned, Names: names, Dir: filepath.Join(cfg.DataDir, "tls")}
-		for _, c := range l.TLS.Certificates {
-			o.Pairs = append(o.Pairs, tlsconf.Pair{Cert: c.File, Key: c.Key})
-		}
-		tc, err := tlsconf.Load(o)
-		if err != nil {
-			return nil, fmt.Errorf("listener %q: %w", l.Name, err)
-		}
-		all[l.Name] = tc
-	}
-	return all, nil
 }

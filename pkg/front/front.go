@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,9 @@ type Settings struct {
 	TrustedProxies []netip.Prefix
 	MaxBody        int64         // bytes; 0: no limit
 	WriteTimeout   time.Duration // for an HTTP/2 answer, without progress; 0: none
+	// Challenge answers requests of certificate authorities; it reports false,
+	// with nothing written, for all others. nil: there are none.
+	Challenge func(w http.ResponseWriter, r *http.Request) bool
 }
 
 // A Front is the http.Handler of one listener. Its methods are safe for
@@ -51,6 +55,9 @@ func (f *Front) Apply(s *Settings) { f.settings.Store(s) }
 // Active is the number of requests in progress.
 func (f *Front) Active() int { return int(f.active.Load()) }
 
+// challengeRoot is where a CA looks for answers (RFC 8555 section 8.3).
+const challengeRoot = "/.well-known/acme-challenge/"
+
 // maxReroutes bounds how often a request looks for its service again when the
 // service is retired between the look-up and the call. Each time means a whole
 // reload in between.
@@ -70,6 +77,9 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.admit(s)
 	if f.stopping() {
 		w.Header().Set("Connection", "close") // HTTP/2: net/http makes it GOAWAY
+	}
+	if strings.HasPrefix(r.URL.Path, challengeRoot) && s.Challenge != nil && s.Challenge(x, r) {
+		return
 	}
 	if !x.limitBody(s) {
 		return

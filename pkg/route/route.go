@@ -45,6 +45,7 @@ type Table struct {
 	Rules   []Rule
 	Default *Target // nil: what no rule takes is refused
 	TLS     bool    // the listener terminates TLS
+	ACME    bool    // inside TLS, a CA may look for a challenge (RFC 8737)
 }
 
 // Look says whether the listener's port has to look at the first bytes: not
@@ -107,6 +108,12 @@ func (t *Table) Conn(peer netip.Addr, v mux.Verdict) mux.Choice {
 	return mux.Choice{HTTP: t.anyHTTP() && !t.TLS}
 }
 
+// alpnChallenge is what a CA offers that looks for a challenge, and nothing else.
+var alpnChallenge = []string{"acme-tls/1"}
+
+// hangUp is for those who have learned all they want from the handshake.
+func hangUp(_ context.Context, c net.Conn) { _ = c.Close() }
+
 // choose hands a connection to g: as HTTP where it can and the bytes are HTTP
 // or there is no other way.
 func choose(g *Target, http, tls bool) mux.Choice {
@@ -124,6 +131,9 @@ func choose(g *Target, http, tls bool) mux.Choice {
 // chooseTLS decides about a connection that began with a ClientHello: protocol
 // "tls" is passed through, everything else is inside.
 func (t *Table) chooseTLS(peer netip.Addr, v mux.Verdict) mux.Choice {
+	if t.ACME && slices.Equal(v.ALPN, alpnChallenge) {
+		return mux.Choice{Raw: hangUp, Terminate: true, ALPN: alpnChallenge, Label: "acme"}
+	}
 	hello := func(r *Rule) bool {
 		return from(r.From, peer) && (len(r.SNI) == 0 || matchName(r.SNI, v.SNI)) && (len(r.ALPN) == 0 || overlap(r.ALPN, v.ALPN))
 	}

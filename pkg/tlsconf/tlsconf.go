@@ -1,150 +1,192 @@
-// Package tlsconf makes TLS server configurations from certificate files, or
-// from a self-signed certificate that it keeps for trying things out.
+// Package tlsconf makes TLS server configurations from certificate files, which it
+// watches, from whoever answers ACME challenges, or from a self-signed certificate
+// that it keeps for trying things out. It listens on nothing and talks to no CA.
 package tlsconf
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
-
-	"github.com/porticod/portico/pkg/durable"
 )
 
 // Pair names a PEM file with a chain and one with its key.
 type Pair struct{ Cert, Key string }
 
+// A Managed gives certificates that somebody else obtains and renews, and those
+// that answer TLS-ALPN challenges (RFC 8737). Two that are equal are the same.
+type Managed interface {
+	GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
+}
+
 // Options say where certificates come from.
 type Options struct {
 	Pairs      []Pair
+	Managed    Managed  // nil: none
 	SelfSigned bool     // adds a self-signed certificate for Names and this machine
 	Names      []string // host names; patterns like *.example.org are fine
-	Dir        string   // where a self-signed certificate is kept, made with mode 0700
+
+	MinVersion uint16 // tls.VersionTLS12 where it is 0
+	ClientCA   string // PEM file of the CAs of clients' certificates; empty: none is asked for
+	ClientAuth tls.ClientAuthType
 }
 
-// validity of a self-signed certificate: what browsers accept at most of
-// others, 398 days, less a margin. It is renewed at a load in its last month.
-const (
-	validity = 397 * 24 * time.Hour
-	renewal  = 30 * 24 * time.Hour
-)
+// ALPNChallenge is the protocol of a CA that looks for a challenge (RFC 8737).
+const ALPNChallenge = "acme-tls/1"
 
-// Load reads the certificates. Among several, crypto/tls picks the first that
-// fits the client's server_name and signature algorithms.
-func Load(o Options) (*tls.Config, error) {
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
-	for _, p := range o.Pairs {
-		c, err := tls.LoadX509KeyPair(p.Cert, p.Key)
-		if err != nil {
-			return nil, fmt.Errorf("certificate %s with key %s: %w", p.Cert, p.Key, err)
-		}
-		cfg.Certificates = append(cfg.Certificates, c)
-	}
-	if o.SelfSigned {
-		c, err := selfSigned(o)
-		if err != nil {
-			return nil, fmt.Errorf("self-signed certificate in %s: %w", o.Dir, err)
-		}
-		cfg.Certificates = append(cfg.Certificates, c)
-	}
-	if len(cfg.Certificates) == 0 {
-		return nil, errors.New("no certificate: name certificate files or set self_signed = true")
-	}
-	return cfg, nil
+// A Source is a listener's TLS.
+type Source struct {
+	opts    Options
+	pairs   []*pair
+	self    *tls.Certificate // nil: none
+	clients []byte           // content of ClientCA
+	config  *tls.Config
 }
 
-// Same reports whether two configurations that Load made serve the same
-// certificates. Who goes on with the old one keeps its session tickets good.
-func Same(a, b *tls.Config) bool {
-	return slices.EqualFunc(a.Certificates, b.Certificates, func(a, b tls.Certificate) bool {
+// Config is the configuration. It stays the same while files change.
+func (s *Source) Config() *tls.Config { return s.config }
+
+// Same reports whether two sources serve the same certificates to the same
+// clients. Who goes on with the old one keeps what clients have agreed with it.
+func Same(a, b *Source) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	same := slices.Equal(a.opts.Pairs, b.opts.Pairs) && a.opts.Managed == b.opts.Managed &&
+		a.opts.MinVersion == b.opts.MinVersion && a.opts.ClientAuth == b.opts.ClientAuth &&
+		bytes.Equal(a.clients, b.clients)
+	return same && slices.EqualFunc(a.own(), b.own(), func(a, b *tls.Certificate) bool {
 		return slices.EqualFunc(a.Certificate, b.Certificate, bytes.Equal)
 	})
 }
 
-// selfSigned returns the kept certificate while it is good for all names, so
-// that people who trusted it once need not do so after each start.
-func selfSigned(o Options) (tls.Certificate, error) {
-	names := slices.Concat([]string{"localhost", "127.0.0.1", "::1"}, o.Names)
-	if host, err := os.Hostname(); err == nil {
-		names = append(names, host)
+// own are the certificates that are not managed, in the order of preference.
+func (s *Source) own() []*tls.Certificate {
+	var all []*tls.Certificate
+	for _, p := range s.pairs {
+		all = append(all, p.cert.Load())
 	}
-	slices.Sort(names)
-	names = slices.Compact(names)
-	file := filepath.Join(o.Dir, "self-signed.pem")
-	if c, err := tls.LoadX509KeyPair(file, file); err == nil && covers(c.Leaf, names) {
-		return c, nil
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return tls.Certificate{}, err
+	if s.self != nil {
+		all = append(all, s.self)
 	}
-	pemBytes, err := generate(names)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return tls.Certificate{}, err
-	}
-	if err := durable.WriteFile(file, 0o600, pemBytes); err != nil {
-		return tls.Certificate{}, err
-	}
-	return tls.X509KeyPair(pemBytes, pemBytes)
+	return all
 }
 
-func covers(leaf *x509.Certificate, names []string) bool {
-	if time.Until(leaf.NotAfter) < renewal {
-		return false
-	}
-	have := slices.Clone(leaf.DNSNames)
-	for _, ip := range leaf.IPAddresses {
-		have = append(have, ip.String())
-	}
-	return !slices.ContainsFunc(names, func(n string) bool { return !slices.Contains(have, n) })
+// An Info is what people want to know of a certificate.
+type Info struct {
+	Names    []string  `json:"names"`
+	NotAfter time.Time `json:"not_after"`
+	File     string    `json:"file,omitempty"` // empty: self-signed
 }
 
-func generate(names []string) ([]byte, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
+// Certificates are those from files and the self-signed one.
+func (s *Source) Certificates() []Info {
+	var all []Info
+	for i, c := range s.own() {
+		info := Info{Names: c.Leaf.DNSNames, NotAfter: c.Leaf.NotAfter}
+		if i < len(s.pairs) {
+			info.File = s.pairs[i].files.Cert
+		}
+		all = append(all, info)
 	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
-	if err != nil {
-		return nil, err
+	return all
+}
+
+// get chooses a certificate as crypto/tls does: the first that fits the client,
+// else the first at all.
+func (s *Source) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	m := s.opts.Managed
+	if m != nil && slices.Contains(hello.SupportedProtos, ALPNChallenge) {
+		return m.GetCertificate(hello)
 	}
-	t := &x509.Certificate{
-		SerialNumber: serial,
-		Subject:      pkix.Name{CommonName: "portico self-signed"},
-		NotBefore:    time.Now().Add(-time.Hour), // clocks differ
-		NotAfter:     time.Now().Add(validity),
-		KeyUsage:     x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	own := s.own()
+	if len(own) == 1 && m == nil {
+		return own[0], nil
 	}
-	for _, n := range names {
-		if ip := net.ParseIP(n); ip != nil {
-			t.IPAddresses = append(t.IPAddresses, ip)
-		} else {
-			t.DNSNames = append(t.DNSNames, n)
+	for i, c := range own {
+		// The self-signed one is for names that nothing better is there for.
+		if (i < len(s.pairs) || m == nil) && hello.SupportsCertificate(c) == nil {
+			return c, nil
 		}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)
-	if err != nil {
+	var err error
+	if m != nil {
+		var c *tls.Certificate
+		if c, err = m.GetCertificate(hello); err == nil {
+			return c, nil
+		}
+	}
+	if len(own) == 0 {
 		return nil, err
 	}
-	pk, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
+	return own[0], nil
+}
+
+// Load reads the certificates of a listener and makes what is missing of the
+// self-signed one. It changes nothing that runs.
+func (k *Keeper) Load(o Options) (*Source, error) {
+	if len(o.Pairs) == 0 && !o.SelfSigned && o.Managed == nil {
+		return nil, errors.New("no certificate: name certificate files, an ACME account, or set self_signed = true")
+	}
+	s := &Source{opts: o}
+	for _, files := range o.Pairs {
+		p, err := loadPair(files)
+		if err != nil {
+			return nil, err
+		}
+		s.pairs = append(s.pairs, p)
+	}
+	if o.SelfSigned {
+		c, err := selfSigned(k.dir, o)
+		if err != nil {
+			return nil, fmt.Errorf("self-signed certificate in %s: %w", k.dir, err)
+		}
+		s.self = &c
+	}
+	s.config = &tls.Config{MinVersion: max(o.MinVersion, tls.VersionTLS12), GetCertificate: s.get}
+	if o.Managed != nil {
+		s.config.NextProtos = []string{ALPNChallenge}
+	}
+	if err := s.loadClients(); err != nil {
 		return nil, err
 	}
-	out := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	return append(out, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pk})...), nil
+	k.shareTickets(s)
+	return s, nil
+}
+
+// maxFile bounds a PEM file in bytes.
+const maxFile = 1 << 20
+
+// loadClients reads the CAs of clients.
+func (s *Source) loadClients() (err error) {
+	if s.opts.ClientCA == "" {
+		return nil
+	}
+	if s.clients, err = os.ReadFile(s.opts.ClientCA); err != nil {
+		return fmt.Errorf("CAs of clients: %w", err)
+	}
+	if len(s.clients) > maxFile {
+		return fmt.Errorf("CAs of clients: %s is larger than 1 MiB", s.opts.ClientCA)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(s.clients) {
+		return fmt.Errorf("CAs of clients: %s has no PEM block CERTIFICATE", filepath.Base(s.opts.ClientCA))
+	}
+	s.config.ClientCAs, s.config.ClientAuth = pool, s.opts.ClientAuth
+	return nil
+}
+
+// tag tells tickets of sources apart that let different clients in: what one
+// has agreed with a client is worth nothing to another.
+func (s *Source) tag() []byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d %d\n", s.config.ClientAuth, s.config.MinVersion)
+	h.Write(s.clients)
+	return h.Sum(nil)[:16]
 }

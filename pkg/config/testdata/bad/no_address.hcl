@@ -7,3 +7,6 @@ listener "two" {
   address = []
   service = service.static.site
 }
+listener "three" {
+  service = service.static.site
+}

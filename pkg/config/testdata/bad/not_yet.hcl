@@ -8,10 +8,6 @@ listener "one" {
   service = service.static.site
   http3   = true
   tls {
-    client_ca   = "ca.pem"
     self_signed = true
-    acme {
-      email = "ops@example.org"
-    }
   }
 }
