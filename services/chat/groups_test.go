@@ -92,17 +92,17 @@ func TestGroupFromItsMakingToItsEnd(t *testing.T) {
 	b.call("PUT", path+"/members/alice", `{"role":"member"}`, 403, nil)
 	b.call("DELETE", path+"/members/alice", "", 403, nil)
 	b.call("PATCH", path, `{"title":"Summer"}`, 200, nil)
-	if got := a.conv(id); got.Title != "Summer" || got.LastSeq != 4 {
+	if got := a.conv(id); got.Title != "Summer" || got.LastSeq != 5 {
 		t.Errorf("%+v", got)
 	}
 
 	sc := c.connect()
 	b.call("DELETE", path+"/members/carol", "", 204, nil)
-	if ev := sc.next("member", isType("member")).Ev; ev.Action != "removed" || ev.User != "carol" || ev.Seq != 5 {
+	if ev := sc.next("member", isType("member")).Ev; ev.Action != "removed" || ev.User != "carol" || ev.Seq != 6 {
 		t.Errorf("carol's last event: %+v", ev)
 	}
 	a.say(id, "3", "three")
-	if got := c.conv(id); !got.Left || got.LastSeq != 5 || c.texts(id) != "two" {
+	if got := c.conv(id); !got.Left || got.LastSeq != 6 || c.texts(id) != "two" {
 		t.Errorf("after it: %+v, %q", got, c.texts(id))
 	}
 	c.call("POST", path+"/messages", `{"cid":"x","text":"still here"}`, 403, nil)

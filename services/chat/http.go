@@ -217,7 +217,7 @@ func intParam(r *http.Request, name string) (*int64, error) {
 		return nil, nil
 	}
 	n, err := strconv.ParseInt(q.Get(name), 10, 64)
-	if err != nil {
+	if err != nil && !errors.Is(err, strconv.ErrRange) { // then it is the nearest
 		return nil, badRequest(name + " must be an integer")
 	}
 	return &n, nil

@@ -22,6 +22,7 @@ type signedInJSON struct {
 
 func (c *Chat) getHealth(w http.ResponseWriter, r *http.Request) error {
 	if err := c.Check(r.Context()); err != nil {
+		w.Header().Set("Retry-After", errUnavailable.retrySeconds())
 		respond(w, http.StatusServiceUnavailable, map[string]string{"status": "failing", "reason": err.Error()})
 		return nil
 	}

@@ -219,6 +219,7 @@ type event struct {
 	Deleted, On  bool
 	Emoji, For   string
 	User, Action string
+	Title        string
 	Role         string
 	Online       bool
 	LastSeen     string `json:"last_seen"`
@@ -241,9 +242,11 @@ type attachment struct {
 type conversation struct {
 	ID, Kind, Title, Avatar, Role string
 	Members                       []string
-	MembersCount                  int   `json:"members_count"`
-	FromSeq                       int64 `json:"from_seq"`
-	LastSeq                       int64 `json:"last_seq"`
+	MembersCount                  int    `json:"members_count"`
+	FromSeq                       int64  `json:"from_seq"`
+	LastSeq                       int64  `json:"last_seq"`
+	CreatedBy                     string `json:"created_by"`
+	CreatedAt                     string `json:"created_at"`
 	Read, Recv, Unread            int64
 	MarkedUnread                  bool   `json:"marked_unread"`
 	MutedUntil                    string `json:"muted_until"`

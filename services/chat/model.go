@@ -113,12 +113,15 @@ type groupJSON struct {
 	Members      []string `json:"members"`
 	MembersCount int      `json:"members_count"`
 	LastSeq      int64    `json:"last_seq"`
+	CreatedBy    string   `json:"created_by"`
+	CreatedAt    string   `json:"created_at"`
 }
 
 func (c *Chat) groupOf(s *store.Summary, viewer int64) groupJSON {
 	return groupJSON{
 		ID: convName(s.ID), Kind: s.Kind, Title: s.Title, Avatar: s.Avatar, AvatarURL: c.blobURL(s.Avatar, viewer),
 		Members: s.Members, MembersCount: s.MembersCount, LastSeq: s.LastSeq,
+		CreatedBy: s.CreatedBy, CreatedAt: formatTime(s.CreatedAt),
 	}
 }
 
@@ -172,8 +175,9 @@ type didJSON struct {
 }
 
 type historyJSON struct {
-	Messages []messageJSON `json:"messages"`
-	More     bool          `json:"more"`
+	Messages []messageJSON     `json:"messages"`
+	Events   []json.RawMessage `json:"events,omitempty"` // memberships and changes, without cursor
+	More     bool              `json:"more"`
 }
 
 type conversationsJSON struct {

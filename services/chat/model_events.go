@@ -4,7 +4,7 @@ import "github.com/porticod/portico/services/chat/store"
 
 // headJSON begins every event that is stored.
 type headJSON struct {
-	Cursor int64  `json:"cursor"`
+	Cursor int64  `json:"cursor,omitempty"` // 0: in history
 	Type   string `json:"type"`
 }
 
@@ -47,7 +47,11 @@ type conversationEventJSON struct {
 	headJSON
 	Conv         string `json:"conv"`
 	Seq          int64  `json:"seq"`
-	Conversation any    `json:"conversation"`
+	From         string `json:"from,omitempty"`   // of a change, like
+	At           string `json:"at,omitempty"`     // what
+	Action       string `json:"action,omitempty"` // follows
+	Title        string `json:"title,omitempty"`  // as it was given; conversation has the present one
+	Conversation any    `json:"conversation,omitempty"`
 }
 
 type goneJSON struct {
@@ -96,7 +100,11 @@ func (c *Chat) encodeEvent(e *store.Event, viewer int64) []byte {
 		return encode(markJSON{headJSON{e.Cursor, "mark"}, conv, e.From.Username, e.Recv, e.Read})
 	}
 	out := conversationEventJSON{headJSON: headJSON{e.Cursor, "conversation"}, Conv: conv, Seq: e.Seq}
+	if e.Type == store.Change {
+		out.From, out.At, out.Action, out.Title = e.From.Username, formatTime(e.At), e.Action, e.Text
+	}
 	switch {
+	case e.Summary == nil && e.Type == store.Change: // in history
 	case e.Type == store.Gone:
 		out.Conversation = goneJSON{conv, true}
 	case e.Summary.Shared:

@@ -135,11 +135,17 @@ func (c *Chat) history(ctx context.Context, me store.Person, cmd *historyCommand
 	if bounds > 1 {
 		return historyJSON{}, badRequest("give one of before, after and around")
 	}
-	msgs, more, err := c.store.History(ctx, me.ID, conv, r)
+	page, err := c.store.History(ctx, me.ID, conv, r)
 	if err != nil {
 		return historyJSON{}, fmt.Errorf("read history: %w", err)
 	}
-	return historyJSON{Messages: c.messagesOf(msgs, me.ID), More: more}, nil
+	h := historyJSON{Messages: c.messagesOf(page.Messages, me.ID), More: page.More}
+	for i := range page.Events {
+		e := &page.Events[i]
+		e.Cursor = 0 // it is not there to be resumed from
+		h.Events = append(h.Events, c.encodeEvent(e, me.ID))
+	}
+	return h, nil
 }
 
 func (c *Chat) conversations(ctx context.Context, me store.Person, cmd *listCommand) (conversationsJSON, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/services/chat/store"
@@ -31,13 +32,14 @@ func (c *Chat) createGroup(ctx context.Context, me store.Person, cmd *createComm
 		p, err := c.someone(ctx, name)
 		switch {
 		case errors.Is(err, account.ErrNotFound):
-			return nil, false, notFound("there is no account " + name)
+			g.Refusal = notFound("there is no account " + name)
+			p.Username = strings.ToLower(name) // as it was when there was one
 		case err != nil:
 			return nil, false, err
 		case blocked.Has(p.ID):
-			return nil, false, &Error{Code: CodeBlocked, Message: "one of you and " + p.Username + " has blocked the other"}
+			g.Refusal = &Error{Code: CodeBlocked, Message: "one of you and " + p.Username + " has blocked the other"}
 		}
-		if !seen[p.ID] {
+		if p.ID == 0 || !seen[p.ID] {
 			seen[p.ID] = true
 			g.Members = append(g.Members, p)
 		}

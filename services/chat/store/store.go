@@ -63,18 +63,22 @@ const (
 	Delete       EventType = 3
 	Reaction     EventType = 4
 	Membership   EventType = 5
+	Change       EventType = 6   // of a group's title or picture
 	Conversation EventType = 100 // it appeared in one's list, or changed
 	Mark         EventType = 101 // a member received or read more
 	Hidden       EventType = 102 // a message was deleted for oneself
 	Gone         EventType = 103 // the conversation is not in one's list any more
 )
 
-// Actions of Membership.
+// Actions of Membership, and of Change.
 const (
 	Added   = "added"
 	Left    = "left"
 	Removed = "removed"
 	RoleSet = "role"
+
+	Titled   = "title"
+	Pictured = "avatar"
 )
 
 // Roles, and kinds of conversations.
@@ -96,7 +100,7 @@ type Event struct {
 	From    Person
 	At      int64 // Unix milliseconds
 	Target  int64 // seq of the message that an edit, deletion or reaction is about
-	Text    string
+	Text    string // of Change: the title that was given
 	CID     string
 	ReplyTo int64 // 0: none
 
@@ -114,7 +118,7 @@ type Event struct {
 
 	Recv, Read int64 // of Mark
 
-	Summary *Summary // of Conversation: as its receivers see it
+	Summary *Summary // of Conversation and Change, as receivers see it; not in history
 
 	// Audience is who gets the event, nobody of it more than once. It is set on
 	// committed events only, not on those that are read for one person, and it
@@ -142,6 +146,8 @@ type Summary struct {
 	Members      []string // usernames, the first MaxSummaryMembers by name
 	MembersCount int
 	LastSeq      int64
+	CreatedBy    string // username
+	CreatedAt    int64  // Unix milliseconds
 
 	// Shared says that only what is above is set, because the event goes to all
 	// members.
@@ -169,6 +175,18 @@ const MaxMarkAudience = 64
 
 // PageBytes ends a page of messages early; the next one goes on from there.
 const PageBytes = 512 << 10
+
+// A Page is a part of a conversation's history.
+type Page struct {
+	Messages []Event // in the order of seq
+	// Events are memberships and changes in the same stretch: pages that follow
+	// on one another have each of them once, but no page more than MaxPageEvents.
+	Events []Event
+	More   bool // there are further messages in the direction that was asked for
+}
+
+// MaxPageEvents is how many Events a page has: the nearest to its bound.
+const MaxPageEvents = 200
 
 // A MemberInfo is one person in a conversation.
 type MemberInfo struct {
@@ -224,7 +242,10 @@ type GroupDraft struct {
 	CID     string
 	Title   string
 	Avatar  string
-	Members []Person // without By
+	Members []Person // without By; one who does not exist has no ID
+	// Refusal is why the group may not be made; one that was made before with
+	// this CID is found all the same. nil: it may be made.
+	Refusal error
 }
 
 // Settings change what one member has set; nil leaves a field alone.
@@ -352,9 +373,9 @@ type Messages interface {
 	// Receipts returns the members other than the sender who were there when a
 	// message came, by username, with their marks.
 	Receipts(ctx context.Context, person int64, conv ConvID, seq int64, after string, limit int) (ms []MemberInfo, more bool, err error)
-	// History returns messages in the order of seq. more says that there are
-	// further ones in the direction that was asked for, for Around in either.
-	History(ctx context.Context, person int64, conv ConvID, r Range) (msgs []Event, more bool, err error)
+	// History returns messages and what happened beside them. For Around More
+	// means in either direction.
+	History(ctx context.Context, person int64, conv ConvID, r Range) (Page, error)
 	// Get returns one message. ErrMessage.
 	Get(ctx context.Context, person int64, conv ConvID, seq int64) (*Event, error)
 	// Search returns messages with all words of q, the newest first; conv 0 is

@@ -44,9 +44,9 @@ func (s *Store) Blob(ctx context.Context, person int64, id string) (b store.Blob
 func visibleBlob(q sqlite.Queryer, person int64, id string) (b store.Blob, err error) {
 	err = q.QueryRow(`SELECT `+blobColumns+` FROM blobs b WHERE b.id = ?1 AND (b.owner = ?2
 			OR EXISTS (SELECT 1 FROM avatars a WHERE a.blob = b.id)
-			OR EXISTS (SELECT 1 FROM conversations c JOIN members m ON m.conv = c.id AND m.person = ?2 WHERE c.avatar = b.id)
+			OR EXISTS (SELECT 1 FROM conversations c JOIN members m ON m.conv = c.id AND m.person = ?2 AND m.left_seq IS NULL WHERE c.avatar = b.id)
 			OR EXISTS (SELECT 1 FROM attachments a JOIN members m ON m.conv = a.conv AND m.person = ?2
-				WHERE a.blob = b.id AND (a.seq BETWEEN m.from_seq AND coalesce(m.left_seq, a.seq)
+				WHERE a.blob = b.id AND NOT EXISTS (SELECT 1 FROM hidden h WHERE h.person = ?2 AND h.conv = a.conv AND h.seq = a.seq) AND (a.seq BETWEEN m.from_seq AND coalesce(m.left_seq, a.seq)
 					OR EXISTS (SELECT 1 FROM spans x WHERE x.conv = a.conv AND x.person = ?2 AND a.seq BETWEEN x.from_seq AND x.to_seq))))`,
 		id, person).Scan(&b.ID, &b.Hash, &b.Name, &b.Type, &b.Size, &b.Width, &b.Height)
 	if errors.Is(err, sqlite.ErrNoRows) {

@@ -127,7 +127,8 @@ func erasePerson(t *txn, person int64) (done bool, err error) {
 	if len(groups) > 0 {
 		return false, leave(t, groups[0], p, p)
 	}
-	convs, err := column[store.ConvID](t, `SELECT conv FROM members WHERE person = ?`, person)
+	// Those that went off his list hold what he said, too.
+	convs, err := column[store.ConvID](t, `SELECT conv FROM members WHERE person = ?1 UNION SELECT conv FROM gone WHERE person = ?1`, person)
 	if err != nil {
 		return false, err
 	}

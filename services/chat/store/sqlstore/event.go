@@ -16,13 +16,16 @@ func (t *txn) event(e *store.Event) error {
 	if err != nil {
 		return err
 	}
-	detail := e.Emoji
-	if e.Type == store.Membership {
+	detail, text := e.Emoji, ""
+	switch e.Type {
+	case store.Membership:
 		detail = e.Action
+	case store.Change:
+		detail, text = e.Action, e.Text
 	}
-	_, err = t.Exec(`INSERT INTO events (cursor, conv, seq, type, sender, at, target, subject, detail, role, is_on)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		e.Cursor, e.Conv, e.Seq, e.Type, e.From.ID, e.At, nullable(e.Target), nullable(e.User.ID), nullText(detail), nullText(e.Role), e.On)
+	_, err = t.Exec(`INSERT INTO events (cursor, conv, seq, type, sender, at, text, target, subject, detail, role, is_on)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, e.Cursor, e.Conv, e.Seq, e.Type, e.From.ID, e.At, nullText(text),
+		nullable(e.Target), nullable(e.User.ID), nullText(detail), nullText(e.Role), e.On)
 	return err
 }
 
@@ -32,14 +35,17 @@ const eventColumns = `e.cursor, e.type, e.conv, e.seq, coalesce(e.cid, ''), e.se
 
 const eventTables = `events e JOIN people p ON p.id = e.sender LEFT JOIN people u ON u.id = e.subject`
 
-func scanEvent(rows *sqlite.Rows) (e store.Event, err error) {
+// scanEvent scans eventColumns and what follows them.
+func scanEvent(rows *sqlite.Rows, more ...any) (e store.Event, err error) {
 	var detail string
-	err = rows.Scan(&e.Cursor, &e.Type, &e.Conv, &e.Seq, &e.CID, &e.From.ID, &e.From.Username, &e.At, &e.Text, &e.ReplyTo,
-		&e.Target, &e.EditedAt, &e.Deleted, &e.User.ID, &e.User.Username, &detail, &e.Role, &e.On)
+	err = rows.Scan(append([]any{
+		&e.Cursor, &e.Type, &e.Conv, &e.Seq, &e.CID, &e.From.ID, &e.From.Username, &e.At, &e.Text, &e.ReplyTo,
+		&e.Target, &e.EditedAt, &e.Deleted, &e.User.ID, &e.User.Username, &detail, &e.Role, &e.On,
+	}, more...)...)
 	switch e.Type {
 	case store.Reaction:
 		e.Emoji = detail
-	case store.Membership:
+	case store.Membership, store.Change:
 		e.Action = detail
 	}
 	return e, err

@@ -14,9 +14,6 @@ import (
 // CreateGroup implements store.Groups. Its members are there from the start:
 // that is no event of its own.
 func (s *Store) CreateGroup(ctx context.Context, g store.GroupDraft, limit int) (sum *store.Summary, created bool, err error) {
-	if len(g.Members)+1 > limit {
-		return nil, false, store.ErrCrowded
-	}
 	hash := groupHash(g)
 	err = s.write(ctx, func(t *txn) error {
 		var conv store.ConvID
@@ -25,6 +22,10 @@ func (s *Store) CreateGroup(ctx context.Context, g store.GroupDraft, limit int) 
 		switch {
 		case err == nil && !bytes.Equal(old, hash):
 			return store.ErrConflict
+		case errors.Is(err, sqlite.ErrNoRows) && g.Refusal != nil:
+			return g.Refusal
+		case errors.Is(err, sqlite.ErrNoRows) && len(g.Members)+1 > limit:
+			return store.ErrCrowded
 		case errors.Is(err, sqlite.ErrNoRows):
 			created = true
 			if conv, err = createGroup(t, g, hash); err != nil {
@@ -126,7 +127,7 @@ func (s *Store) UpdateGroup(ctx context.Context, by store.Person, conv store.Con
 			}
 		}
 		if newTitle != old.Title || newAvatar != old.Avatar {
-			if err := retitle(t, conv, st, old, newTitle, newAvatar); err != nil {
+			if err := retitle(t, by, conv, st, old, newTitle, newAvatar); err != nil {
 				return err
 			}
 		}
@@ -136,24 +137,39 @@ func (s *Store) UpdateGroup(ctx context.Context, by store.Person, conv store.Con
 	return sum, err
 }
 
-func retitle(t *txn, conv store.ConvID, st standing, old *store.Summary, title, avatar string) error {
+// retitle changes title and avatar, each with an event of its own.
+func retitle(t *txn, by store.Person, conv store.ConvID, st standing, old *store.Summary, title, avatar string) error {
 	ro, err := t.roster(conv, st.version)
 	if err != nil {
 		return err
 	}
-	cursor := t.next()
-	_, err = t.Exec(`UPDATE conversations SET title = ?, avatar = ?, changed = ?, touched = ? WHERE id = ?`, title, nullText(avatar), cursor, cursor, conv)
-	if err != nil {
-		return err
+	now := *old
+	say := func(action, text string) error {
+		e := store.Event{Type: store.Change, Conv: conv, From: by, Action: action, Text: text, Audience: ro.ids}
+		if err := t.event(&e); err != nil {
+			return err
+		}
+		sum := now
+		sum.LastSeq, e.Summary = e.Seq, &sum
+		t.add(e)
+		return nil
 	}
-	if old.Avatar != "" && old.Avatar != avatar {
-		if err := release(t, old.Avatar); err != nil {
+	if now.Title = title; title != old.Title {
+		if err := say(store.Titled, title); err != nil {
 			return err
 		}
 	}
-	now := *old
-	now.Title, now.Avatar = title, avatar
-	t.add(store.Event{Cursor: cursor, Type: store.Conversation, Conv: conv, Seq: old.LastSeq, Summary: &now, Audience: ro.ids})
+	if now.Avatar = avatar; avatar != old.Avatar {
+		if err := say(store.Pictured, ""); err != nil {
+			return err
+		}
+	}
+	if _, err := t.Exec(`UPDATE conversations SET title = ?, avatar = ? WHERE id = ?`, title, nullText(avatar), conv); err != nil {
+		return err
+	}
+	if old.Avatar != "" && old.Avatar != avatar {
+		return release(t, old.Avatar)
+	}
 	return nil
 }
 
@@ -226,7 +242,7 @@ func join(t *txn, conv store.ConvID, count int64, by, p store.Person, role strin
 		return err
 	}
 	_, err = t.Exec(`INSERT INTO members (conv, person, role, from_seq, shown) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET role = excluded.role, from_seq = excluded.from_seq, left_seq = NULL, shown = excluded.shown`,
+		ON CONFLICT DO UPDATE SET role = excluded.role, from_seq = excluded.from_seq, left_seq = NULL, left_title = NULL, shown = excluded.shown`,
 		conv, p.ID, role, e.Seq, shown)
 	if err != nil {
 		return err
@@ -296,7 +312,8 @@ func leave(t *txn, conv store.ConvID, by, p store.Person) error {
 		return err
 	}
 	t.add(e)
-	_, err = t.Exec(`UPDATE members SET left_seq = ?, role = 'member', pinned = 0 WHERE conv = ? AND person = ?`, e.Seq, conv, p.ID)
+	_, err = t.Exec(`UPDATE members SET left_seq = ?1, role = 'member', pinned = 0, left_title = (SELECT title FROM conversations WHERE id = ?2)
+		WHERE conv = ?2 AND person = ?3`, e.Seq, conv, p.ID)
 	if err != nil {
 		return err
 	}

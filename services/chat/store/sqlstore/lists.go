@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,8 +76,9 @@ func addPerson(t *txn, p store.Person) error {
 // shared reads what all members see of a conversation.
 func shared(q sqlite.Queryer, conv store.ConvID) (*store.Summary, error) {
 	sum := store.Summary{ID: conv, Shared: true}
-	err := q.QueryRow(`SELECT kind, title, coalesce(avatar, ''), count, last_seq, last_cursor FROM conversations WHERE id = ?`, conv).
-		Scan(&sum.Kind, &sum.Title, &sum.Avatar, &sum.MembersCount, &sum.LastSeq, &sum.Order)
+	err := q.QueryRow(`SELECT c.kind, c.title, coalesce(c.avatar, ''), c.count, c.last_seq, c.last_cursor, c.created_at, p.username
+		FROM conversations c JOIN people p ON p.id = c.created_by WHERE c.id = ?`, conv).
+		Scan(&sum.Kind, &sum.Title, &sum.Avatar, &sum.MembersCount, &sum.LastSeq, &sum.Order, &sum.CreatedAt, &sum.CreatedBy)
 	if errors.Is(err, sqlite.ErrNoRows) {
 		return nil, store.ErrNotFound
 	} else if err != nil {
@@ -99,13 +101,15 @@ func summary(q sqlite.Queryer, person int64, conv store.ConvID) (*store.Summary,
 	}
 	sum.Shared = false
 	sum.Role, sum.FromSeq, sum.Recv, sum.Read, sum.MarkedUnread = st.role, st.from, st.recv, st.read, st.unread
-	if st.left != 0 {
-		sum.Role, sum.LastSeq = "", st.left
-	}
-	err = q.QueryRow(`SELECT coalesce(muted_until, 0), archived, pinned FROM members WHERE conv = ? AND person = ?`, conv, person).
-		Scan(&sum.MutedUntil, &sum.Archived, &sum.Pinned)
+	var leftTitle string
+	err = q.QueryRow(`SELECT coalesce(muted_until, 0), archived, pinned, coalesce(left_title, '') FROM members WHERE conv = ? AND person = ?`, conv, person).
+		Scan(&sum.MutedUntil, &sum.Archived, &sum.Pinned, &leftTitle)
 	if err != nil {
 		return nil, err
+	}
+	if st.left != 0 { // what changes later is not for who is gone
+		sum.Role, sum.LastSeq, sum.Avatar, sum.Members, sum.MembersCount = "", st.left, "", []string{}, 0
+		sum.Title = cmp.Or(leftTitle, sum.Title)
 	}
 	if sum.Unread, err = unread(q, person, sum); err != nil {
 		return nil, err
@@ -156,16 +160,20 @@ func (s *Store) Conversations(ctx context.Context, person int64, after string, l
 		if err != nil {
 			return err
 		}
-		more := len(ids) > limit
-		for _, id := range ids[:min(len(ids), limit)] {
+		size := 0
+		for i, id := range ids {
+			if i == limit || size > store.PageBytes {
+				next = strconv.FormatInt(sums[i-1].Order, 36)
+				break
+			}
 			sum, err := summary(q, person, id)
 			if err != nil {
 				return err
 			}
+			if size += 512 + 16*len(sum.Members); sum.Last != nil {
+				size += sizeOf(sum.Last, len(sum.Last.Attachments), 0)
+			}
 			sums = append(sums, *sum)
-		}
-		if more {
-			next = strconv.FormatInt(sums[limit-1].Order, 36)
 		}
 		return nil
 	})

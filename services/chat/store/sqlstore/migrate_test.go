@@ -12,6 +12,58 @@ import (
 	"github.com/porticod/portico/services/chat/store"
 )
 
+// A group that the second release renamed is as it was, and whoever may have
+// missed that reads anew.
+func TestMigrationFromTheSecondRelease(t *testing.T) {
+	dir, old := t.TempDir(), fstest.MapFS{}
+	for _, name := range []string{"0001_init.sql", "0002_groups.sql"} {
+		b, err := os.ReadFile("migrations/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old[name] = &fstest.MapFile{Data: b}
+	}
+	db, err := sqlite.Open(t.Context(), filepath.Join(dir, "chat.db"), sqlite.Options{Log: zerolog.Nop(), Migrations: old})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Write(t.Context(), func(tx *sqlite.Tx) error {
+		for _, s := range []string{
+			`INSERT INTO log (id, epoch, cursor) VALUES (1, 'EPOCH', 4)`,
+			`INSERT INTO people VALUES (1, 'alice'), (2, 'bob')`,
+			`INSERT INTO conversations (id, kind, title, created_by, created_at, last_seq, last_at, last_cursor, touched, count, changed)
+				VALUES (1, 'group', 'Renamed', 1, 1000, 2, 3000, 3, 4, 1, 4)`,
+			`INSERT INTO members (conv, person, role, shown, left_seq) VALUES (1, 1, 'owner', 1, NULL), (1, 2, 'member', 1, 2)`,
+			`INSERT INTO events (cursor, conv, seq, type, sender, at, cid, hash, text) VALUES (2, 1, 1, 1, 1, 2000, 'm1', x'00', 'words')`,
+			`INSERT INTO events (cursor, conv, seq, type, sender, at, subject, detail) VALUES (3, 1, 2, 5, 2, 3000, 2, 'left')`,
+		} {
+			if _, err := tx.Exec(s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		err = db.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := open(t, dir)
+	if s.Epoch() == "EPOCH" || s.Epoch() == "" || s.Cursor() != 4 {
+		t.Errorf("%s %d", s.Epoch(), s.Cursor())
+	}
+	for _, p := range []store.Person{alice, bob} {
+		page, err := s.History(t.Context(), p.ID, 1, store.Range{Limit: 10})
+		if err != nil || len(page.Messages) != 1 || len(page.Events) != 1 || page.Events[0].Action != store.Left {
+			t.Errorf("%s: %v, %+v", p.Username, err, page)
+		}
+		if sum, err := s.Conversation(t.Context(), p.ID, 1); err != nil || sum.Title != "Renamed" {
+			t.Errorf("%s: %v, %+v", p.Username, err, sum)
+		}
+	}
+}
+
 const oldHash = "92c93cd01e184f16853f5a4206bf161f"
 
 // A chat that the first release wrote goes on where it was.

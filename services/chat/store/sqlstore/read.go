@@ -11,7 +11,7 @@ import (
 )
 
 // History implements store.Messages.
-func (s *Store) History(ctx context.Context, person int64, conv store.ConvID, r store.Range) (msgs []store.Event, more bool, err error) {
+func (s *Store) History(ctx context.Context, person int64, conv store.ConvID, r store.Range) (p store.Page, err error) {
 	err = s.read(ctx, func(q sqlite.Queryer) error {
 		ranges, err := visible(q, person, conv)
 		if err != nil {
@@ -19,17 +19,65 @@ func (s *Store) History(ctx context.Context, person int64, conv store.ConvID, r 
 		}
 		switch {
 		case r.HasAfter:
-			msgs, more, err = page(q, person, conv, cut(ranges, r.After+1, 1<<62), r.Limit, false)
+			p, err = stretch(q, person, conv, cut(ranges, r.After+1, 1<<62), r.Limit, false)
 		case r.HasAround:
-			msgs, more, err = around(q, person, conv, ranges, r)
+			p, err = around(q, person, conv, ranges, r)
 		case r.HasBefore:
-			msgs, more, err = page(q, person, conv, cut(ranges, 0, r.Before-1), r.Limit, true)
+			p, err = stretch(q, person, conv, cut(ranges, 0, r.Before-1), r.Limit, true)
 		default:
-			msgs, more, err = page(q, person, conv, ranges, r.Limit, true)
+			p, err = stretch(q, person, conv, ranges, r.Limit, true)
 		}
 		return err
 	})
-	return msgs, more, err
+	return p, err
+}
+
+// stretch is page with what happened beside its messages: from the bound, where
+// the page begins, to its last message, or to the end where that is on it.
+func stretch(q sqlite.Queryer, person int64, conv store.ConvID, ranges []span, limit int, newest bool) (p store.Page, err error) {
+	if p.Messages, p.More, err = page(q, person, conv, ranges, limit, newest); err != nil {
+		return store.Page{}, err
+	}
+	switch {
+	case p.More && newest:
+		ranges = cut(ranges, p.Messages[0].Seq, 1<<62)
+	case p.More:
+		ranges = cut(ranges, 0, p.Messages[len(p.Messages)-1].Seq)
+	}
+	p.Events, err = told(q, conv, ranges, newest)
+	return p, err
+}
+
+// told returns memberships and changes of ranges ascending, the lowest or the
+// highest of them.
+func told(q sqlite.Queryer, conv store.ConvID, ranges []span, newest bool) (events []store.Event, err error) {
+	order := ""
+	if ranges = slices.Clone(ranges); newest {
+		slices.Reverse(ranges)
+		order = " DESC"
+	}
+	for _, r := range ranges {
+		rows, err := q.Query(`SELECT `+eventColumns+` FROM `+eventTables+` WHERE e.conv = ? AND e.seq BETWEEN ? AND ? AND e.type IN (5, 6)
+			ORDER BY e.seq`+order+` LIMIT ?`, conv, r.from, r.to, store.MaxPageEvents-len(events))
+		if err != nil {
+			return nil, err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			e, err := scanEvent(rows)
+			if err != nil {
+				return nil, err
+			}
+			events = append(events, e)
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return nil, err
+		}
+	}
+	if newest {
+		slices.Reverse(events)
+	}
+	return events, nil
 }
 
 // cut leaves of ranges what is between from and to.
@@ -45,13 +93,20 @@ func cut(ranges []span, from, to int64) []span {
 
 // around takes half of the limit, and the message itself, from below, and what
 // is left from above.
-func around(q sqlite.Queryer, person int64, conv store.ConvID, ranges []span, r store.Range) ([]store.Event, bool, error) {
-	below, moreBelow, err := page(q, person, conv, cut(ranges, 0, r.Around), max(1, (r.Limit+1)/2), true)
-	if err != nil || len(below) == r.Limit {
-		return below, moreBelow, err
+func around(q sqlite.Queryer, person int64, conv store.ConvID, ranges []span, r store.Range) (store.Page, error) {
+	below, err := stretch(q, person, conv, cut(ranges, 0, r.Around), max(1, (r.Limit+1)/2), true)
+	if err != nil {
+		return store.Page{}, err
 	}
-	above, moreAbove, err := page(q, person, conv, cut(ranges, r.Around+1, 1<<62), r.Limit-len(below), false)
-	return append(below, above...), moreBelow || moreAbove, err
+	if len(below.Messages) == r.Limit {
+		_, more, err := page(q, person, conv, cut(ranges, r.Around+1, 1<<62), 0, false)
+		below.More = below.More || more
+		return below, err
+	}
+	above, err := stretch(q, person, conv, cut(ranges, r.Around+1, 1<<62), r.Limit-len(below.Messages), false)
+	return store.Page{
+		Messages: append(below.Messages, above.Messages...), Events: append(below.Events, above.Events...), More: below.More || above.More,
+	}, err
 }
 
 // page returns messages of ranges ascending: the lowest, or, for newest, the
@@ -79,6 +134,11 @@ func page(q sqlite.Queryer, person int64, conv store.ConvID, ranges []span, limi
 	return p.msgs, p.more, nil
 }
 
+// sizeOf is roughly what a message takes on the wire.
+func sizeOf(e *store.Event, attachments, reactions int) int {
+	return len(e.Text) + 256 + 512*attachments + 32*reactions
+}
+
 type pager struct {
 	q      sqlite.Queryer
 	person int64
@@ -90,8 +150,9 @@ type pager struct {
 }
 
 func (p *pager) read(r span, newest bool) error {
-	query := `SELECT ` + eventColumns + ` FROM ` + eventTables + `
-		WHERE e.conv = ? AND e.seq BETWEEN ? AND ? AND e.type = 1
+	query := `SELECT ` + eventColumns + `, (SELECT count(*) FROM attachments a WHERE a.conv = e.conv AND a.seq = e.seq),
+			(SELECT count(*) FROM reactions r WHERE r.conv = e.conv AND r.seq = e.seq)
+		FROM ` + eventTables + ` WHERE e.conv = ? AND e.seq BETWEEN ? AND ? AND e.type = 1
 		AND NOT EXISTS (SELECT 1 FROM hidden h WHERE h.person = ? AND h.conv = e.conv AND h.seq = e.seq)
 		ORDER BY e.seq LIMIT ?`
 	if newest {
@@ -103,11 +164,13 @@ func (p *pager) read(r span, newest bool) error {
 	}
 	defer rows.Close()
 	for rows.Next() {
-		e, err := scanEvent(rows)
+		var held, reactions int
+		e, err := scanEvent(rows, &held, &reactions)
 		if err != nil {
 			return err
 		}
-		if p.size += len(e.Text) + 256; len(p.msgs) == p.limit || p.size > store.PageBytes && len(p.msgs) > 0 {
+		p.size += sizeOf(&e, held, reactions)
+		if len(p.msgs) == p.limit || p.size > store.PageBytes && len(p.msgs) > 0 {
 			p.more = true
 			break
 		}

@@ -23,7 +23,6 @@ const (
 	stepRow     stepKind = iota // of events
 	stepShown                   // the conversation came into the list
 	stepSet                     // one's settings changed
-	stepChanged                 // title or avatar did
 	stepMark
 	stepHidden
 	stepGone
@@ -89,7 +88,7 @@ type touchedConv struct {
 // touched returns the person's conversations in which something happened, and
 // plans the events that show one as it is now.
 func (p *plan) touched(q sqlite.Queryer, w window) ([]touchedConv, error) {
-	rows, err := q.Query(`SELECT c.id, c.kind = 'group', m.from_seq, coalesce(m.left_seq, c.last_seq), m.left_seq IS NULL, m.shown, m.set_cursor, c.changed
+	rows, err := q.Query(`SELECT c.id, c.kind = 'group', m.from_seq, coalesce(m.left_seq, c.last_seq), m.shown, m.set_cursor
 		FROM members m JOIN conversations c ON c.id = m.conv
 		WHERE m.person = ? AND m.shown > 0 AND c.touched > ?`, p.person, w.after)
 	if err != nil {
@@ -100,9 +99,8 @@ func (p *plan) touched(q sqlite.Queryer, w window) ([]touchedConv, error) {
 	for rows.Next() {
 		var c touchedConv
 		var r span
-		var in bool
-		var shown, set, changed int64
-		if err := rows.Scan(&c.id, &c.group, &r.from, &r.to, &in, &shown, &set, &changed); err != nil {
+		var shown, set int64
+		if err := rows.Scan(&c.id, &c.group, &r.from, &r.to, &shown, &set); err != nil {
 			return nil, err
 		}
 		if w.has(shown) {
@@ -110,9 +108,6 @@ func (p *plan) touched(q sqlite.Queryer, w window) ([]touchedConv, error) {
 		}
 		if w.has(set) && set > shown {
 			p.steps = append(p.steps, step{cursor: set, kind: stepSet, conv: c.id})
-		}
-		if w.has(changed) && in && changed > shown {
-			p.steps = append(p.steps, step{cursor: changed, kind: stepChanged, conv: c.id})
 		}
 		c.ranges = []span{r}
 		convs = append(convs, c)
@@ -219,7 +214,7 @@ func (p *plan) Load(ctx context.Context, limit int) ([]store.Event, error) {
 			} else if err != nil {
 				return err
 			}
-			size += len(e.Text) + 256
+			size += sizeOf(&e, len(e.Attachments), 0)
 			events = append(events, e)
 		}
 		return nil
@@ -240,7 +235,12 @@ func (st step) load(q sqlite.Queryer, person int64) (e store.Event, err error) {
 			err = decorate(q, person, one)
 			e = one[0]
 		}
-	case stepShown, stepSet, stepChanged:
+		if err == nil && e.Type == store.Change {
+			if e.Summary, err = summary(q, person, st.conv); err == nil {
+				e.Summary.Shared = true
+			}
+		}
+	case stepShown, stepSet:
 		e.Type = store.Conversation
 		if e.Summary, err = summary(q, person, st.conv); err == nil {
 			e.Seq = e.Summary.LastSeq

@@ -79,6 +79,10 @@ func (r *run) flush() error {
 	}
 	_, err = r.t.Exec(`UPDATE members SET recv = ?, read = ?, recv_shown = ?, read_shown = CASE WHEN ? THEN read_shown ELSE ? END, unread = 0
 		WHERE conv = ? AND person = ?`, seq, seq, seq, r.quiet, seq, r.conv, r.from)
+	if err == nil && r.st.unread { // who writes has read
+		r.st.unread = false
+		err = changedForOne(r.t, r.from, r.conv)
+	}
 	return err
 }
 

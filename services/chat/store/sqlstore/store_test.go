@@ -277,7 +277,7 @@ func TestClosedStoreIsUnavailable(t *testing.T) {
 	if _, err := s.Send(t.Context(), []store.Draft{{From: alice, Conv: conv, CID: "1", Text: "x"}}); !errors.Is(err, store.ErrUnavailable) {
 		t.Error(err)
 	}
-	if _, _, err := s.History(t.Context(), 1, conv, store.Range{Limit: 1}); !errors.Is(err, store.ErrUnavailable) {
+	if _, err := s.History(t.Context(), 1, conv, store.Range{Limit: 1}); !errors.Is(err, store.ErrUnavailable) {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

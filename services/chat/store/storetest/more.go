@@ -154,7 +154,7 @@ func closed(s *suite) {
 	s.ok(s.store.Close())
 	_, err := s.store.Send(s.ctx(), []store.Draft{{From: Alice, Conv: conv, CID: "1", Text: "x"}})
 	s.is(err, store.ErrUnavailable)
-	_, _, err = s.store.History(s.ctx(), Alice.ID, conv, store.Range{Limit: 1})
+	_, err = s.store.History(s.ctx(), Alice.ID, conv, store.Range{Limit: 1})
 	s.is(err, store.ErrUnavailable)
 }
 

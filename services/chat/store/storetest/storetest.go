@@ -120,10 +120,10 @@ func (s *suite) say(from store.Person, conv store.ConvID, cid, text string, blob
 
 func (s *suite) texts(p store.Person, conv store.ConvID) string {
 	s.Helper()
-	msgs, _, err := s.store.History(s.ctx(), p.ID, conv, store.Range{Limit: 200})
+	page, err := s.store.History(s.ctx(), p.ID, conv, store.Range{Limit: 200})
 	s.ok(err)
 	var all []string
-	for _, m := range msgs {
+	for _, m := range page.Messages {
 		all = append(all, m.Text)
 	}
 	return strings.Join(all, " ")
@@ -274,13 +274,13 @@ func ranges(s *suite) {
 		{HasBefore: true, Before: 11, Limit: 1}: "in1 true", {HasAfter: true, After: 4, Limit: 1}: "in1 true", {HasAround: true, Around: 7, Limit: 1}: "in1 true",
 		{HasBefore: true, Before: 7, Limit: 5}: "in0 false", {HasAfter: true, After: 3, Limit: 5}: "in1 in2 false",
 	} {
-		msgs, more, err := s.store.History(s.ctx(), Carol.ID, g, r)
+		page, err := s.store.History(s.ctx(), Carol.ID, g, r)
 		s.ok(err)
 		got := ""
-		for _, m := range msgs {
+		for _, m := range page.Messages {
 			got += m.Text + " "
 		}
-		if got += fmt.Sprint(more); got != want {
+		if got += fmt.Sprint(page.More); got != want {
 			s.Errorf("%+v: %s, not %s", r, got, want)
 		}
 	}
