@@ -4,6 +4,7 @@ package services
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -50,7 +51,8 @@ type Shared struct {
 	Accounts *account.Directory
 	Pictures *picture.Pool
 
-	log zerolog.Logger
+	log      zerolog.Logger
+	children bool // this program can be started as a worker
 }
 
 // New returns what is shared, not open yet.
@@ -58,10 +60,22 @@ func New() *Shared {
 	return &Shared{Accounts: account.New(), Pictures: picture.NewPool(picture.Options{})}
 }
 
+// Child is what portico does when it was started as a worker; see cli.Main.
+func (s *Shared) Child(args []string) (status int, ok bool) {
+	if status, ok := picture.Child(args); ok {
+		return status, true
+	}
+	s.children = true
+	return 0, false
+}
+
 // Open makes the accounts usable. Their store is opened by the first service
 // that needs it.
 func (s *Shared) Open(_ context.Context, cfg *config.Config, log zerolog.Logger) error {
 	s.log = log.With().Str("part", "accounts").Logger()
+	if s.children {
+		s.Pictures.UseProcesses(log.With().Str("part", "pictures").Logger())
+	}
 	dir := filepath.Join(cfg.DataDir, "accounts")
 	s.Accounts.Configure(account.Options{
 		Open: func(ctx context.Context) (account.Store, error) {
@@ -84,5 +98,5 @@ func (s *Shared) Apply(cfg *config.Config) {
 // Directory is the accounts, for the command `portico user`.
 func (s *Shared) Directory() *account.Directory { return s.Accounts }
 
-// Close closes the accounts.
-func (s *Shared) Close() error { return s.Accounts.Close() }
+// Close closes the accounts and ends the workers.
+func (s *Shared) Close() error { return errors.Join(s.Pictures.Close(), s.Accounts.Close()) }

@@ -59,8 +59,21 @@ type Shared interface {
 
 // Main runs the program's own command line and exits.
 func Main(app App) {
+	if c, ok := app.Shared.(childer); ok {
+		if status, ok := c.Child(os.Args[1:]); ok {
+			os.Exit(status)
+		}
+	}
 	std := Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
 	os.Exit(Run(context.Background(), app, std, os.Args[1:]))
+}
+
+// A childer is a Shared whose work is done by processes of the same program.
+type childer interface {
+	// Child is told the arguments before anything else. It reports ok where this
+	// process is one of those, has done its work and exits with status; else the
+	// program may start some.
+	Child(args []string) (status int, ok bool)
 }
 
 // Streams are the standard streams of a command.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/porticod/portico/pkg/picture/jpegenc"
@@ -30,10 +31,11 @@ type Options struct {
 }
 
 // A Pool makes pictures within a budget that all its callers share. All methods
-// may be called from many goroutines. A Pool needs no closing; an idle one costs
-// nothing.
+// may be called from many goroutines. A Pool works in its own process unless
+// UseProcesses was called, and needs Close only then; an idle one costs nothing.
 type Pool struct {
 	o       Options
+	procs   *processes // nil: in this process
 	memory  *semaphore.Weighted
 	workers *semaphore.Weighted
 	inUse   atomic.Int64
@@ -207,63 +209,42 @@ func (p *Pool) busy(ctx context.Context) error {
 	return fmt.Errorf("%w: waited %v", ErrBusy, p.o.Wait)
 }
 
-func (p *Pool) run(ctx context.Context, src Source, job Job, res *Result) error {
-	f, err := decode(ctx, src, res.Info)
-	if err != nil {
-		return err
-	}
-	icc := profile(src, res.Info)
-	for _, s := range job.Specs {
-		v, err := p.one(ctx, f, res.Info, s, icc)
-		if err != nil {
-			return err
-		}
+// run makes job and gives what was made to its caller.
+func (p *Pool) run(ctx context.Context, src Source, job Job, res *Result) (err error) {
+	w := work{specs: job.Specs, blurhash: job.Blurhash, each: func(v Variant) error {
 		p.made.Add(1)
-		if job.Each == nil {
-			res.Variants = append(res.Variants, v)
-		} else if err := job.Each(v); err != nil {
+		if job.Each != nil {
+			return job.Each(v)
+		}
+		res.Variants = append(res.Variants, v)
+		return nil
+	}}
+	if p.procs != nil {
+		res.Blurhash, err = p.procs.do(ctx, src, w)
+		if !errors.Is(err, errNoProcess) {
 			return err
 		}
 	}
-	if job.Blurhash {
-		s := Spec{Width: blurSide, Height: blurSide}
-		small, err := shape(ctx, f, res.Info, s, false)
-		if err != nil {
-			return err
-		}
-		if res.Blurhash, err = small.hash(); err != nil {
-			return fmt.Errorf("make blurhash: %w", err)
-		}
+	res.Blurhash, err = w.do(ctx, p.o.Codec, src, res.Info)
+	return err
+}
+
+// UseProcesses has pictures decoded and encoded by other processes of this
+// program, which can do nothing else and whose death costs one picture. They
+// start when there is something to do and end when there is not. It is to be
+// called before the first Make, by a program that calls Child first of all; then
+// the pool has to be closed. Options.Codec is for this process alone: it is used
+// where no other can be started, which log says once.
+func (p *Pool) UseProcesses(log zerolog.Logger) {
+	p.procs = newProcesses(log, p.o.Memory+processRoom)
+}
+
+// Close ends the processes of UseProcesses, and with them what they work on.
+func (p *Pool) Close() error {
+	if p.procs != nil {
+		p.procs.close()
 	}
 	return nil
-}
-
-// one makes one variant of f.
-func (p *Pool) one(ctx context.Context, f *frame, info Info, s Spec, icc []byte) (Variant, error) {
-	half := s.Format != PNG && s.quality() < fullChroma
-	g, err := shape(ctx, f, info, s, half)
-	if err != nil {
-		return Variant{}, err
-	}
-	w, h := g.size()
-	data, format, err := encode(p.o.Codec, g, s, icc)
-	if err != nil {
-		return Variant{}, fmt.Errorf("write %d x %d picture: %w", w, h, err)
-	}
-	return Variant{Spec: s, Format: format, Width: w, Height: h, Data: data}, nil
-}
-
-// shape returns f in the size of s, the right way up.
-func shape(ctx context.Context, f *frame, info Info, s Spec, half bool) (*frame, error) {
-	w, h, win := s.plan(info.Width, info.Height)
-	if info.Orientation >= 5 {
-		w, h = h, w
-	}
-	g, err := f.resize(ctx, win.turned(info.Orientation), w, h, half)
-	if err != nil {
-		return nil, err
-	}
-	return g.orient(info.Orientation), nil
 }
 
 // Stats is a snapshot of a Pool.

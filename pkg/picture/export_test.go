@@ -1,0 +1,35 @@
+package picture
+
+import "slices"
+
+// Victim is the process id of a worker that works, 0 where none does.
+func (p *Pool) Victim() int {
+	p.procs.mu.Lock()
+	defer p.procs.mu.Unlock()
+	for w := range p.procs.all {
+		if !slices.Contains(p.procs.idle, w) {
+			return w.pid()
+		}
+	}
+	return 0
+}
+
+// Waiting is the process ids of the workers that wait for a picture.
+func (p *Pool) Waiting() (pids []int) {
+	p.procs.mu.Lock()
+	defer p.procs.mu.Unlock()
+	for _, w := range p.procs.idle {
+		pids = append(pids, w.pid())
+	}
+	return pids
+}
+
+// Tidy ends the workers that wait, as time does.
+func (p *Pool) Tidy() {
+	p.procs.mu.Lock()
+	for _, w := range p.procs.idle {
+		w.since = w.since.Add(-2 * processIdle)
+	}
+	p.procs.mu.Unlock()
+	p.procs.tidy()
+}
