@@ -3,13 +3,13 @@ package images
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"html/template"
-	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -26,9 +26,6 @@ const (
 	pageSize    = 100  // pictures of a page where the client does not say
 	maxPageSize = 1000 // pictures of a page at most
 	maxFolders  = 1000 // folders that are listed
-	// maxEntries is how many names of a folder are read and sorted for a page;
-	// of more, an arbitrary part is listed.
-	maxEntries = 200_000
 	// maxLooked is how many files are looked into for one page. A folder of
 	// other files gives short pages with a next one.
 	maxLooked = 5000
@@ -41,7 +38,20 @@ const (
 //go:embed folder.html
 var folderHTML string
 
-var folderPage = template.Must(template.New("folder").Parse(folderHTML))
+//go:embed folder.js
+var folderJS string
+
+var (
+	folderPage = template.Must(template.New("folder").Funcs(template.FuncMap{
+		"script": func() template.JS { return template.JS(folderJS) }, //nolint:gosec // embedded
+	}).Parse(folderHTML))
+	// folderPolicy allows the one script of the page by what it is.
+	folderPolicy = func() string {
+		sum := sha256.Sum256([]byte(folderJS))
+		return "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+			"'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+	}()
+)
 
 // page is a folder as it is shown; the JSON names are part of the interface.
 type page struct {
@@ -51,6 +61,29 @@ type page struct {
 	Pictures []item `json:"pictures"`
 	// Next is the address of the next page; null after the last one.
 	Next *string `json:"next"`
+	Prev string  `json:"-"` // of the page before; empty on the first
+}
+
+// Heading is the name of the folder; the root's is the service's.
+func (p page) Heading() string {
+	if p.Path == "/" {
+		return p.Title
+	}
+	return path.Base(p.Path)
+}
+
+// Crumbs are the folders on the way here, the root first, with addresses
+// relative to this one.
+func (p page) Crumbs() (out []link) {
+	names := strings.Split(strings.Trim(p.Path, "/"), "/")
+	if p.Path == "/" {
+		names = nil
+	}
+	out = append(out, link{p.Title, "./" + strings.Repeat("../", len(names))})
+	for i, n := range names {
+		out = append(out, link{n, "./" + strings.Repeat("../", len(names)-1-i)})
+	}
+	return out
 }
 
 type link struct {
@@ -71,6 +104,7 @@ type item struct {
 	URL      string            `json:"url"`
 	Sizes    map[string]string `json:"sizes"` // by width
 
+	Blur  template.CSS `json:"-"` // what is painted before the picture is there
 	id    ident
 	steps []int // widths of Sizes
 }
@@ -102,16 +136,8 @@ func (p page) SrcSet(i item) string {
 // right behind a proxy that cuts a prefix off.
 func (p page) Local(u string) string { return "./" + strings.TrimPrefix(u, escape(p.Path)) }
 
-// Up is the folder above, "" for the root.
-func (p page) Up() string {
-	if p.Path == "/" {
-		return ""
-	}
-	return "../"
-}
-
 // folder answers with the page of a folder.
-func (s *Service) folder(w http.ResponseWriter, r *http.Request, root *os.Root, name string) error {
+func (s *Service) folder(w http.ResponseWriter, r *http.Request, cfg *Config, root *os.Root, name string) error {
 	query := r.URL.Query()
 	limit := pageSize
 	if v := query.Get("limit"); v != "" {
@@ -122,7 +148,7 @@ func (s *Service) folder(w http.ResponseWriter, r *http.Request, root *os.Root, 
 		limit = n
 	}
 	asJSON := strings.Contains(r.Header.Get("Accept"), "application/json")
-	p, err := s.list(root, name, query.Get("after"), limit)
+	p, err := s.list(cfg, root, name, query.Get("after"), limit)
 	if err != nil {
 		return err
 	}
@@ -138,11 +164,8 @@ func (s *Service) folder(w http.ResponseWriter, r *http.Request, root *os.Root, 
 		err = enc.Encode(p)
 	} else {
 		p.Title = s.name
-		if name != "." {
-			p.Title = path.Base(name)
-		}
 		h.Set("Content-Type", "text/html; charset=utf-8")
-		h.Set("Content-Security-Policy", "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'")
+		h.Set("Content-Security-Policy", folderPolicy)
 		err = folderPage.Execute(&body, p)
 	}
 	if err != nil {
@@ -155,49 +178,51 @@ func (s *Service) folder(w http.ResponseWriter, r *http.Request, root *os.Root, 
 
 // list reads a page of a folder: pictures in the order of their names, from the
 // one behind after. The first page has the folders too.
-func (s *Service) list(root *os.Root, name, after string, limit int) (*page, error) {
-	dir, fi, err := openFile(root, name)
+func (s *Service) list(cfg *Config, root *os.Root, name, after string, limit int) (*page, error) {
+	l, err := s.listing(root, name)
 	if err != nil {
 		return nil, err
 	}
-	defer dir.Close()
-	if !fi.IsDir() {
-		return nil, errNotFound
-	}
-	entries, err := dir.ReadDir(maxEntries)
-	if err != nil && err != io.EOF {
-		return nil, fmt.Errorf("list folder: %w", err)
-	}
-	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	p := &page{Path: "/", Folders: []link{}, Pictures: []item{}}
 	if name != "." {
 		p.Path = "/" + name + "/"
 	}
-	looked, last := 0, after
-	for _, e := range entries {
-		if !visible(e.Name()) {
-			continue
+	if after == "" {
+		for _, f := range l.folders {
+			p.Folders = append(p.Folders, link{f, escape(p.Path + f + "/")})
 		}
-		if e.IsDir() {
-			if after == "" && len(p.Folders) < maxFolders {
-				p.Folders = append(p.Folders, link{e.Name(), escape(p.Path + e.Name() + "/")})
-			}
-			continue
+	}
+	first, found := slices.BinarySearch(l.files, after)
+	if found {
+		first++ // the one after it
+	}
+	if first > 0 {
+		before := ""
+		if first > limit {
+			before = l.files[first-limit-1]
 		}
-		if e.Name() <= after {
-			continue
-		}
-		if len(p.Pictures) == limit || looked == maxLooked {
-			next := escape(p.Path) + "?" + url.Values{"limit": {strconv.Itoa(limit)}, "after": {last}}.Encode()
+		p.Prev = p.at(limit, before)
+	}
+	for i, file := range l.files[first:] {
+		if len(p.Pictures) == limit || i == maxLooked {
+			next := p.at(limit, l.files[first+i-1])
 			p.Next = &next
 			break
 		}
-		looked, last = looked+1, e.Name()
-		if it, ok := s.item(root, p.Path, path.Join(name, e.Name())); ok {
+		if it, ok := s.item(cfg, root, p.Path, path.Join(name, file)); ok {
 			p.Pictures = append(p.Pictures, it)
 		}
 	}
 	return p, nil
+}
+
+// at is the address of the page behind a name.
+func (p *page) at(limit int, after string) string {
+	q := url.Values{"limit": {strconv.Itoa(limit)}}
+	if after != "" {
+		q.Set("after", after)
+	}
+	return escape(p.Path) + "?" + q.Encode()
 }
 
 // escape makes an address of a path. Commas would end an entry of a srcset.
@@ -206,13 +231,16 @@ func escape(p string) string {
 }
 
 // item describes a picture; not ok where the file is none or cannot be read.
-func (s *Service) item(root *os.Root, folder, name string) (item, bool) {
-	src, err := open(root, name)
-	if err != nil {
-		return item{}, false
+func (s *Service) item(cfg *Config, root *os.Root, folder, name string) (item, bool) {
+	src := s.glance(cfg, name)
+	if src == nil {
+		var err error
+		if src, err = s.look(cfg, root, name); err != nil {
+			return item{}, false
+		}
 	}
-	defer src.file.Close()
-	f, err := s.facts(src)
+	defer src.close()
+	f, err := s.facts(cfg, src)
 	if err != nil || f.info.Width == 0 {
 		return item{}, false
 	}
@@ -221,21 +249,19 @@ func (s *Service) item(root *os.Root, folder, name string) (item, bool) {
 		Type: f.info.Format.MediaType(), Modified: src.mod.UTC(), Sizes: map[string]string{}, id: src.id,
 	}
 	if f.blurhash != "" {
-		it.Blurhash = &f.blurhash
+		it.Blurhash, it.Blur = &f.blurhash, template.CSS(f.blur) //nolint:gosec // made by placeholder, of hexadecimal digits and base64
 	}
 	at := escape(folder + it.Name)
-	v := src.id.version()
-	it.URL = at + "?v=" + v
-	for _, w := range s.steps(f.info) {
+	it.URL = at + "?v=" + src.version
+	for _, w := range steps(cfg.Ladder, f.info) {
 		it.steps = append(it.steps, w)
-		it.Sizes[strconv.Itoa(w)] = fmt.Sprintf("%s?w=%d&v=%s", at, w, v)
+		it.Sizes[strconv.Itoa(w)] = fmt.Sprintf("%s?w=%d&v=%s", at, w, src.version)
 	}
 	return it, true
 }
 
 // steps are the widths of the ladder that a picture has, from 320 or so on.
-func (s *Service) steps(info picture.Info) (out []int) {
-	ladder := s.cfg.Load().Ladder
+func steps(ladder []int, info picture.Info) (out []int) {
 	for i, w := range ladder {
 		if w < 320 && i < len(ladder)-1 && info.Width > w {
 			continue // for icons, not for thumbnails
@@ -292,25 +318,25 @@ func (s *Service) prepare(names []string) {
 		if s.ctx.Err() != nil {
 			return
 		}
-		src, err := open(root, name)
+		src, err := s.look(cfg, root, name)
 		if err != nil {
 			continue
 		}
-		f, err := s.facts(src)
+		f, err := s.facts(cfg, src)
 		if err == nil && f.err == nil && f.blurhash == "" {
 			spec := wish{w: 320}.spec(f.info, cfg)
 			if _, err = s.await(src, spec); errors.Is(err, picture.ErrBusy) {
-				_ = src.file.Close()
+				src.close()
 				return // people come first
 			}
 		}
-		_ = src.file.Close()
+		src.close()
 	}
 }
 
 // await makes a version, whether it is in a cache or not.
 func (s *Service) await(src *source, spec picture.Spec) (*object, error) {
-	c := s.join(specKey(src.id, spec), src, spec)
+	c := s.join(version{src.id, spec}, src.name)
 	<-c.done // it ends with the service's context
 	return c.obj, c.err
 }

@@ -48,6 +48,9 @@ type Config struct {
 	// SignKey allows any size in addresses that are signed with it. Without it
 	// there are only the sizes of the ladder.
 	SignKey settings.Secret `hcl:"sign_key,optional"`
+	// OldSignKeys are keys whose signatures still count, while addresses that
+	// were signed with them are out there. New ones are made with SignKey.
+	OldSignKeys []settings.Secret `hcl:"old_sign_keys,optional"`
 	// Ladder are the widths in pixels that anybody may ask for, smallest first.
 	// What lies between gets the next larger one.
 	Ladder []int `hcl:"ladder,optional"`
@@ -64,6 +67,9 @@ type Config struct {
 const (
 	minSide = 16
 	maxSide = 8192
+	minKey  = 16 // characters of a sign_key
+
+	maxOldKeys = 8
 	// maxHot is the size in bytes up to which a version is kept in memory.
 	// Above that sendfile is faster than a copy in memory.
 	maxHot = 256 << 10
@@ -109,8 +115,17 @@ func (c *Config) Validate() error {
 	if c.Quality < 1 || c.Quality > 100 {
 		add("quality", "This is out of range", "Give a number between 1 and 100; around 80 suits photographs.")
 	}
-	if n := len(c.SignKey.Reveal()); n > 0 && n < 16 {
-		add("sign_key", "The key is too short", "Give at least 16 random characters, such as the output of openssl rand -base64 32.")
+	const random = "Give at least 16 random characters, such as the output of openssl rand -base64 32."
+	if n := len(c.SignKey.Reveal()); n > 0 && n < minKey {
+		add("sign_key", "The key is too short", random)
+	}
+	if slices.ContainsFunc(c.OldSignKeys, func(k settings.Secret) bool { return len(k.Reveal()) < minKey }) {
+		add("old_sign_keys", "A key is too short", random)
+	}
+	if n := len(c.OldSignKeys); n > maxOldKeys {
+		add("old_sign_keys", "There are too many keys", "There are %d; each bad signature is compared with all of them. Give at most %d.", n, maxOldKeys)
+	} else if n > 0 && c.SignKey == "" {
+		add("old_sign_keys", "There is no new key", "Set sign_key, or move the key there.")
 	}
 	for attr, v := range map[string]settings.Size{"cache_size": c.CacheSize, "reserve": c.Reserve, "memory_cache": c.MemoryCache} {
 		if v < 0 {
@@ -127,22 +142,24 @@ func (Type) Probe(Config) service.Probe {
 
 // Service is a running folder of pictures.
 type Service struct {
-	ctx   context.Context // of work that outlives the request that began it
-	name  string
-	log   zerolog.Logger
-	pool  *picture.Pool
-	cfg   atomic.Pointer[Config]
-	lease *durable.Lease
-	disk  *diskCache
-	hot   *otter.Cache[key, *object]  // bounded by bytes
-	known *otter.Cache[ident, *facts] // bounded by number
-	m     *metrics
+	ctx      context.Context // of work that outlives the request that began it
+	name     string
+	log      zerolog.Logger
+	pool     *picture.Pool
+	cfg      atomic.Pointer[Config]
+	lease    *durable.Lease
+	disk     *diskCache
+	hot      *otter.Cache[version, *object] // bounded by bytes
+	known    *otter.Cache[ident, *facts]    // bounded by number
+	sights   *otter.Cache[string, *sight]   // bounded by bytes; by name
+	listings *otter.Cache[string, *listing] // bounded by bytes; by name
+	m        *metrics
 
 	work      sync.WaitGroup // goroutines that use what Close releases
 	preparing atomic.Bool
 
 	mu    sync.Mutex
-	calls map[key]*call // guarded by mu: versions that are being made
+	calls map[version]*call // guarded by mu: versions that are being made
 }
 
 var (
@@ -164,7 +181,7 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Service, 
 		return nil, fmt.Errorf("open the cache of pictures: %w", err)
 	}
 	s := &Service{
-		ctx: ctx, name: env.Name, pool: t.Pictures, lease: lease, calls: map[key]*call{},
+		ctx: ctx, name: env.Name, pool: t.Pictures, lease: lease, calls: map[version]*call{},
 		// A disk that fails is one event, not one for each request.
 		log: env.Log.Sample(&zerolog.BurstSampler{Burst: 5, Period: time.Minute}),
 	}
@@ -174,9 +191,17 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Service, 
 	if s.disk, err = openDisk(filepath.Join(env.Dir, "cache"), freeSpace); err != nil {
 		return nil, errors.Join(err, lease.Release())
 	}
-	s.hot = otter.Must(&otter.Options[key, *object]{
+	s.hot = otter.Must(&otter.Options[version, *object]{
 		MaximumWeight: uint64(max(cfg.MemoryCache, 1)),
-		Weigher:       func(_ key, o *object) uint32 { return uint32(len(o.data)) + 256 },
+		Weigher:       func(_ version, o *object) uint32 { return o.weight() },
+	})
+	s.sights = otter.Must(&otter.Options[string, *sight]{
+		MaximumWeight: maxSights,
+		Weigher:       func(_ string, g *sight) uint32 { return g.weight() },
+	})
+	s.listings = otter.Must(&otter.Options[string, *listing]{
+		MaximumWeight: maxListings,
+		Weigher:       func(_ string, l *listing) uint32 { return l.weight() },
 	})
 	s.known = otter.Must(&otter.Options[ident, *facts]{MaximumSize: maxKnown})
 	s.m = newMetrics(s)
@@ -211,5 +236,7 @@ func (s *Service) Close() error {
 	s.work.Wait()
 	s.hot.StopAllGoroutines()
 	s.known.StopAllGoroutines()
+	s.sights.StopAllGoroutines()
+	s.listings.StopAllGoroutines()
 	return s.lease.Release()
 }

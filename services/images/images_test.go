@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/pkg/service"
@@ -342,7 +343,7 @@ func TestSignedAddresses(t *testing.T) {
 	s := serve(t, gallery(t), fmt.Sprintf("sign_key = %q", key))
 	sign := func(u string) string {
 		t.Helper()
-		out, err := images.Sign(key, u)
+		out, err := images.Sign(key, u, time.Time{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -364,7 +365,7 @@ func TestSignedAddresses(t *testing.T) {
 		"another size":    strings.Replace(good, "333", "334", 1),
 		"another picture": strings.Replace(good, "hills", "tall", 1),
 		"something added": good + "&q=100",
-		"another key":     func() string { u, _ := images.Sign("another key of mine", "/hills.jpg?w=333"); return u }(),
+		"another key":     func() string { u, _ := images.Sign("another key of mine", "/hills.jpg?w=333", time.Time{}); return u }(),
 		"no signature":    "/hills.jpg?w=333&sig=",
 	} {
 		if a := s.get(u); a.StatusCode != 403 {
@@ -443,7 +444,7 @@ func TestChangesShowAtOnce(t *testing.T) {
 
 // The signature that docs/images.md shows how to make with openssl.
 func TestSignatureIsWhatTheDocsSay(t *testing.T) {
-	got, err := images.Sign("0123456789abcdef", "/lake.jpg?w=333&h=77")
+	got, err := images.Sign("0123456789abcdef", "/lake.jpg?w=333&h=77", time.Time{})
 	if want := "/lake.jpg?h=77&sig=xeWkNji-oOX8CGSoqassjq2RfsxkVi-oJS33YsRow6M&w=333"; err != nil || got != want {
 		t.Errorf("%s, %v, want %s", got, err, want)
 	}

@@ -1,10 +1,6 @@
 package images
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
-	"fmt"
 	"math"
 	"net/url"
 	"slices"
@@ -139,50 +135,4 @@ func snapBox(steps []int, w, h int) (int, int) {
 		return long, short
 	}
 	return short, long
-}
-
-// Sign returns the address rawURL with a signature that allows the size it asks
-// for, however unusual. Only path and query are signed, and the query's
-// parameters may change places; those that are added or changed afterwards make
-// it invalid.
-func Sign(key, rawURL string) (string, error) {
-	u, err := url.Parse(rawURL)
-	if err != nil {
-		return "", fmt.Errorf("sign address: %w", err)
-	}
-	if key == "" {
-		return "", fmt.Errorf("sign address: the key is empty")
-	}
-	q := u.Query()
-	q.Set("sig", signature(key, u.Path, q))
-	u.RawQuery = q.Encode()
-	return u.String(), nil
-}
-
-// signature is HMAC-SHA256 of the decoded path, a question mark and the query
-// sorted and encoded without sig, in base64url without padding.
-func signature(key, path string, q url.Values) string {
-	rest := url.Values{}
-	for k, v := range q {
-		if k != "sig" {
-			rest[k] = v
-		}
-	}
-	h := hmac.New(sha256.New, []byte(key))
-	h.Write([]byte(path + "?" + rest.Encode()))
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
-}
-
-// checkSignature reports whether a request is signed.
-func checkSignature(key, path string, q url.Values) (bool, error) {
-	if !q.Has("sig") {
-		return false, nil
-	}
-	if key == "" {
-		return false, forbidden("signed addresses are off here: sign_key is not set")
-	}
-	if !hmac.Equal([]byte(q.Get("sig")), []byte(signature(key, path, q))) {
-		return false, forbidden("the signature does not fit the address")
-	}
-	return true, nil
 }

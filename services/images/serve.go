@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -59,6 +60,12 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return errNotFound
 	}
+	if !folder {
+		if src := s.glance(cfg, name); src != nil {
+			defer src.close()
+			return s.picture(w, r, cfg, src)
+		}
+	}
 	// Opened for each request: a folder that is replaced as a whole, or a link
 	// that is moved, shows at once.
 	root, err := os.OpenRoot(string(cfg.Root))
@@ -67,9 +74,9 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer root.Close()
 	if !folder {
-		src, err := open(root, name)
+		src, err := s.look(cfg, root, name)
 		if err == nil {
-			defer src.file.Close()
+			defer src.close()
 			return s.picture(w, r, cfg, src)
 		}
 		if fi, serr := root.Stat(name); serr != nil || !fi.IsDir() || !cfg.Index {
@@ -84,35 +91,52 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) error {
 	if !cfg.Index {
 		return errNotFound
 	}
-	return s.folder(w, r, root, name)
+	return s.folder(w, r, cfg, root, name)
 }
+
+// Header values that are the same for many answers; nobody changes them.
+var (
+	noCache   = []string{"no-cache"}
+	immutable = []string{"public, max-age=31536000, immutable"}
+	byAccept  = []string{"Accept"}
+	inBytes   = []string{"bytes"}
+	// A picture that is opened as a document can do nothing but be shown, for
+	// which browsers wrap it into a styled page.
+	onlyShown = []string{"default-src 'none'; style-src 'unsafe-inline'; sandbox"}
+)
 
 // picture answers with a picture or a version of it.
 func (s *Service) picture(w http.ResponseWriter, r *http.Request, cfg *Config, src *source) error {
+	h := w.Header()
+	h["Content-Security-Policy"] = onlyShown
+	h["Cache-Control"] = noCache
+	if r.URL.RawQuery == "" {
+		return s.original(w, r, cfg, src)
+	}
 	query := r.URL.Query()
 	wish, err := parseWish(query)
 	if err != nil {
 		return err
 	}
-	if wish.signed, err = checkSignature(cfg.SignKey.Reveal(), r.URL.Path, query); err != nil {
+	now := time.Now()
+	var until time.Time
+	if wish.signed, until, err = checkSignature(cfg, r.URL.Path, query, now); err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Cache-Control", "no-cache")
-	if wish.version != "" && wish.version == src.id.version() {
-		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	switch {
+	case wish.version != src.version:
+	case until.IsZero():
+		h["Cache-Control"] = immutable
+	default: // kept no longer than the address is good
+		h.Set("Cache-Control", fmt.Sprintf("public, max-age=%d, immutable", int(min(until.Sub(now), 365*24*time.Hour).Seconds())))
 	}
-	// A picture that is opened as a document can do nothing but be shown, for
-	// which browsers wrap it into a styled page.
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
 	if wish.auto {
-		h.Set("Vary", "Accept")
+		h["Vary"] = byAccept
 	}
 	if wish.none() {
-		original(w, r, src)
-		return nil
+		return s.original(w, r, cfg, src)
 	}
-	f, err := s.facts(src)
+	f, err := s.facts(cfg, src)
 	if err != nil {
 		return err
 	}
@@ -121,22 +145,88 @@ func (s *Service) picture(w http.ResponseWriter, r *http.Request, cfg *Config, s
 	}
 	spec := wish.spec(f.info, cfg)
 	if asItIs(spec, wish, f.info) && !(wish.auto && src.format == picture.WebP && !accepts(r, "image/webp")) {
-		original(w, r, src)
-		return nil
+		return s.original(w, r, cfg, src)
 	}
 	o, err := s.version(r.Context(), src, spec)
 	if err != nil {
 		return err
 	}
-	var body io.ReadSeeker = bytes.NewReader(o.data)
 	if o.file != nil {
 		defer o.file.Close()
-		body = o.file // the file itself, so that net/http can use sendfile
 	}
-	h.Set("ETag", o.etag())
-	h.Set("Content-Type", o.media())
-	http.ServeContent(w, r, "", src.mod, body)
+	deliver(w, r, src, o)
 	return nil
+}
+
+// original answers with the file as it lies in the folder.
+func (s *Service) original(w http.ResponseWriter, r *http.Request, cfg *Config, src *source) error {
+	v := version{id: src.id}
+	if o, ok := s.hot.GetIfPresent(v); ok {
+		s.m.memoryHits.Inc()
+		deliver(w, r, src, o)
+		return nil
+	}
+	if err := s.need(cfg, src); err != nil {
+		return err
+	}
+	o := newObject(nil, src.file, src.size, src.etag[0], src.format.MediaType())
+	if src.settled && src.size <= maxHot && cfg.MemoryCache > 0 && whole(r) {
+		if data, err := readWhole(src); err == nil {
+			o.data, o.file = data, nil
+			s.hot.Set(v, o)
+		}
+	}
+	deliver(w, r, src, o)
+	return nil
+}
+
+// readWhole reads a picture that nobody writes meanwhile.
+func readWhole(src *source) ([]byte, error) {
+	data := make([]byte, src.size)
+	if _, err := io.ReadFull(src.reader(), data); err != nil {
+		return nil, fmt.Errorf("read picture: %w", err)
+	}
+	fi, err := src.file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if m, ok := markOf(fi); !ok || m != src.mark {
+		return nil, errChanged
+	}
+	return data, nil
+}
+
+// conditions are the headers that make http.ServeContent answer with something
+// other than all of the content.
+var conditions = []string{"Range", "If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range"}
+
+// whole reports whether all of the content is asked for.
+func whole(r *http.Request) bool {
+	for _, name := range conditions {
+		if len(r.Header[name]) > 0 {
+			return false
+		}
+	}
+	return r.Method == http.MethodGet
+}
+
+// deliver answers with o, a version of src. The caller closes what is open.
+func deliver(w http.ResponseWriter, r *http.Request, src *source, o *object) {
+	h := w.Header()
+	h["Etag"], h["Content-Type"] = o.etag, o.media
+	if o.file != nil {
+		http.ServeContent(w, r, "", src.mod, o.file) // the file itself, so that net/http can use sendfile
+		return
+	}
+	if !whole(r) {
+		http.ServeContent(w, r, "", src.mod, bytes.NewReader(o.data))
+		return
+	}
+	h["Content-Length"], h["Accept-Ranges"] = o.length, inBytes
+	if src.lastModified != nil {
+		h["Last-Modified"] = src.lastModified
+	}
+	_, _ = w.Write(o.data) // the client is gone if this fails
 }
 
 // asItIs reports that the version would be the picture itself, only with less
@@ -153,12 +243,4 @@ func asItIs(spec picture.Spec, w wish, info picture.Info) bool {
 // accepts reports whether the client says that it can show a type.
 func accepts(r *http.Request, media string) bool {
 	return strings.Contains(strings.Join(r.Header.Values("Accept"), ","), media)
-}
-
-// original answers with the file as it lies in the folder.
-func original(w http.ResponseWriter, r *http.Request, src *source) {
-	h := w.Header()
-	h.Set("ETag", `"`+src.id.version()+`"`)
-	h.Set("Content-Type", src.format.MediaType())
-	http.ServeContent(w, r, "", src.mod, src.file)
 }

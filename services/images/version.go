@@ -4,10 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/porticod/portico/pkg/picture"
@@ -17,7 +17,14 @@ import (
 // when the same request should give other bytes than before.
 const pipeline = "1"
 
-// A key names a version of a picture, in memory and on disk.
+// A version names what is delivered: a picture in the shape of a spec, or, where
+// the spec is zero, as it is.
+type version struct {
+	id   ident
+	spec picture.Spec
+}
+
+// A key names a version on disk.
 type key [16]byte
 
 func (k key) String() string { return hex.EncodeToString(k[:]) }
@@ -27,8 +34,9 @@ func keyOf(id ident, what string) key {
 	return key(sum[:16])
 }
 
-func specKey(id ident, s picture.Spec) key {
-	return keyOf(id, fmt.Sprintf("%dx%d %v %v q%d", s.Width, s.Height, s.Fit, s.Format, s.Quality))
+func (v version) key() key {
+	s := v.spec
+	return keyOf(v.id, fmt.Sprintf("%dx%d %v %v q%d", s.Width, s.Height, s.Fit, s.Format, s.Quality))
 }
 
 // An object is a finished version: bytes in memory, or a file that the caller
@@ -36,18 +44,27 @@ func specKey(id ident, s picture.Spec) key {
 type object struct {
 	data []byte
 	file *os.File // set instead of data
-	sum  sum
-	ext  string
+	// What follows are header values, never changed.
+	etag, media, length []string
 }
 
-func (o *object) etag() string { return `"` + o.sum.String() + `"` }
+func newObject(data []byte, file *os.File, size int64, etag, media string) *object {
+	return &object{data: data, file: file, etag: []string{etag}, media: []string{media}, length: []string{strconv.FormatInt(size, 10)}}
+}
 
-// media is the MIME type by the extension under which o is stored.
-func (o *object) media() string {
-	if o.ext == ".png" {
-		return "image/png"
+// weight is what o takes in memory, in bytes.
+func (o *object) weight() uint32 { return uint32(len(o.data)) + 512 }
+
+func (s sum) etag() string { return `"` + s.String() + `"` }
+
+// mediaOf is the MIME type by the extension under which a version is stored.
+func mediaOf(ext string) string {
+	switch ext {
+	case ".jpg":
+		return "image/jpeg"
+	default:
+		return "image/" + ext[1:]
 	}
-	return "image/jpeg"
 }
 
 // A call is the making of one version, which any number of requests wait for.
@@ -59,16 +76,16 @@ type call struct {
 
 // version returns a version of src from memory, from disk, or newly made.
 func (s *Service) version(ctx context.Context, src *source, spec picture.Spec) (*object, error) {
-	k := specKey(src.id, spec)
-	if o, ok := s.hot.GetIfPresent(k); ok {
+	v := version{src.id, spec}
+	if o, ok := s.hot.GetIfPresent(v); ok {
 		s.m.memoryHits.Inc()
 		return o, nil
 	}
-	if f, e, ok := s.disk.get(ctx, k); ok {
+	if f, e, ok := s.disk.get(ctx, v.key()); ok {
 		s.m.diskHits.Inc()
-		return s.warm(k, f, e)
+		return s.warm(v, f, e)
 	}
-	c := s.join(k, src, spec)
+	c := s.join(v, src.name)
 	select {
 	case <-c.done:
 		return c.obj, c.err
@@ -78,62 +95,49 @@ func (s *Service) version(ctx context.Context, src *source, spec picture.Spec) (
 }
 
 // warm takes a small file into memory and returns a large one as it is.
-func (s *Service) warm(k key, f *os.File, e entry) (*object, error) {
-	o := &object{file: f, sum: e.sum, ext: e.ext}
+func (s *Service) warm(v version, f *os.File, e entry) (*object, error) {
 	if e.size > maxHot || s.cfg.Load().MemoryCache == 0 {
-		return o, nil
+		return newObject(nil, f, e.size, e.sum.etag(), mediaOf(e.ext)), nil
 	}
 	defer f.Close()
 	data := make([]byte, e.size)
 	if _, err := io.ReadFull(f, data); err != nil {
 		return nil, fmt.Errorf("read cached picture: %w", err)
 	}
-	o.data, o.file = data, nil
-	s.hot.Set(k, o)
+	o := newObject(data, nil, e.size, e.sum.etag(), mediaOf(e.ext))
+	s.hot.Set(v, o)
 	return o, nil
 }
 
-// join waits for nothing: it finds the call that makes version k, or begins it.
-func (s *Service) join(k key, src *source, spec picture.Spec) *call {
+// join waits for nothing: it finds the call that makes version v, or begins it.
+func (s *Service) join(v version, name string) *call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c, ok := s.calls[k]; ok {
+	if c, ok := s.calls[v]; ok {
 		return c
 	}
 	c := &call{done: make(chan struct{})}
-	s.calls[k] = c
-	name, id := src.name, src.id
+	s.calls[v] = c
 	s.work.Go(func() {
-		c.obj, c.err = s.make(k, name, id, spec)
+		c.obj, c.err = s.make(v, name)
 		s.mu.Lock()
-		delete(s.calls, k)
+		delete(s.calls, v)
 		s.mu.Unlock()
 		close(c.done)
 	})
 	return c
 }
 
-// errChanged: the file is another one than when the request looked at it.
-var errChanged = errors.New("the picture was replaced meanwhile")
-
 // make makes a version. It opens the picture itself, because the request that
 // began it may be gone before it ends.
-func (s *Service) make(k key, name string, id ident, spec picture.Spec) (*object, error) {
+func (s *Service) make(v version, name string) (*object, error) {
 	cfg := s.cfg.Load()
-	root, err := os.OpenRoot(string(cfg.Root))
-	if err != nil {
-		return nil, fmt.Errorf("open the root: %w", err)
-	}
-	defer root.Close()
-	src, err := open(root, name)
-	if err != nil {
+	src := &source{name: name, id: v.id}
+	if err := s.need(cfg, src); err != nil {
 		return nil, err
 	}
-	defer src.file.Close()
-	if src.id != id {
-		return nil, errChanged
-	}
-	f, err := s.facts(src)
+	defer src.close()
+	f, err := s.facts(cfg, src)
 	if err != nil {
 		return nil, err
 	}
@@ -141,27 +145,27 @@ func (s *Service) make(k key, name string, id ident, spec picture.Spec) (*object
 		return nil, f.err
 	}
 	begin := time.Now()
-	res, err := s.pool.Make(s.ctx, src, picture.Job{
-		Specs:    []picture.Spec{spec},
+	res, err := s.pool.Make(s.ctx, src.reader(), picture.Job{
+		Specs:    []picture.Spec{v.spec},
 		Blurhash: f.blurhash == "",
 		Limits:   picture.Limits{Pixels: cfg.MaxPixels},
 	})
 	if err != nil {
 		s.m.failures.Inc()
 		if faulty(err) {
-			s.known.Set(id, &facts{info: f.info, blurhash: f.blurhash, err: err})
+			s.known.Set(v.id, &facts{info: f.info, blurhash: f.blurhash, blur: f.blur, err: err})
 		}
 		return nil, err
 	}
 	s.m.made.Observe(time.Since(begin).Seconds())
 	if res.Blurhash != "" {
-		s.learn(id, f.info, res.Blurhash)
+		s.learn(v.id, f.info, res.Blurhash)
 	}
-	v := res.Variants[0]
-	o := &object{data: v.Data, sum: sumOf(v.Data), ext: v.Format.Ext()}
-	s.store(k, o.ext, o.data)
+	made := res.Variants[0]
+	o := newObject(made.Data, nil, int64(len(made.Data)), sumOf(made.Data).etag(), made.Format.MediaType())
+	s.store(v.key(), made.Format.Ext(), made.Data)
 	if len(o.data) <= maxHot && cfg.MemoryCache > 0 {
-		s.hot.Set(k, o)
+		s.hot.Set(v, o)
 	}
 	return o, nil
 }
