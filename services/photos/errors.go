@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/porticod/portico/pkg/account"
@@ -87,6 +88,8 @@ var answers = []struct {
 	{account.ErrNotOpen, http.StatusServiceUnavailable},
 	{account.ErrSuspended, http.StatusForbidden},
 	{sqlite.ErrFull, http.StatusInsufficientStorage},
+	{syscall.ENOSPC, http.StatusInsufficientStorage},
+	{syscall.EDQUOT, http.StatusInsufficientStorage},
 	{sqlite.ErrBusy, http.StatusServiceUnavailable},
 	{sqlite.ErrClosed, http.StatusServiceUnavailable},
 }

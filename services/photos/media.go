@@ -8,12 +8,14 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/porticod/portico/pkg/blob"
 	"github.com/porticod/portico/pkg/picture"
+	"github.com/porticod/portico/services/photos/entity"
 	"github.com/porticod/portico/services/photos/params"
 	"github.com/porticod/portico/services/photos/store"
 )
@@ -114,32 +116,64 @@ func emptyDir(dir string) error {
 	return nil
 }
 
-// createMedia is POST /api/v1/media and /api/v2/media. Both answer when the
-// original is durable and the first sizes exist.
+// createMedia is POST /api/v2/media: it answers when the original is durable and
+// the first sizes exist, or with 202 where these take too long.
 func (p *Photos) createMedia(c *call) (any, error) {
+	m, err := p.uploaded(c, false)
+	if err != nil {
+		return nil, err
+	}
+	return c.mediaAnswer(p, m, http.StatusAccepted), nil
+}
+
+// createMediaV1 is POST /api/v1/media, which answers when the first sizes exist.
+func (p *Photos) createMediaV1(c *call) (any, error) {
+	m, err := p.uploaded(c, true)
+	if err != nil {
+		return nil, err
+	}
+	return c.mediaAnswer(p, m, http.StatusOK), nil
+}
+
+// uploaded makes a picture of the file of the request.
+func (p *Photos) uploaded(c *call, patient bool) (store.Media, error) {
 	if c.upload == nil {
-		return nil, invalid("file is missing; send it as multipart/form-data")
+		return store.Media{}, invalid("file is missing; send it as multipart/form-data")
 	}
 	edit, err := c.edit()
 	if err != nil {
-		return nil, err
+		return store.Media{}, err
 	}
-	m, err := p.addPicture(c.r.Context(), c.cfg, c.viewer.user.ID, c.upload, edit)
-	if err != nil {
-		return nil, err
+	return p.addPicture(c.r.Context(), c.cfg, newPicture{owner: c.viewer.user.ID, source: c.upload, edit: edit, patient: patient})
+}
+
+// mediaAnswer is a picture with what status says of one that cannot be shown yet.
+func (c *call) mediaAnswer(p *Photos, m store.Media, pending int) any {
+	e := c.renderer(p).media(m)
+	if e.URL == nil {
+		return answer{pending, e}
 	}
-	return c.renderer(p).media(m), nil
+	return e
 }
 
 // edit reads description and focus.
-func (c *call) edit() (e store.Edit, err error) {
+func (c *call) edit() (store.Edit, error) {
+	var description *string
 	if c.params.Has("description") {
-		e.Description = new(strings.TrimSpace(c.params.String("description")))
-		if tooLong(*e.Description, c.cfg.Limits.Description) {
-			return e, invalid("description is longer than %d characters", c.cfg.Limits.Description)
+		description = new(c.params.String("description"))
+	}
+	return editOf(c.cfg, description, c.params.String("focus"))
+}
+
+// editOf checks a description and a focus; nil and empty are none.
+func editOf(cfg *Config, description *string, focus string) (e store.Edit, err error) {
+	if description != nil {
+		e.Description = new(strings.TrimSpace(*description))
+		if tooLong(*e.Description, cfg.Limits.Description) {
+			return e, invalid("description is longer than %d characters", cfg.Limits.Description)
 		}
 	}
-	if focus := c.params.String("focus"); focus != "" {
+	if focus != "" {
 		xs, ys, _ := strings.Cut(focus, ",")
 		x, errX := strconv.ParseFloat(strings.TrimSpace(xs), 64)
 		y, errY := strconv.ParseFloat(strings.TrimSpace(ys), 64)
@@ -151,33 +185,66 @@ func (c *call) edit() (e store.Edit, err error) {
 	return e, nil
 }
 
+// newPicture is an upload about to become a picture.
+type newPicture struct {
+	owner   int64
+	source  *spool
+	edit    store.Edit
+	upload  int64 // that can be resumed, which it came by; 0: none
+	patient bool  // somebody waits until the first sizes are there
+}
+
 // addPicture makes the first sizes of an upload and stores them with the
-// original, bytes first: a row never names bytes that are not durable.
-func (p *Photos) addPicture(ctx context.Context, cfg *Config, owner int64, up *spool, e store.Edit) (m store.Media, err error) {
+// original, bytes first: a row never names bytes that are not durable. Where too
+// much else is going on and nobody insists, the sizes become a job.
+func (p *Photos) addPicture(ctx context.Context, cfg *Config, n newPicture) (m store.Media, err error) {
 	defer func() { p.metrics.upload(err) }()
-	src := up.source()
+	src := n.source.source()
 	info, err := p.pictures.Inspect(src, picture.Limits{Pixels: matrixLimit})
 	if err != nil {
 		return m, pictureError(err)
 	}
 	steps := picture.LadderSpecs(info, ladder...)
 	first := steps[:min(firstSizes, len(steps))]
-	made, err := p.pictures.Make(ctx, src, picture.Job{Specs: first, Blurhash: true, Limits: picture.Limits{Pixels: matrixLimit}})
+	made, err := p.makeFirst(ctx, src, first, n.patient)
 	if err != nil {
 		return m, pictureError(err)
 	}
-	m = store.Media{Owner: owner, Blurhash: made.Blurhash, Complete: len(first) == len(steps)}
-	if e.Description != nil {
-		m.Description = *e.Description
+	made.Info = info
+	m = store.Media{Owner: n.owner, Blurhash: made.Blurhash, Upload: n.upload}
+	m.Complete = len(made.Variants) == len(steps)
+	if n.edit.Description != nil {
+		m.Description = *n.edit.Description
 	}
-	if e.FocusX != nil {
-		m.FocusX, m.FocusY = *e.FocusX, *e.FocusY
+	if n.edit.FocusX != nil {
+		m.FocusX, m.FocusY = *n.edit.FocusX, *n.edit.FocusY
 	}
 	m, err = p.storePicture(ctx, m, src, made, int64(cfg.Quota))
-	if err == nil && !m.Complete {
-		p.wakeWorker()
+	if err == nil {
+		p.wakeJobs()
 	}
 	return m, err
+}
+
+// answerWithin is how long an upload waits for its first sizes, where it may be
+// answered without them.
+const answerWithin = 8 * time.Second
+
+// makeFirst makes the first sizes, or nothing where they would take too long and
+// the caller is not patient.
+func (p *Photos) makeFirst(ctx context.Context, src picture.Source, specs []picture.Spec, patient bool) (picture.Result, error) {
+	limit := ctx
+	if !patient {
+		var cancel context.CancelFunc
+		limit, cancel = context.WithTimeout(ctx, answerWithin)
+		defer cancel()
+	}
+	made, err := p.pictures.Make(limit, src, picture.Job{Specs: specs, Blurhash: true, Limits: picture.Limits{Pixels: matrixLimit}})
+	late := errors.Is(err, picture.ErrBusy) || err != nil && limit.Err() != nil && ctx.Err() == nil
+	if late && !patient {
+		return picture.Result{}, nil
+	}
+	return made, err
 }
 
 // pictureError says what is wrong with a picture, where that is for people.
@@ -249,7 +316,7 @@ func (p *Photos) discard(list ...store.Media) {
 	p.keep.Lock()
 	defer p.keep.Unlock()
 	for _, m := range list {
-		for _, f := range append([]store.File{m.Original}, m.Sizes...) {
+		for _, f := range slices.Concat([]store.File{m.Original}, m.Sizes, m.Variants) {
 			if f.Hash == "" {
 				continue
 			}
@@ -285,13 +352,35 @@ func (p *Photos) ownMedia(c *call) (store.Media, error) {
 	return m, err
 }
 
-// getMedia is GET /api/v1/media/:id, for the owner.
+// getMedia is GET /api/v1/media/:id, for the owner: 206 as long as it cannot be
+// shown, 422 where it never will be.
 func (p *Photos) getMedia(c *call) (any, error) {
 	m, err := p.ownMedia(c)
 	if err != nil {
 		return nil, err
 	}
-	return c.renderer(p).media(m), nil
+	if m.Problem != "" {
+		return nil, invalid("%s", m.Problem)
+	}
+	return c.mediaAnswer(p, m, http.StatusPartialContent), nil
+}
+
+// deleteMedia is DELETE /api/v1/media/:id (Mastodon 4.4): a picture that is in no
+// post goes at once.
+func (p *Photos) deleteMedia(c *call) (any, error) {
+	id, err := c.id()
+	if err != nil {
+		return nil, err
+	}
+	m, err := p.store.RemoveMedia(c.r.Context(), id, c.viewer.user.ID)
+	if errors.Is(err, store.ErrMedia) {
+		return nil, invalid("the picture is in a post; delete the post")
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.discard(m)
+	return entity.Empty{}, nil
 }
 
 // editMedia is PUT /api/v1/media/:id.

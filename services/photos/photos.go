@@ -20,6 +20,7 @@ import (
 
 	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/pkg/blob"
+	"github.com/porticod/portico/pkg/durable"
 	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/services/photos/store"
@@ -54,16 +55,20 @@ type Photos struct {
 	store    store.Store
 	blobs    blob.Store
 	spoolDir string
-	uploads  gate
-	signer   signer
-	metrics  *metrics
-	api, web http.Handler
+	// uploadDir has the files of uploads that can be resumed, by their ids.
+	uploadDir string
+	transfers transfers
+	uploads   gate
+	signer    signer
+	metrics   *metrics
+	api, web  http.Handler
 
 	// keep is held for reading from when bytes are stored until the row that
 	// needs them is, and for writing while bytes that nothing needs go.
 	keep sync.RWMutex
 
 	wake    chan struct{} // the worker has something to do
+	lanes   []*lane
 	unwatch func()
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
@@ -101,7 +106,8 @@ func (t Type) start(ctx context.Context, env service.Env, cfg Config, st store.S
 		people: t.Accounts, pictures: t.Pictures, store: st, blobs: blobs,
 		spoolDir: filepath.Join(env.Dir, "spool"), metrics: newMetrics(st), wake: make(chan struct{}, 1),
 	}
-	if err := emptyDir(p.spoolDir); err != nil {
+	p.uploadDir, p.lanes = filepath.Join(env.Dir, "uploads"), newLanes()
+	if err := errors.Join(emptyDir(p.spoolDir), durable.MkdirAll(p.uploadDir, 0o700)); err != nil {
 		return nil, err
 	}
 	key, err := st.Secret(ctx, "media-urls")
@@ -119,6 +125,9 @@ func (t Type) start(ctx context.Context, env service.Env, cfg Config, st store.S
 	ctx, p.cancel = context.WithCancel(ctx)
 	p.done.Go(func() { p.work(ctx) })
 	p.done.Go(func() { p.workOrphans(ctx) })
+	for _, l := range p.lanes {
+		p.done.Go(func() { p.workJobs(ctx, l) })
+	}
 	return p, nil
 }
 
@@ -147,11 +156,18 @@ func (p *Photos) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.healthz(w, r)
 	case isAPI(path):
 		cors(w.Header())
-		if r.Method == http.MethodOptions {
+		r = tidy(r)
+		switch tus := isTus(r.URL.Path); {
+		case tus && r.Method == http.MethodOptions:
+			p.tusOptions(w.Header())
+			fallthrough
+		case r.Method == http.MethodOptions:
 			preflight(w, r)
-			return
+		case tus:
+			p.serveTus(w, r)
+		default:
+			p.api.ServeHTTP(w, r)
 		}
-		p.api.ServeHTTP(w, tidy(r))
 	case strings.HasPrefix(path, mediaRoot):
 		p.serveMedia(w, r)
 	default:

@@ -139,15 +139,22 @@ func (r *renderer) statuses(list []store.Status) ([]entity.Status, error) {
 // previewWidth is the step of the ladder that previews have.
 const previewWidth = 640
 
-// media renders a picture that the viewer may see.
+// media renders a picture that the viewer may see. As long as it has no sizes it
+// has no URL either: apps take that for "still being processed".
 func (r *renderer) media(m store.Media) entity.Media {
-	url := r.mediaURL(m, originalName(m))
 	out := entity.Media{
-		ID: entity.ID(m.ID), Type: "image", URL: &url, Sizes: make([]entity.MediaSize, 0, len(m.Sizes)),
+		ID: entity.ID(m.ID), Type: "image", Sizes: make([]entity.MediaSize, 0, len(m.Sizes)),
 		Meta: entity.MediaMeta{
 			Original: entity.DimensionsOf(m.Original.Width, m.Original.Height),
 			Focus:    entity.Focus{X: m.FocusX, Y: m.FocusY},
 		},
+		Progress: entity.Progress{Made: len(m.Sizes), Of: ladderLength(m)},
+	}
+	if len(m.Sizes) > 0 || m.Complete {
+		out.URL = new(r.mediaURL(m, originalName(m)))
+	}
+	if m.Complete {
+		out.Progress.Of = len(m.Sizes)
 	}
 	for _, f := range m.Sizes {
 		size := entity.MediaSize{Width: f.Width, Height: f.Height, URL: r.mediaURL(m, sizeName(f))}

@@ -106,7 +106,17 @@ func (p *Photos) serveCall(w http.ResponseWriter, r *http.Request, e endpoints) 
 		p.writeProblem(w, r, err)
 		return
 	}
+	if a, ok := body.(answer); ok {
+		writeJSON(w, a.status, a.body)
+		return
+	}
 	writeJSON(w, http.StatusOK, body)
+}
+
+// An answer is what a handler returns whose status is not 200.
+type answer struct {
+	status int
+	body   any
 }
 
 func (p *Photos) runCall(c *call, rt route) (any, error) {

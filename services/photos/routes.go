@@ -36,10 +36,11 @@ func (p *Photos) baseRoutes() []route {
 		{get, "/api/v1/accounts/{id}", anyone, "read:accounts", false, p.account},
 		{get, "/api/v1/accounts/{id}/statuses", anyone, "read:statuses", false, p.accountStatuses},
 
-		{post, "/api/v1/media", user, "write:media", true, p.createMedia},
+		{post, "/api/v1/media", user, "write:media", true, p.createMediaV1},
 		{post, "/api/v2/media", user, "write:media", true, p.createMedia},
 		{get, "/api/v1/media/{id}", user, "write:media", false, p.getMedia},
 		{put, "/api/v1/media/{id}", user, "write:media", false, p.editMedia},
+		{del, "/api/v1/media/{id}", user, "write:media", false, p.deleteMedia},
 
 		{post, "/api/v1/statuses", user, "write:statuses", false, p.createStatus},
 		{get, "/api/v1/statuses/{id}", anyone, "read:statuses", false, p.getStatus},

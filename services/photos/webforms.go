@@ -151,7 +151,7 @@ func (v *visit) addAll(files []*spool, descriptions []string) (ids []int64, err 
 				return nil, invalid("a description is longer than %d characters", v.cfg.Limits.Description)
 			}
 		}
-		m, err := v.p.addPicture(v.r.Context(), v.cfg, v.viewer.user.ID, f, e)
+		m, err := v.p.addPicture(v.r.Context(), v.cfg, newPicture{owner: v.viewer.user.ID, source: f, edit: e, patient: true})
 		if err != nil {
 			return nil, err
 		}

@@ -169,8 +169,16 @@ type Media struct {
 	Meta             MediaMeta `json:"meta"`
 	Description      *string   `json:"description"`
 	Blurhash         *string   `json:"blurhash"`
-	// Sizes are the ladder as far as it is made, smallest first: not Mastodon's.
-	Sizes []MediaSize `json:"sizes"`
+	// Sizes are the ladder as far as it is made, smallest first, and Progress
+	// says how far that is: not Mastodon's.
+	Sizes    []MediaSize `json:"sizes"`
+	Progress Progress    `json:"progress"`
+}
+
+// Progress says how many sizes of a picture are made, of how many.
+type Progress struct {
+	Made int `json:"made"`
+	Of   int `json:"of"`
 }
 
 // MediaMeta has the sizes after orientation.

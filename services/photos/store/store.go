@@ -61,20 +61,28 @@ type Media struct {
 	ID          int64 // given by the store
 	Owner       int64
 	Status      int64      // the post that it is in; 0: none
-	Visibility  Visibility // of that post
+	Story       int64      // the story that it is in; 0: none
+	Visibility  Visibility // of that post or story
+	Expires     time.Time  // of that story; zero: not in one
 	Description string
 	FocusX      float64
 	FocusY      float64
 	Blurhash    string
 	Original    File   // without metadata
 	Sizes       []File // the ladder as far as it is made, smallest first
+	Variants    []File // sizes in other types, as far as they are smaller
 	Complete    bool   // there will be no more sizes
+	Problem     string // why it will never be shown; empty: nothing is wrong
+	Upload      int64  // for AddMedia: the upload that it came by; 0: none
 }
 
 // Bytes is what m takes of its owner's quota.
 func (m Media) Bytes() int64 {
 	n := m.Original.Bytes
 	for _, f := range m.Sizes {
+		n += f.Bytes
+	}
+	for _, f := range m.Variants {
 		n += f.Bytes
 	}
 	return n
@@ -91,12 +99,24 @@ type Status struct {
 	Language   string  // ISO 639; empty: unknown
 	App        string  // that it was written with
 	Media      []Media // in order
+
+	Reply        bool      // stays true when what it answers is deleted
+	Parent       int64     // what it answers; 0: nothing, or it was deleted
+	ParentAuthor int64     // 0 where there is no Parent
+	Thread       int64     // the id of the conversation's first post
+	EditedAt     time.Time // zero: never
+	Replies      int64     // public and unlisted ones
+	Favourites   int64
+	Mentions     []int64  // who is addressed: named or answered, ascending
+	Tags         []string // normal names, in order
 }
 
 // Draft is a post about to be made.
 type Draft struct {
-	Status           // without ID and Media
+	Status           // without what the store finds out: ID, Media, Reply and what follows, but with Parent, Mentions and Tags
 	MediaIDs []int64 // in order
+	// Edits are changes of its pictures, by id.
+	Edits map[int64]Edit
 	// Key makes repeated requests one post per author; empty: none. It is
 	// forgotten after KeyLife.
 	Key     string
@@ -144,13 +164,25 @@ type Page struct {
 	Limit int   // at least 1
 }
 
-// Feed selects posts.
+// Feed selects posts. Of Home, List and Tags it has one or none.
 type Feed struct {
 	Authors      []int64 // nil: everybody
 	Visibilities []Visibility
-	OnlyMedia    bool // no posts without pictures
+	Viewer       int64   // sees those that address them too, and none of who they muted where Exclude is set
+	Exclude      []int64 // authors who are left out; not nil: also those whom Viewer has muted
+	OnlyMedia    bool    // no posts without pictures
+	NoReplies    bool    // but those to oneself
+	Tagged       string  // the normal name of a tag that they have
+	Pinned       bool    // by their author
+
+	Home int64     // what this person follows: people and tags, without answers
+	List int64     // what the members of a list post
+	Tags *TagQuery // public posts
 	Page
 }
+
+// TagQuery selects by the normal names of tags.
+type TagQuery struct{ Any, All, None []string }
 
 // Edit is a change of a picture's description or focus; nil leaves it.
 type Edit struct {
@@ -165,18 +197,16 @@ type Store interface {
 	Posts
 	Own
 
-	// AddMedia keeps an unattached picture and gives it an id. quota bounds
-	// the bytes of its owner; 0: no bound.
+	// AddMedia keeps an unattached picture and gives it an id, with a job for
+	// what it lacks. quota bounds the bytes of its owner; 0: no bound.
 	AddMedia(ctx context.Context, m Media, quota int64) (Media, error)
 	// AddSizes adds steps of the ladder; those that are there already are
-	// left. complete says that there will be no more.
-	AddSizes(ctx context.Context, id int64, sizes []File, complete bool) error
+	// left. complete says that there will be no more. What is to do next
+	// becomes a job. A blurhash is kept where there is none yet.
+	AddSizes(ctx context.Context, id int64, sizes []File, blurhash string, complete bool) error
 	Media(ctx context.Context, id int64) (Media, error)
 	// EditMedia changes a picture of owner.
 	EditMedia(ctx context.Context, id, owner int64, e Edit) (Media, error)
-	// IncompleteMedia lists pictures whose ladder is not complete, with ids
-	// above after, in their order.
-	IncompleteMedia(ctx context.Context, after int64, limit int) ([]Media, error)
 
 	// AddStatus makes a post and attaches its pictures, or returns the post
 	// that the same author made with the same key before.

@@ -38,6 +38,9 @@ func (d *DB) Erase(ctx context.Context, user int64, limit int) (gone []store.Med
 			return err
 		}
 		gone = append(gone, portraits...)
+		if err := eraseOwn(tx, user); err != nil {
+			return err
+		}
 		_, err = tx.Exec(`DELETE FROM profiles WHERE user_id = ?`, user)
 		return err
 	})

@@ -32,6 +32,15 @@ func (d *DB) AddMedia(ctx context.Context, m store.Media, quota int64) (store.Me
 				return err
 			}
 		}
+		if m.Upload != 0 {
+			if err := settleUpload(tx, m.Upload, m.ID); err != nil {
+				return err
+			}
+			m.Upload = 0
+		}
+		if err := nextJob(tx, m.ID, len(m.Sizes) > 0, m.Complete, d.now()); err != nil {
+			return err
+		}
 		return charge(tx, m.Owner, m.Bytes())
 	})
 	return m, wrap("keep picture", err)
@@ -55,7 +64,7 @@ func addSize(tx *sqlite.Tx, media int64, f store.File) (added bool, err error) {
 }
 
 // AddSizes adds steps of a picture's ladder.
-func (d *DB) AddSizes(ctx context.Context, id int64, sizes []store.File, complete bool) error {
+func (d *DB) AddSizes(ctx context.Context, id int64, sizes []store.File, blurhash string, complete bool) error {
 	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
 		var owner, bytes int64
 		if err := tx.QueryRow(`SELECT owner_id FROM media WHERE id = ?`, id).Scan(&owner); err != nil {
@@ -70,10 +79,11 @@ func (d *DB) AddSizes(ctx context.Context, id int64, sizes []store.File, complet
 				bytes += f.Bytes
 			}
 		}
-		if complete {
-			if _, err := tx.Exec(`UPDATE media SET complete = 1 WHERE id = ?`, id); err != nil {
-				return err
-			}
+		if _, err := tx.Exec(`UPDATE media SET complete = max(complete, ?), blurhash = iif(blurhash = '', ?, blurhash) WHERE id = ?`, complete, blurhash, id); err != nil {
+			return err
+		}
+		if err := nextJob(tx, id, len(sizes) > 0, complete, d.now()); err != nil {
+			return err
 		}
 		return charge(tx, owner, bytes)
 	})
@@ -81,24 +91,36 @@ func (d *DB) AddSizes(ctx context.Context, id int64, sizes []store.File, complet
 }
 
 // mediaQuery selects what scanMedia scans.
-const mediaQuery = `SELECT m.id, m.owner_id, coalesce(m.status_id, 0), coalesce(s.visibility, 0), m.description, m.focus_x, m.focus_y,
-	m.blurhash, m.hash, m.type, m.bytes, m.width, m.height, m.complete
-	FROM media m LEFT JOIN statuses s ON s.id = m.status_id `
+const mediaQuery = `SELECT m.id, m.owner_id, coalesce(m.status_id, 0), coalesce(m.story_id, 0), coalesce(s.visibility, t.visibility, 0), coalesce(t.expires, 0),
+	m.description, m.focus_x, m.focus_y, m.blurhash, m.hash, m.type, m.bytes, m.width, m.height, m.complete, m.problem
+	FROM media m LEFT JOIN statuses s ON s.id = m.status_id LEFT JOIN stories t ON t.id = m.story_id `
 
 func scanMedia(r *sqlite.Rows) (m store.Media, err error) {
-	err = r.Scan(&m.ID, &m.Owner, &m.Status, &m.Visibility, &m.Description, &m.FocusX, &m.FocusY,
-		&m.Blurhash, &m.Original.Hash, &m.Original.Type, &m.Original.Bytes, &m.Original.Width, &m.Original.Height, &m.Complete)
+	var expires int64
+	err = r.Scan(&m.ID, &m.Owner, &m.Status, &m.Story, &m.Visibility, &expires,
+		&m.Description, &m.FocusX, &m.FocusY, &m.Blurhash, &m.Original.Hash, &m.Original.Type, &m.Original.Bytes,
+		&m.Original.Width, &m.Original.Height, &m.Complete, &m.Problem)
+	m.Expires = timeOrZero(expires)
 	return m, err
+}
+
+// timeOrZero is the time of unix milliseconds; zero for 0.
+func timeOrZero(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
 }
 
 // A sizeRow is a step of some picture's ladder.
 type sizeRow struct {
-	media int64
+	media   int64
+	variant bool
 	store.File
 }
 
 func scanSize(r *sqlite.Rows) (f sizeRow, err error) {
-	err = r.Scan(&f.media, &f.Hash, &f.Type, &f.Bytes, &f.Width, &f.Height)
+	err = r.Scan(&f.media, &f.variant, &f.Hash, &f.Type, &f.Bytes, &f.Width, &f.Height)
 	return f, err
 }
 
@@ -113,13 +135,19 @@ func readMedia(q sqlite.Queryer, where string, args ...any) ([]store.Media, erro
 	for i := range list {
 		ids[i], at[list[i].ID] = list[i].ID, &list[i]
 	}
-	sizes, err := collect(q, scanSize, `SELECT media_id, hash, type, bytes, width, height FROM sizes
-		WHERE media_id IN (SELECT value FROM json_each(?)) ORDER BY media_id, width`, jsonList(ids))
+	sizes, err := collect(q, scanSize, `SELECT media_id, 0, hash, type, bytes, width, height FROM sizes WHERE media_id IN (SELECT value FROM json_each(?1))
+		UNION ALL SELECT media_id, 1, hash, type, bytes, width, height FROM variants WHERE media_id IN (SELECT value FROM json_each(?1))
+		ORDER BY 1, 2, 6`, jsonList(ids))
 	if err != nil {
 		return nil, err
 	}
 	for _, f := range sizes {
-		at[f.media].Sizes = append(at[f.media].Sizes, f.File)
+		m := at[f.media]
+		if f.variant {
+			m.Variants = append(m.Variants, f.File)
+		} else {
+			m.Sizes = append(m.Sizes, f.File)
+		}
 	}
 	return list, nil
 }
@@ -173,15 +201,6 @@ func (d *DB) EditMedia(ctx context.Context, id, owner int64, e store.Edit) (m st
 	return m, wrap("change picture", err)
 }
 
-// IncompleteMedia lists what the background has still to do.
-func (d *DB) IncompleteMedia(ctx context.Context, after int64, limit int) (list []store.Media, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) (err error) {
-		list, err = readMedia(q, `WHERE m.complete = 0 AND m.id > ? ORDER BY m.id LIMIT ?`, after, limit)
-		return err
-	})
-	return list, wrap("list incomplete pictures", err)
-}
-
 // removeMedia deletes a picture's rows.
 func removeMedia(tx *sqlite.Tx, m store.Media) error {
 	if _, err := tx.Exec(`DELETE FROM media WHERE id = ?`, m.ID); err != nil {
@@ -211,7 +230,9 @@ func (d *DB) Sweep(ctx context.Context, cutoff time.Time, limit int) (gone []sto
 // Referenced tells whether a picture needs the blob.
 func (d *DB) Referenced(ctx context.Context, hash string) (yes bool, err error) {
 	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
-		return q.QueryRow(`SELECT EXISTS (SELECT 1 FROM media WHERE hash = ?1) OR EXISTS (SELECT 1 FROM sizes WHERE hash = ?1)`, hash).Scan(&yes)
+		return q.QueryRow(`SELECT EXISTS (SELECT 1 FROM media WHERE hash = ?1) OR EXISTS (SELECT 1 FROM sizes WHERE hash = ?1)
+			OR EXISTS (SELECT 1 FROM portraits WHERE hash = ?1)
+			OR EXISTS (SELECT 1 FROM variants WHERE hash = ?1)`, hash).Scan(&yes)
 	})
 	return yes, wrap("look for references", err)
 }

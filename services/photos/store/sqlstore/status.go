@@ -52,7 +52,7 @@ func insertStatus(tx *sqlite.Tx, id int64, d store.Draft) error {
 		return err
 	}
 	for i, m := range d.MediaIDs {
-		res, err := tx.Exec(`UPDATE media SET status_id = ?, position = ?, loose_since = NULL WHERE id = ? AND owner_id = ? AND status_id IS NULL`,
+		res, err := tx.Exec(`UPDATE media SET status_id = ?, position = ?, loose_since = NULL WHERE id = ? AND owner_id = ? AND loose_since IS NOT NULL AND problem = ''`,
 			id, i, m, d.Author)
 		if err != nil {
 			return err

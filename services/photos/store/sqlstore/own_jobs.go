@@ -1,0 +1,203 @@
+package sqlstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/services/photos/store"
+)
+
+// nextJob replaces the jobs of a picture by what it lacks now. It runs in the
+// transaction that made it so: a crash loses no job and leaves none that is done.
+func nextJob(tx *sqlite.Tx, media int64, sized, complete bool, now time.Time) error {
+	kind := store.JobFirst
+	switch {
+	case complete:
+		kind = store.JobVariants
+	case sized:
+		kind = store.JobLadder
+	}
+	if _, err := tx.Exec(`DELETE FROM jobs WHERE media_id = ? AND kind <> ?`, media, kind); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`INSERT INTO jobs (kind, media_id, priority, run_after) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		kind, media, kind.Priority(), now.UnixMilli())
+	return err
+}
+
+const jobColumns = `SELECT id, kind, media_id, coalesce(run_after, 0), attempts, last_error FROM jobs `
+
+func scanJob(r *sqlite.Rows) (j store.Job, err error) {
+	var after int64
+	err = r.Scan(&j.ID, &j.Kind, &j.Media, &after, &j.Attempts, &j.LastError)
+	j.RunAfter = timeOrZero(after)
+	return j, err
+}
+
+// NextJob returns the most urgent job that is due.
+func (d *DB) NextJob(ctx context.Context, now time.Time, kinds []store.JobKind, skip []int64) (j store.Job, ok bool, next time.Time, err error) {
+	names, err := json.Marshal(kinds)
+	if err != nil {
+		return j, false, next, err
+	}
+	const which = `kind IN (SELECT value FROM json_each(?)) AND id NOT IN (SELECT value FROM json_each(?))`
+	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+		list, err := collect(q, scanJob, jobColumns+`WHERE run_after <= ? AND `+which+` ORDER BY priority, run_after, id LIMIT 1`,
+			now.UnixMilli(), string(names), jsonList(skip))
+		if err != nil {
+			return err
+		}
+		if len(list) > 0 {
+			j, ok = list[0], true
+			return nil
+		}
+		var soonest *int64
+		err = q.QueryRow(`SELECT min(run_after) FROM jobs WHERE run_after IS NOT NULL AND `+which, string(names), jsonList(skip)).Scan(&soonest)
+		if soonest != nil {
+			next = time.UnixMilli(*soonest)
+		}
+		return err
+	})
+	return j, ok, next, wrap("read what is to do", err)
+}
+
+// RemoveJob forgets a job.
+func (d *DB) RemoveJob(ctx context.Context, id int64) error {
+	return d.exec(ctx, "remove job", `DELETE FROM jobs WHERE id = ?`, id)
+}
+
+// PostponeJob counts a failure of a job.
+func (d *DB) PostponeJob(ctx context.Context, id int64, again time.Time, cause string) error {
+	var after *int64
+	if !again.IsZero() {
+		after = new(again.UnixMilli())
+	}
+	return d.exec(ctx, "postpone job", `UPDATE jobs SET attempts = attempts + 1, run_after = ?, last_error = ? WHERE id = ?`, after, cause, id)
+}
+
+// RetryJobs makes what was given up due.
+func (d *DB) RetryJobs(ctx context.Context) (n int64, err error) {
+	err = d.db.Write(ctx, func(tx *sqlite.Tx) error {
+		res, err := tx.Exec(`UPDATE jobs SET attempts = 0, run_after = ? WHERE run_after IS NULL`, d.now().UnixMilli())
+		if err == nil {
+			n, err = res.RowsAffected()
+		}
+		return err
+	})
+	return n, wrap("retry jobs", err)
+}
+
+// JobCounts counts the jobs of every kind.
+func (d *DB) JobCounts(ctx context.Context) (out []store.JobCount, err error) {
+	byKind := map[store.JobKind]store.JobCount{}
+	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+		list, err := collect(q, func(r *sqlite.Rows) (c store.JobCount, err error) {
+			err = r.Scan(&c.Kind, &c.Waiting, &c.Retries, &c.Failed)
+			return c, err
+		}, `SELECT kind, sum(attempts = 0 AND run_after IS NOT NULL), sum(attempts > 0 AND run_after IS NOT NULL), sum(run_after IS NULL) FROM jobs GROUP BY kind`)
+		for _, c := range list {
+			byKind[c.Kind] = c
+		}
+		return err
+	})
+	for _, k := range store.JobKinds {
+		c := byKind[k]
+		c.Kind = k
+		out = append(out, c)
+	}
+	return out, wrap("count jobs", err)
+}
+
+// FailedJobs lists what failed.
+func (d *DB) FailedJobs(ctx context.Context, limit int) (list []store.Job, err error) {
+	err = d.db.Read(ctx, func(q sqlite.Queryer) (err error) {
+		list, err = collect(q, scanJob, jobColumns+`WHERE attempts > 0 OR run_after IS NULL ORDER BY id DESC LIMIT ?`, limit)
+		return err
+	})
+	return list, wrap("list failed jobs", err)
+}
+
+// AddVariants keeps other types of a picture's sizes.
+func (d *DB) AddVariants(ctx context.Context, media int64, files []store.File) error {
+	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+		var owner, bytes int64
+		if err := tx.QueryRow(`SELECT owner_id FROM media WHERE id = ?`, media).Scan(&owner); err != nil {
+			return err
+		}
+		for _, f := range files {
+			res, err := tx.Exec(`INSERT INTO variants (media_id, width, height, hash, type, bytes) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+				media, f.Width, f.Height, f.Hash, f.Type, f.Bytes)
+			if err != nil {
+				return err
+			}
+			if n, err := res.RowsAffected(); err != nil {
+				return err
+			} else if n > 0 {
+				bytes += f.Bytes
+			}
+		}
+		if _, err := tx.Exec(`DELETE FROM jobs WHERE media_id = ? AND kind = ?`, media, store.JobVariants); err != nil {
+			return err
+		}
+		return charge(tx, owner, bytes)
+	})
+	return wrap("keep variants", err)
+}
+
+// RemoveMedia removes a loose picture.
+func (d *DB) RemoveMedia(ctx context.Context, id, owner int64) (gone store.Media, err error) {
+	err = d.db.Write(ctx, func(tx *sqlite.Tx) (err error) {
+		if gone, err = oneMedia(tx, id); err != nil {
+			return err
+		}
+		switch {
+		case gone.Owner != owner:
+			return store.ErrNotFound
+		case gone.Status != 0 || gone.Story != 0:
+			return store.ErrMedia
+		}
+		return removeMedia(tx, gone)
+	})
+	return gone, wrap("remove picture", err)
+}
+
+// SpoilMedia gives a picture up.
+func (d *DB) SpoilMedia(ctx context.Context, id int64, problem string) error {
+	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+		res, err := tx.Exec(`UPDATE media SET problem = ?, complete = 1 WHERE id = ?`, problem, id)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(store.ErrNotFound, err)
+		}
+		_, err = tx.Exec(`DELETE FROM jobs WHERE media_id = ?`, id)
+		return err
+	})
+	return wrap("give up picture", err)
+}
+
+// exec runs one statement.
+func (d *DB) exec(ctx context.Context, action, query string, args ...any) error {
+	return wrap(action, d.db.Write(ctx, func(tx *sqlite.Tx) error {
+		_, err := tx.Exec(query, args...)
+		return err
+	}))
+}
+
+// execOne runs one statement that must change a row.
+func (d *DB) execOne(ctx context.Context, action, query string, args ...any) error {
+	return wrap(action, d.db.Write(ctx, func(tx *sqlite.Tx) error {
+		res, err := tx.Exec(query, args...)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(store.ErrNotFound, err)
+		}
+		return nil
+	}))
+}
