@@ -217,6 +217,38 @@ func (db *DB) checkpoint(ctx context.Context) error {
 	return nil
 }
 
+// Scrub moves the log into the file and empties it, so that what was deleted is
+// in neither of them: the file's pages are overwritten by every deletion. Writes
+// wait meanwhile. It returns ErrBusy where somebody reads an older state.
+func (db *DB) Scrub(ctx context.Context) error {
+	var scrubbed error
+	err := db.Write(ctx, func(tx *Tx) error {
+		tx.AfterCommit(func() { scrubbed = db.scrub() })
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("scrub: %w", err)
+	}
+	return scrubbed
+}
+
+// scrub is called by the writer's goroutine between two transactions.
+func (db *DB) scrub() error {
+	ctx := context.Background()
+	var ms, busy, logged, moved int
+	if err := db.scan(ctx, "PRAGMA busy_timeout = 50", &ms); err != nil { // readers are quick
+		return fmt.Errorf("scrub: %w", err)
+	}
+	err := db.scan(ctx, "PRAGMA wal_checkpoint(TRUNCATE)", &busy, &logged, &moved)
+	if err == nil && busy != 0 {
+		err = ErrBusy
+	}
+	if err = errors.Join(err, db.scan(ctx, "PRAGMA busy_timeout = 5000", &ms)); err != nil {
+		return fmt.Errorf("scrub: %w", err)
+	}
+	return nil
+}
+
 // Path is the absolute path of the database's file. Beside it lie its log
 // (-wal, -shm), its lease (.lock) and backups of older schemas (.v1.bak).
 func (db *DB) Path() string { return db.path }
@@ -255,6 +287,30 @@ func (db *DB) note(err error) {
 	}
 	if db.failure.Swap(&err) == nil {
 		db.log.Error().Err(err).Str("file", db.path).Msg("the database cannot store; callers get errors until it can")
+		time.AfterFunc(probeEvery, db.probe)
+	}
+}
+
+// probeEvery is how long after a failed commit another one is tried, should
+// nobody try meanwhile.
+const probeEvery = time.Second
+
+// probe finds out whether the database can store again, by a commit that changes
+// nothing: whoever asks Check before he sends work would wait for ever else.
+func (db *DB) probe() {
+	if db.failure.Load() == nil {
+		return
+	}
+	err := db.Write(context.Background(), func(tx *Tx) error {
+		var version int
+		if err := tx.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
+			return err
+		}
+		_, err := tx.Exec(fmt.Sprintf("PRAGMA user_version = %d", version))
+		return err
+	})
+	if err != nil && !errors.Is(err, ErrClosed) {
+		time.AfterFunc(probeEvery, db.probe)
 	}
 }
 
