@@ -107,7 +107,7 @@ func checkEmoji(s string) error {
 	symbols := 0
 	for _, r := range s {
 		switch {
-		case r >= 0x1F000, unicode.Is(unicode.So, r), r >= 0x2030 && r < 0x3300 && unicode.In(r, unicode.P, unicode.S), r == 0x20E3:
+		case r >= 0x1F000, r == 0x2139, unicode.Is(unicode.So, r), r >= 0x2030 && r < 0x3300 && unicode.In(r, unicode.P, unicode.S), r == 0x20E3:
 			symbols++
 		case r == 0x200D, r >= 0xFE00 && r <= 0xFE0F, unicode.Is(unicode.Sk, r), r >= '0' && r <= '9', r == '#', r == '*':
 		default:

@@ -63,6 +63,7 @@ func (c *Chat) upkeep(ctx context.Context) {
 					indexed = at
 					c.tidy(ctx, "index", c.store.Index)
 				}
+				c.tidy(ctx, "scrub", func(ctx context.Context) (bool, error) { return false, c.store.Scrub(ctx) })
 			case <-c.wake:
 				again = false
 			case <-retry.C:

@@ -402,6 +402,9 @@ type Blobs interface {
 type Upkeep interface {
 	// Index makes messages found by Search; more says that it is not done.
 	Index(ctx context.Context) (more bool, err error)
+	// Scrub overwrites what is left on the disk of texts that were deleted or
+	// edited away.
+	Scrub(ctx context.Context) error
 	// Collect forgets blobs that nothing holds and that were uploaded before a
 	// time.
 	Collect(ctx context.Context, before time.Time) (more bool, err error)

@@ -70,6 +70,18 @@ func (s *Store) Index(ctx context.Context) (more bool, err error) {
 	return more && err == nil, err
 }
 
+// Scrub implements store.Upkeep. What a start finds in the log is moved by it.
+func (s *Store) Scrub(ctx context.Context) error {
+	if !s.stale.Swap(false) {
+		return nil
+	}
+	if err := s.db.Scrub(ctx); err != nil {
+		s.stale.Store(true)
+		return storeError(err)
+	}
+	return nil
+}
+
 func isIndexed(t *txn, cursor int64) (bool, error) {
 	var upTo int64
 	err := t.QueryRow(`SELECT indexed FROM log`).Scan(&upTo)
@@ -78,6 +90,7 @@ func isIndexed(t *txn, cursor int64) (bool, error) {
 
 // unindex takes the words of a message out of the index, before they change.
 func unindex(t *txn, m *store.Event) error {
+	t.AfterCommit(func() { t.s.stale.Store(true) })
 	if ok, err := isIndexed(t, m.Cursor); !ok || m.Text == "" || err != nil {
 		return err
 	}

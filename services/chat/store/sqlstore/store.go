@@ -39,6 +39,7 @@ type Store struct {
 	key       []byte
 	committed func([]store.Event, int64)
 	cursor    atomic.Int64 // the last committed position
+	stale     atomic.Bool  // the database's log may hold texts that are gone
 
 	// The writer's alone after Open.
 	last    int64 // position given out last
