@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -183,15 +185,41 @@ func (x *exchange) WriteHeader(code int) {
 // Write writes a part of the body.
 func (x *exchange) Write(p []byte) (int, error) {
 	x.begin()
+	if x.gathers(len(p)) {
+		return x.writeOnce(p)
+	}
 	n, err := x.ResponseWriter.Write(p)
 	x.sent += int64(n)
 	return n, err
+}
+
+// gathers reports whether header and body are worth one system call: what is
+// shorter is one anyway, and HTTP/2 has its own ways.
+func (x *exchange) gathers(size int) bool {
+	return size >= 2<<10 && x.conn != nil && x.request.ProtoMajor == 1 && !x.hijacked && x.sent == 0 && len(x.Header()["Content-Length"]) > 0
+}
+
+// writeOnce writes header and body together.
+func (x *exchange) writeOnce(p []byte) (int, error) {
+	end := x.conn.Gather()
+	n, err := x.ResponseWriter.Write(p)
+	x.sent += int64(n)
+	if err == nil && x.conn.Gathered() {
+		// The end of the body is still in net/http's buffer. As the length is
+		// known, sending it now changes nothing for the client.
+		err = http.NewResponseController(x.ResponseWriter).Flush()
+	}
+	return n, errors.Join(err, end())
 }
 
 // ReadFrom keeps sendfile within reach: io.Copy finds it here, and the
 // connection's own ReadFrom below.
 func (x *exchange) ReadFrom(src io.Reader) (int64, error) {
 	x.begin()
+	end := func() error { return nil }
+	if fromFile(src) && x.gathers(2<<10) {
+		end = x.conn.Gather()
+	}
 	var n int64
 	var err error
 	// Not io.Copy: it would ask src to write itself, which hides the file that
@@ -202,7 +230,17 @@ func (x *exchange) ReadFrom(src io.Reader) (int64, error) {
 		n, err = io.Copy(onlyWriter{x.ResponseWriter}, src)
 	}
 	x.sent += n
-	return n, err
+	return n, errors.Join(err, end())
+}
+
+// fromFile reports whether r is a part of a file, as http.ServeContent sends it:
+// nobody waits for what comes next.
+func fromFile(r io.Reader) bool {
+	l, ok := r.(*io.LimitedReader)
+	if ok {
+		_, ok = l.R.(*os.File)
+	}
+	return ok
 }
 
 type onlyWriter struct{ io.Writer }

@@ -55,7 +55,8 @@ type Conn struct {
 	srv   atomic.Pointer[front] // the HTTP server that has it; nil: none
 	local atomic.Pointer[string]
 
-	guard writeGuard
+	guard  writeGuard
+	gather *gathering // owned by who writes; nil: nothing waits
 
 	closed atomic.Bool
 	ticket ticket // what Close gives back

@@ -102,6 +102,9 @@ func (c *Conn) guarded(limit time.Duration, step func() (int64, error)) error {
 // Write writes b. Where the port has a write timeout, it fails with
 // os.ErrDeadlineExceeded when nothing moved for that long.
 func (c *Conn) Write(b []byte) (int, error) {
+	if g := c.gather; g != nil {
+		return c.writeGathered(g, b)
+	}
 	limit := time.Duration(c.guard.limit.Load())
 	if limit == 0 {
 		n, err := c.sock.Write(b)
@@ -132,6 +135,9 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	tcp, ok := c.sock.(*net.TCPConn)
 	if !ok {
 		return copyPlain(c, r)
+	}
+	if err := c.flushBefore(tcp); err != nil {
+		return 0, err
 	}
 	src, lr := r, (*io.LimitedReader)(nil)
 	if lr, ok = r.(*io.LimitedReader); ok {
