@@ -83,7 +83,7 @@ func (s *session) catchUp(ctx context.Context, r replay) (bool, error) {
 		}
 		r = replay{plan: plan, upTo: next}
 	}
-	if !s.synced && !s.reply(item{kind: itemSynced, cursor: r.upTo}) {
+	if !s.synced && !s.reply(&item{kind: itemSynced, cursor: r.upTo}) {
 		return false, nil
 	}
 	s.synced = true
@@ -99,11 +99,17 @@ func (s *session) replay(ctx context.Context, plan store.Plan) (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("read replay: %w", err)
 		}
+		var its []*item
+		size := 0
 		for i := range events {
-			e := &events[i]
-			if !s.reply(newEventItem(e.Cursor, s.chat.encodeEvent(e, s.user.ID))) {
+			its = append(its, newEventItem(events[i].Cursor, s.chat.encodeEvent(&events[i], s.user.ID)))
+			if size += len(its[len(its)-1].data); size < replyRoom/2 && i < len(events)-1 {
+				continue
+			}
+			if !s.reply(its...) {
 				return false, nil
 			}
+			its, size = nil, 0
 		}
 	}
 	return true, nil

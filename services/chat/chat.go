@@ -53,13 +53,19 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Chat, err
 	}
 	c := &Chat{
 		env: env, log: env.Log, failures: env.Log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}), accounts: t.Accounts, metrics: newMetrics(),
-		upgraders: newUpgraders(), sends: newUserLimits(), calls: newUserLimits(), typists: newTypingLimit(),
+		sends: newUserLimits(), calls: newUserLimits(), typists: newTypingLimit(),
 		exports: ratelimit.New[int64](1.0/60, 2, 10_000), strangers: newStrangers(cfg.Limits),
 		sessions: map[*session]struct{}{}, presence: newPresence(), bus: newLocalBus(), wake: make(chan struct{}, 1), wheel: newWheel(),
 	}
 	c.Update(cfg)
+	var err error
+	if c.poller, err = newPoller(); err != nil {
+		c.wheel.close()
+		return nil, fmt.Errorf("open chat: %w", err)
+	}
 	if err := c.openStore(ctx); err != nil {
 		c.wheel.close()
+		c.closePoller()
 		return nil, fmt.Errorf("open chat: %w", err)
 	}
 	c.metrics.gauge(c.hub.size)
@@ -85,7 +91,7 @@ func (c *Chat) openStore(ctx context.Context) error {
 		return err
 	}
 	c.store, at = db, db.Cursor()
-	c.hub = newHub(at, c.wheel, db.Cursor, c.encodeEvent)
+	c.hub = newHub(at, c.wheel, &c.writers, db.Cursor, c.encodeEvent)
 	return nil
 }
 
@@ -112,7 +118,8 @@ type Chat struct {
 	strangers *strangers
 	wake      chan struct{} // of the worker
 	metrics   *metrics
-	upgraders upgraders
+	writers   writers
+	poller    *poller // nil: there is none
 	handler   http.Handler
 	cfg       atomic.Pointer[Config]
 	stopWatch func()
@@ -174,9 +181,20 @@ func (c *Chat) Close() error {
 		s.gone()
 	}
 	c.work.Wait()
+	c.writers.wait()
+	c.closePoller()
 	c.stopBus()
 	c.wheel.close()
 	return c.store.Close()
+}
+
+func (c *Chat) closePoller() {
+	if c.poller == nil {
+		return
+	}
+	if err := c.poller.close(); err != nil {
+		c.log.Error().Err(err).Msg("close the poller")
+	}
 }
 
 // begin counts something that Close must wait for; work.Done ends it. False

@@ -14,15 +14,21 @@ const maxMalformed = 3
 // retryFull spreads the clients that come back to find all places taken.
 var retryFull = &reconnect{MinMS: 30_000, MaxMS: 60_000}
 
-// A commander runs what a client sends over a connection, in order. Only the
-// connection's reader uses it.
+// A commander runs what a client sends over a connection, in order. Only who
+// reads the connection uses it.
 type commander struct {
 	s         *session
-	ctx       context.Context
 	header    *identity // from the handshake's Authorization; nil: connect has the token
 	malformed int
-	sends     []*sendCommand // read but not run yet
-	sendIDs   []json.RawMessage
+}
+
+// ctx is that of all commands: they are not undone where their client leaves.
+func (c *commander) ctx() context.Context { return c.s.chat.ctx }
+
+// sends are read but not run yet.
+type sends struct {
+	cmds []*sendCommand
+	ids  []json.RawMessage
 }
 
 // frame runs the lines of one frame. Sends that follow one another share a
@@ -33,14 +39,14 @@ func (c *commander) frame(frame []byte) {
 		c.s.close(closeTooBig, err.Error())
 		return
 	}
+	var due sends
 	for _, line := range lines {
 		cmd, bad := decodeLine(line)
 		if cmd.Send != nil && c.s.user.ID != 0 {
-			c.sends = append(c.sends, cmd.Send)
-			c.sendIDs = append(c.sendIDs, cmd.id)
+			due.cmds, due.ids = append(due.cmds, cmd.Send), append(due.ids, cmd.id)
 			continue
 		}
-		c.runSends()
+		c.runSends(&due)
 		if bad != nil {
 			c.fail(bad.id, badRequest(bad.msg))
 			if bad.malformed {
@@ -57,17 +63,19 @@ func (c *commander) frame(frame []byte) {
 			return
 		}
 	}
-	c.runSends()
+	c.runSends(&due)
 }
 
-func (c *commander) runSends() {
-	if len(c.sends) == 0 {
+func (c *commander) runSends(due *sends) {
+	if len(due.cmds) == 0 {
 		return
 	}
-	for i, r := range c.s.chat.send(c.ctx, c.s.user, c.sends) {
-		c.answer(c.sendIDs[i], "ack", r.ack, r.err)
+	var answers []*item
+	for i, r := range c.s.chat.send(c.ctx(), c.s.user, due.cmds) {
+		answers = append(answers, c.answerTo(due.ids[i], "ack", r.ack, r.err))
 	}
-	c.sends, c.sendIDs = nil, nil
+	c.s.reply(answers...)
+	*due = sends{}
 }
 
 func (c *commander) run(cmd command) {
@@ -93,7 +101,7 @@ func (c *commander) run(cmd command) {
 // do runs a command of somebody who is signed in and returns the name of the
 // answer and what it says.
 func (c *commander) do(cmd command) (name string, answer any, err error) {
-	chat, ctx, me := c.s.chat, c.ctx, c.s.user
+	chat, ctx, me := c.s.chat, c.ctx(), c.s.user
 	switch {
 	case cmd.Mark != nil:
 		return "ack", map[string]string{"conv": cmd.Mark.Conv}, chat.mark(ctx, me, cmd.Mark)
@@ -131,7 +139,7 @@ func (c *commander) connect(id json.RawMessage, cmd *connectCommand) {
 	c.header = nil // not kept for as long as the connection lasts
 	if who == nil {
 		var err error
-		if who, err = chat.authenticate(c.ctx, cmd.Token); err != nil {
+		if who, err = chat.authenticate(c.ctx(), cmd.Token); err != nil {
 			c.refuse(id, err)
 			return
 		}
@@ -144,7 +152,7 @@ func (c *commander) connect(id json.RawMessage, cmd *connectCommand) {
 	}
 	// From here on a revocation finds the session; one that came before must
 	// not slip through.
-	if _, err := chat.authenticate(c.ctx, who.token); err != nil {
+	if _, err := chat.authenticate(c.ctx(), who.token); err != nil {
 		c.refuse(id, err)
 		return
 	}
@@ -172,33 +180,33 @@ func (c *commander) resume(id json.RawMessage, cmd *resumeCommand) error {
 	if cmd != nil {
 		from = &resumption{cmd.Epoch, cmd.Cursor}
 	}
-	r, err := chat.startReplay(c.ctx, s.user.ID, from, true)
+	r, err := chat.startReplay(c.ctx(), s.user.ID, from, true)
 	if err != nil {
 		return err
 	}
 	cfg := chat.config()
-	s.reply(item{data: encodeAnswer(id, "connect", connectJSON{
+	s.reply(&item{data: encodeAnswer(id, "connect", connectJSON{
 		User: s.user.Username, Session: s.authID, Epoch: chat.store.Epoch(), Cursor: r.upTo,
 		Resumed: r.plan != nil, Reset: r.reset, Ping: cfg.Ping.Seconds(), Time: formatTime(time.Now().UnixMilli()),
 		Limits: map[string]int{"text": int(cfg.MaxText)},
 	})})
-	_, err = s.catchUp(c.ctx, r)
+	_, err = s.catchUp(c.ctx(), r)
 	return err
 }
 
 // answer sends v, or the error in its place.
 func (c *commander) answer(id json.RawMessage, name string, v any, err error) {
-	if err != nil {
-		c.fail(id, err)
-		return
-	}
-	c.s.reply(item{data: encodeAnswer(id, name, v)})
+	c.s.reply(c.answerTo(id, name, v, err))
 }
 
-func (c *commander) fail(id json.RawMessage, err error) {
-	pub := c.s.chat.blame(err)
-	c.s.reply(item{data: encodeAnswer(id, "error", pub)})
+func (c *commander) answerTo(id json.RawMessage, name string, v any, err error) *item {
+	if err != nil {
+		return &item{data: encodeAnswer(id, "error", c.s.chat.blame(err))}
+	}
+	return &item{data: encodeAnswer(id, name, v)}
 }
+
+func (c *commander) fail(id json.RawMessage, err error) { c.answer(id, "", nil, err) }
 
 // signIn sets who the session is. The hub does not know it yet.
 func (s *session) signIn(who *identity) {

@@ -89,9 +89,9 @@ type waiter struct {
 
 func (p *waiter) who() (int64, string) { return p.user.ID, p.authID }
 func (p *waiter) hold()                {}
-func (p *waiter) lag(int64)            { p.push(item{}) }
+func (p *waiter) lag(int64)            { p.push(&item{}) }
 func (p *waiter) present() bool        { return p.waits }
-func (p *waiter) push(it item) {
+func (p *waiter) push(it *item) {
 	if it.passing() {
 		return // it could not be told: only what is stored is read
 	}

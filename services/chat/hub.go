@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,22 +13,27 @@ import (
 // takes the word of it for lost.
 const lagTime = time.Second
 
+// corkMost is how many items are handed out before those who got them are
+// written to.
+const corkMost = 20_000
+
 // A hub knows who is connected and hands committed events to them. It keeps
 // nothing: what a subscriber misses is in the store.
 type hub struct {
-	encode func(e *store.Event, viewer int64) []byte // nil viewer 0: for all
-	log    func() int64                              // where the store stands
-	wheel  *wheel
+	encode  func(e *store.Event, viewer int64) []byte // nil viewer 0: for all
+	log     func() int64                              // where the store stands
+	wheel   *wheel
+	writers *writers // of the sessions that are pushed to
 
 	mu       sync.Mutex
-	people   map[int64]map[subscriber]struct{} // by user id; guarded by mu
-	watchers map[int64]map[*session]struct{}   // by who is watched; guarded by mu
-	visible  int64                             // every event up to here was handed out; guarded by mu
-	checked  int64                             // visible at the last tick; guarded by mu
-	moved    chan struct{}                     // closed when visible moves on; nil: nobody waits; guarded by mu
-	ticking  bool                              // guarded by mu
-	closed   bool                              // guarded by mu
-	count    int                               // of subscribers; guarded by mu
+	people   map[int64][]subscriber          // by user id; guarded by mu
+	watchers map[int64]map[*session]struct{} // by who is watched; guarded by mu
+	visible  int64                           // every event up to here was handed out; guarded by mu
+	checked  int64                           // visible at the last tick; guarded by mu
+	moved    chan struct{}                   // closed when visible moves on; nil: nobody waits; guarded by mu
+	ticking  bool                            // guarded by mu
+	closed   bool                            // guarded by mu
+	count    int                             // of subscribers; guarded by mu
 }
 
 // A subscriber is one connection, event stream or long poll of a user.
@@ -40,16 +46,16 @@ type subscriber interface {
 	// some after a position cannot be handed over. They are called with the
 	// hub's lock held and must not block.
 	hold()
-	push(it item)
+	push(it *item)
 	lag(after int64)
 	// revoke ends it because its token is no longer good.
 	revoke()
 }
 
-func newHub(visible int64, w *wheel, log func() int64, encode func(*store.Event, int64) []byte) *hub {
+func newHub(visible int64, w *wheel, out *writers, log func() int64, encode func(*store.Event, int64) []byte) *hub {
 	return &hub{
-		people: map[int64]map[subscriber]struct{}{}, watchers: map[int64]map[*session]struct{}{},
-		visible: visible, wheel: w, log: log, encode: encode,
+		people: map[int64][]subscriber{}, watchers: map[int64]map[*session]struct{}{},
+		visible: visible, wheel: w, writers: out, log: log, encode: encode,
 	}
 }
 
@@ -62,11 +68,7 @@ func (h *hub) join(s subscriber, limit int) (ok bool) {
 	if h.closed || len(subs) >= limit {
 		return false
 	}
-	if subs == nil {
-		subs = map[subscriber]struct{}{}
-		h.people[user] = subs
-	}
-	subs[s] = struct{}{}
+	h.people[user] = append(slices.Clip(subs), s) // most have one, and no room to spare
 	h.count++
 	if !h.ticking {
 		h.ticking = true
@@ -81,10 +83,11 @@ func (h *hub) leave(s subscriber) (here bool) {
 	user, _ := s.who()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	subs := h.people[user]
-	if _, ok := subs[s]; ok {
+	if i := slices.Index(h.people[user], s); i >= 0 {
 		h.count--
-		if delete(subs, s); len(subs) == 0 {
+		if rest := slices.Delete(h.people[user], i, i+1); len(rest) > 0 {
+			h.people[user] = rest
+		} else {
 			delete(h.people, user)
 		}
 	}
@@ -95,7 +98,7 @@ func (h *hub) leave(s subscriber) (here bool) {
 }
 
 func (h *hub) presentLocked(user int64) bool {
-	for s := range h.people[user] {
+	for _, s := range h.people[user] {
 		if s.present() {
 			return true
 		}
@@ -128,7 +131,7 @@ func (h *hub) watch(s *session, users []int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.unwatch(s)
-	if _, ok := h.people[s.user.ID][s]; !ok {
+	if !slices.Contains(h.people[s.user.ID], subscriber(s)) {
 		return // it is gone
 	}
 	s.watched = users
@@ -212,12 +215,14 @@ func (h *hub) advance(cursor int64) {
 
 // deliver hands out a notice.
 func (h *hub) deliver(n Notice) {
+	h.writers.cork()
+	defer h.writers.uncork()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if n.Signal != nil {
-		it := newEventItem(0, n.Signal)
+		it := newPushItem(0, n.Signal)
 		for _, user := range n.Audience {
-			for s := range h.people[user] {
+			for _, s := range h.people[user] {
 				s.push(it)
 			}
 		}
@@ -226,9 +231,15 @@ func (h *hub) deliver(n Notice) {
 	if n.Prev > h.visible {
 		h.lagLocked(n.Prev)
 	}
+	handed := 0
 	for i := range n.Events {
-		if n.Events[i].Cursor > h.visible {
-			h.publish(&n.Events[i])
+		if n.Events[i].Cursor <= h.visible {
+			continue
+		}
+		if handed += h.publish(&n.Events[i]); handed > corkMost {
+			handed = 0
+			h.writers.uncork()
+			h.writers.cork()
 		}
 	}
 	h.advance(max(h.visible, n.Cursor))
@@ -236,8 +247,8 @@ func (h *hub) deliver(n Notice) {
 
 // publish needs mu. An event is encoded once, and only if somebody is there;
 // those with addresses that are signed for their viewer once for each of them.
-func (h *hub) publish(e *store.Event) {
-	var all item
+func (h *hub) publish(e *store.Event) (handed int) {
+	var all *item
 	personal := isPersonal(e)
 	for _, user := range e.Audience {
 		subs := h.people[user]
@@ -247,15 +258,17 @@ func (h *hub) publish(e *store.Event) {
 		it := all
 		switch {
 		case personal:
-			it = newEventItem(e.Cursor, h.encode(e, user))
-		case it.data == nil:
-			all = newEventItem(e.Cursor, h.encode(e, 0))
+			it = newPushItem(e.Cursor, h.encode(e, user))
+		case all == nil:
+			all = newPushItem(e.Cursor, h.encode(e, 0))
 			it = all
 		}
-		for s := range subs {
+		for _, s := range subs {
 			s.push(it)
 		}
+		handed += len(subs)
 	}
+	return handed
 }
 
 // lagLocked tells everybody to read what was lost up to a position. It needs mu.
@@ -263,7 +276,7 @@ func (h *hub) lagLocked(upTo int64) {
 	from := h.visible
 	h.advance(upTo)
 	for _, subs := range h.people {
-		for s := range subs {
+		for _, s := range subs {
 			s.lag(from)
 		}
 	}
@@ -297,11 +310,7 @@ func (h *hub) revoke(user int64, fits func(authID string) bool) {
 func (h *hub) of(user int64) []subscriber {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var subs []subscriber
-	for s := range h.people[user] {
-		subs = append(subs, s)
-	}
-	return subs
+	return slices.Clone(h.people[user])
 }
 
 // close admits nobody any more.

@@ -236,7 +236,7 @@ func (c *Chat) watch(ctx context.Context, s *session, cmd *watchCommand) error {
 func (c *Chat) pushStates(s *session, states map[string]presenceJSON) {
 	for name, st := range states {
 		st.Type, st.User = "presence", name
-		s.push(newEventItem(0, encode(st)))
+		s.push(newPushItem(0, encode(st)))
 	}
 }
 

@@ -18,12 +18,29 @@ func (s *session) end(code int, reason string, back *reconnect) {
 	if s.ending != nil {
 		return
 	}
+	line := encodeClose(code, reason, back)
+	s.endWith(&item{kind: itemClose, data: line, frame: appendClose(appendFrame(nil, opText, line), code, reason)}, code, reason)
+}
+
+// endWith needs mu.
+func (s *session) endWith(last *item, code int, reason string) {
 	s.ending = &ending{code, reason}
 	s.wait = nil
 	if code == closeSlow {
 		s.out = nil // still counted: nothing is pushed any more
 	}
-	s.queue(item{kind: itemClose, data: encodeClose(code, reason, back)})
+	s.queue(last)
+	s.startFlush()
+}
+
+// closedBy ends the session because its client closed it: the answer is the same
+// code, after what is queued (RFC 6455, section 5.5.1).
+func (s *session) closedBy(code int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ending == nil {
+		s.endWith(&item{kind: itemClose, frame: appendClose(nil, code, "")}, code, "")
+	}
 }
 
 // drain is how the daemon asks the session to end.
@@ -35,33 +52,40 @@ func (s *session) drain(code int) {
 	s.close(code, "removed")
 }
 
-// gone says that the transport's reader ended: there is nobody to write to.
+// gone says that the client is gone: there is nobody to write to.
 func (s *session) gone() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.broken = true
 	if s.ending == nil {
 		s.ending = &ending{}
 	}
 	s.startFlush()
-	s.mu.Unlock()
+	signal(s.room)
 }
 
 // finish is the last thing that a session does, once.
-func (s *session) finish(end *ending, broken bool) {
+func (s *session) finish(broken bool) {
 	s.chat.left(s)
 	if broken {
 		s.tr.abort()
 	} else {
-		s.tr.close(end.code, end.reason)
+		s.tr.close()
 	}
-	close(s.done)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hush()
+	signal(s.room)
+	if s.done != nil {
+		close(s.done)
+	}
 }
 
 // received notes that the client said something.
 func (s *session) received() {
 	s.lastRecv.Store(time.Now().UnixNano())
 	s.mu.Lock()
-	s.pinged = time.Time{}
+	s.pinged = 0
 	s.mu.Unlock()
 }
 
@@ -74,13 +98,13 @@ func (s *session) tick(now time.Time) time.Duration {
 	case s.ending != nil:
 		return 0
 	case !s.connected:
-		if wait := connectTimeout - now.Sub(s.born); wait > 0 {
+		if wait := connectTimeout - since(now, s.born); wait > 0 {
 			return min(wait, time.Second) // it may connect, and Ping may be short
 		}
 		s.end(closeNoConnect, "no connect in time", nil)
 		return 0
-	case !s.pinged.IsZero():
-		if wait := pongTimeout - now.Sub(s.pinged); wait > 0 {
+	case s.pinged != 0:
+		if wait := pongTimeout - since(now, s.pinged); wait > 0 {
 			return wait
 		}
 		s.end(closeNoPong, "no answer to a ping", nil)
@@ -92,16 +116,20 @@ func (s *session) tick(now time.Time) time.Duration {
 	if every == 0 {
 		every = s.chat.config().Ping
 	}
-	silent := now.Sub(time.Unix(0, min(s.lastRecv.Load(), s.lastSent.Load())))
+	silent := since(now, min(s.lastRecv.Load(), s.lastSent.Load()))
 	if silent < every {
 		return every - silent
 	}
-	s.queue(item{kind: itemPing})
+	s.queue(&item{kind: itemPing})
+	s.startFlush()
 	if !answered {
 		s.lastRecv.Store(now.UnixNano())
 		s.lastSent.Store(now.UnixNano())
 		return every
 	}
-	s.pinged = now
+	s.pinged = now.UnixNano()
 	return pongTimeout
 }
+
+// since is how long ago a moment in Unix nanoseconds was.
+func since(now time.Time, at int64) time.Duration { return time.Duration(now.UnixNano() - at) }

@@ -1,7 +1,7 @@
 package chat
 
 import (
-	"encoding/hex"
+	"encoding/binary"
 	"errors"
 	"strings"
 	"sync"
@@ -12,34 +12,48 @@ import (
 	"github.com/porticod/portico/services/chat/store"
 )
 
-// fakeTransport keeps what is written, and blocks while stuck.
+// fakeTransport keeps what is written. It waits as a slow client makes it: while
+// stuck, in rest.
 type fakeTransport struct {
 	mu    sync.Mutex
-	items []item
+	items []*item
+	kept  []*item
 	code  int
 	ended bool
-	stuck chan struct{} // not nil: write waits for its end
+	stuck chan struct{} // not nil: rest waits for its end
 	fail  error
 }
 
-func (f *fakeTransport) write(batch []item) error {
-	f.mu.Lock()
-	stuck, fail := f.stuck, f.fail
-	f.mu.Unlock()
-	if stuck != nil {
-		<-stuck
-	}
-	if fail != nil {
-		return fail
-	}
+func (f *fakeTransport) offer(batch []*item) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.stuck != nil {
+		f.kept = batch
+		return false, nil
+	}
 	f.items = append(f.items, batch...)
-	return nil
+	return f.fail == nil, f.fail
 }
 
-func (f *fakeTransport) close(code int, _ string) { f.end(code) }
-func (f *fakeTransport) abort()                   { f.end(1006) }
+func (f *fakeTransport) rest() error {
+	<-f.stuck
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.items = append(f.items, f.kept...)
+	return f.fail
+}
+
+// close notes the code of the close frame, which is written last.
+func (f *fakeTransport) close() {
+	items, _ := f.written()
+	frame := items[len(items)-1].frame
+	code := 1006
+	if line := int(frame[1]); frame[0] == finBit|opText && line < 126 {
+		code = int(binary.BigEndian.Uint16(frame[2+line+2:]))
+	}
+	f.end(code)
+}
+func (f *fakeTransport) abort() { f.end(1006) }
 
 func (f *fakeTransport) end(code int) {
 	f.mu.Lock()
@@ -53,7 +67,7 @@ func (f *fakeTransport) end(code int) {
 func (f *fakeTransport) keepalive() (time.Duration, bool) { return 0, true }
 
 // written returns what was written and the close code, 0 while it is open.
-func (f *fakeTransport) written() ([]item, int) {
+func (f *fakeTransport) written() ([]*item, int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.items, f.code
@@ -72,7 +86,7 @@ func (f *fakeTransport) count(kind itemKind) (n int) {
 // newTestChat is a chat without a store: enough for sessions.
 func newTestChat(t *testing.T) *Chat {
 	c := &Chat{wheel: newWheel(), metrics: newMetrics(), presence: newPresence()}
-	c.hub = newHub(0, c.wheel, func() int64 { return 0 }, func(e *store.Event, _ int64) []byte { return encode(e.Text) })
+	c.hub = newHub(0, c.wheel, &c.writers, func() int64 { return 0 }, func(e *store.Event, _ int64) []byte { return encode(e.Text) })
 	c.closed = true // nothing in the background
 	cfg := Type{}.Default()
 	c.cfg.Store(&cfg)
@@ -82,6 +96,7 @@ func newTestChat(t *testing.T) *Chat {
 
 func liveSession(c *Chat, tr transport) *session {
 	s := newSession(c, tr)
+	s.done = make(chan struct{})
 	s.user = store.Person{ID: 1, Username: "alice"}
 	s.connected = true
 	c.hub.join(s, 20)
@@ -95,6 +110,7 @@ func TestSessionWithoutConnectEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, tr := newTestChat(t), &fakeTransport{}
 		s := newSession(c, tr)
+	s.done = make(chan struct{})
 		c.wheel.add(s, time.Second)
 		time.Sleep(9 * time.Second)
 		if _, code := tr.written(); code != 0 {
@@ -178,7 +194,7 @@ func TestReplyWaitsForRoomButNotForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, tr := newTestChat(t), &fakeTransport{stuck: make(chan struct{})}
 		s := liveSession(c, tr)
-		big := item{data: make([]byte, replyRoom)}
+		big := &item{data: make([]byte, replyRoom)}
 		if !s.reply(big) {
 			t.Fatal("the first answer has room")
 		}
@@ -210,10 +226,11 @@ func TestAnswersAndEventsHaveTheirOwnRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, tr := newTestChat(t), &fakeTransport{stuck: make(chan struct{})}
 		s := newSession(c, tr)
+	s.done = make(chan struct{})
 		s.user, s.connected = store.Person{ID: 1}, true
 		c.hub.join(s, 20)
 		c.hub.hold(s)
-		big := item{data: make([]byte, maxQueueBytes)}
+		big := &item{data: make([]byte, maxQueueBytes)}
 		s.reply(big)
 		for i := range 100 {
 			publish(c, []store.Event{{Cursor: int64(i + 1), Type: store.Message, Text: strings.Repeat("x", 1000), Audience: []int64{1}}})
@@ -256,6 +273,7 @@ func TestHeldEventsComeAfterTheReplay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, tr := newTestChat(t), &fakeTransport{}
 		s := newSession(c, tr)
+	s.done = make(chan struct{})
 		s.user, s.connected = store.Person{ID: 1}, true
 		c.hub.join(s, 20)
 		event := func(cursor int64) []store.Event {
@@ -266,8 +284,8 @@ func TestHeldEventsComeAfterTheReplay(t *testing.T) {
 			t.Fatalf("held from %d", at)
 		}
 		publish(c, event(2))
-		s.reply(item{kind: itemEvent, cursor: 1})
-		s.reply(item{kind: itemSynced, cursor: 1})
+		s.reply(&item{kind: itemEvent, cursor: 1})
+		s.reply(&item{kind: itemSynced, cursor: 1})
 		s.release()
 		publish(c, event(3))
 		synctest.Wait()
@@ -358,19 +376,4 @@ func TestPassingEventsGoFirst(t *testing.T) {
 		s.gone()
 		<-s.done
 	})
-}
-
-// Frames are those of RFC 6455, section 5.7: single, unmasked, text.
-func TestFrameHeads(t *testing.T) {
-	for n, want := range map[int]string{
-		0: "8100", 5: "8105", 125: "817d", 126: "817e007e", 65535: "817effff", 65536: "817f0000000000010000",
-	} {
-		if got := hex.EncodeToString(appendFrameHead(nil, n)); got != want {
-			t.Errorf("%d bytes: %s, not %s", n, got, want)
-		}
-	}
-	it := newEventItem(7, []byte(`{"cursor":7}`))
-	if string(it.data) != `{"cursor":7}` || string(it.frame[2:]) != `{"ev":{"cursor":7}}` {
-		t.Errorf("%q %q", it.data, it.frame)
-	}
 }

@@ -19,6 +19,7 @@ func (c *Chat) stream(w http.ResponseWriter, r *http.Request, who *identity, fro
 	defer c.work.Done()
 	t := &sseTransport{w: w, ctl: http.NewResponseController(w), epoch: c.store.Epoch(), ready: make(chan struct{})}
 	s := newSession(c, t)
+	s.done = make(chan struct{})
 	s.signIn(who)
 	if !c.hub.join(s, c.config().Limits.Connections) {
 		return errConnections
@@ -26,7 +27,7 @@ func (c *Chat) stream(w http.ResponseWriter, r *http.Request, who *identity, fro
 	c.arrived(s)
 	rep, err := c.beginStream(r, s, who, from)
 	if err != nil {
-		t.close(0, "") // the answer is an error, and not the stream's
+		t.close() // the answer is an error, and not the stream's
 		close(t.ready)
 		s.leave()
 		return err
@@ -43,7 +44,7 @@ func (c *Chat) stream(w http.ResponseWriter, r *http.Request, who *identity, fro
 	close(t.ready)
 	c.wheel.add(s, time.Second)
 	if rep.reset {
-		s.reply(item{kind: itemReset, cursor: rep.upTo})
+		s.reply(&item{kind: itemReset, cursor: rep.upTo})
 	}
 	if _, err := s.catchUp(r.Context(), rep); err != nil {
 		c.blame(err)
@@ -77,14 +78,15 @@ type sseTransport struct {
 	w     http.ResponseWriter
 	epoch string
 	ready chan struct{} // closed when the head of the answer was written
-	buf   bytes.Buffer  // of write; empty between two
+	buf   bytes.Buffer  // of an offer
 
 	mu  sync.Mutex // setting deadlines: abort comes from another goroutine
 	ctl *http.ResponseController
 	cut bool // guarded by mu
 }
 
-func (t *sseTransport) write(batch []item) error {
+// offer implements transport: writing to w may wait.
+func (t *sseTransport) offer(batch []*item) (bool, error) {
 	t.buf.Reset()
 	for _, it := range batch {
 		switch it.kind {
@@ -103,6 +105,11 @@ func (t *sseTransport) write(batch []item) error {
 			fmt.Fprintf(&t.buf, "event: close\ndata: %s\n\n", it.data)
 		}
 	}
+	return false, nil
+}
+
+// rest implements transport.
+func (t *sseTransport) rest() error {
 	<-t.ready
 	if err := t.deadline(drainTimeout); err != nil {
 		return err
@@ -130,7 +137,7 @@ func (t *sseTransport) deadline(d time.Duration) error {
 func (t *sseTransport) keepalive() (time.Duration, bool) { return sseEvery, false }
 
 // close leaves the connection to the next request, which has its own deadlines.
-func (t *sseTransport) close(int, string) {
+func (t *sseTransport) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.cut = true

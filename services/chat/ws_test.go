@@ -341,16 +341,16 @@ func TestGoroutinesAreFlat(t *testing.T) {
 	for range 15 {
 		socks = append(socks, a.connect())
 	}
-	if per := float64(count()-before) / 15; per > 2.2 { // one here, one in the client
-		t.Errorf("%.1f goroutines for a connection and its client", per)
-	}
+	// One in the client. Here a few are kept for all that have something to say.
+	kept := 2 * runtime.GOMAXPROCS(0)
+	eventually(t, "no goroutine for an idle connection", func() bool { return count() <= before+15+kept })
 	for _, s := range socks {
 		_ = s.conn.NetConn().Close()
 	}
 	waitTracked(t, w, 1)
 	eventually(t, "no more goroutines than before", func() bool {
 		w.http.Client.CloseIdleConnections()
-		return count() <= before+1
+		return count() <= before+kept
 	})
 }
 

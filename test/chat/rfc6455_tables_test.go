@@ -106,8 +106,7 @@ func control(x *target) []step {
 	return append(steps, ten)
 }
 
-// Section 8.1. Messages are judged when they are whole: that is gws's way, and
-// allowed; see TestInvalidUTF8IsNoticedAtTheEnd.
+// Section 8.1. When a message is judged is in TestWhenInvalidUTF8IsNoticed.
 func utf8Steps(x *target) []step {
 	var steps []step
 	for _, s := range []string{"κόσμε", "ÿ", "߿", "ࠀ", "\uffff", "\ufffe", "\U00010000", "\U0010ffff", "👍🏽", "\ufeffbom"} {
@@ -150,15 +149,25 @@ func closeSteps(x *target) []step {
 		{name: "a ping after it", send: []frame{closing(1000, ""), ping("late")}, want: []string{"close:1000"}},
 		{name: "after a message", send: []frame{text(x.say("bye")), closing(1000, "")}, want: []string{"text:bye", "close:1000"}},
 	}
-	// gws answers what is registered with 1000 and what is private with itself.
-	for _, code := range []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013} {
-		steps = append(steps, step{name: fmt.Sprint(code), send: []frame{closing(code, "reason")}, want: []string{"close:1000"}})
+	registered := []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013}
+	forbidden := []int{0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535}
+	// 1014 is in IANA's registry; gws does not know it. Nobody sends it to a server.
+	if x.own {
+		registered = append(registered, 1014)
+	} else {
+		forbidden = append(forbidden, 1014)
+	}
+	for _, code := range registered {
+		answer := 1000 // is gws's for all of them
+		if x.own {
+			answer = code
+		}
+		steps = append(steps, step{name: fmt.Sprint(code), send: []frame{closing(code, "reason")}, want: []string{fmt.Sprintf("close:%d", answer)}})
 	}
 	for _, code := range []int{3000, 3999, 4000, 4999} {
 		steps = append(steps, step{name: fmt.Sprint(code), send: []frame{closing(code, "reason")}, want: []string{fmt.Sprintf("close:%d", code)}})
 	}
-	// 1014 is in IANA's registry; gws does not know it. Nobody sends it to a server.
-	for _, code := range []int{0, 1, 999, 1004, 1005, 1006, 1014, 1015, 1016, 1100, 2000, 2999, 5000, 65535} {
+	for _, code := range forbidden {
 		steps = append(steps, step{name: fmt.Sprint(code), send: []frame{closing(code, "")}, want: []string{"close:1002"}})
 	}
 	return steps

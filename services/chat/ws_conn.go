@@ -1,0 +1,286 @@
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	// lingerTime is how long the client has to take the close frame. Closing at
+	// once, with its bytes unread, would reset the connection and lose it.
+	lingerTime = time.Second
+	readSize   = 16 << 10 // read at a time, into a buffer that is shared
+	blockSize  = 512      // read at a time where each connection has a buffer
+)
+
+// The phases of a connection.
+const (
+	wsOpen      = iota
+	wsLingering // the close frame was sent; what comes is thrown away
+	wsShut
+)
+
+// A wsConn is the transport of a WebSocket. A plain TCP connection that is idle
+// is parked: nothing runs and nothing is buffered for it, until the poller says
+// that there is something to read. Any other has a goroutine that waits for it.
+type wsConn struct {
+	net.Conn                 // of the HTTP server: the daemon's, or TLS over it
+	raw      syscall.RawConn // of a socket that can be parked, else nil
+	slot     int32           // the poller's; -1: none
+	busy     atomic.Bool     // it is being read
+	phase    atomic.Uint32
+	dec      decoder   // of who reads
+	cmd      commander // of who reads
+	left     []byte    // of an offer: what could not be written yet
+	untrack  func()    // guarded by the session's lock
+}
+
+// newWSConn makes a connection and its session. It counts in c.work.
+func newWSConn(c *Chat, conn net.Conn, header *identity) *wsConn {
+	t := &wsConn{Conn: conn, slot: -1}
+	if c.poller != nil {
+		t.raw = pollable(conn)
+	}
+	t.cmd = commander{s: newSession(c, t), header: header}
+	return t
+}
+
+// pollable returns the descriptor's handle of a plain TCP connection, nil for
+// any other: TLS has bytes of its own, and what goes through a unix socket is
+// counted by its Read and Write.
+func pollable(conn net.Conn) syscall.RawConn {
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	bare := conn
+	if u, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		bare = u.NetConn()
+	}
+	if _, ok := bare.(*net.TCPConn); !ok {
+		return nil
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// tracked keeps what to call when the connection is no more.
+func (t *wsConn) tracked(done func()) {
+	t.cmd.s.mu.Lock()
+	shut := t.phase.Load() == wsShut
+	if !shut {
+		t.untrack = done
+	}
+	t.cmd.s.mu.Unlock()
+	if shut {
+		done()
+	}
+}
+
+// begin reads, first what came with the handshake.
+func (t *wsConn) begin(head []byte) {
+	t.busy.Store(true)
+	c := t.cmd.s.chat
+	if t.raw == nil {
+		c.work.Go(func() { t.readOn(head) })
+		return
+	}
+	if len(head) == 0 {
+		t.park()
+		return
+	}
+	c.work.Go(func() {
+		t.take(head)
+		t.park()
+	})
+}
+
+// park lets go of the connection until there is something to read.
+func (t *wsConn) park() {
+	t.busy.Store(false)
+	if err := t.cmd.s.chat.poller.arm(t); err != nil && t.phase.Load() != wsShut {
+		t.cmd.s.chat.failures.Error().Err(err).Msg("a WebSocket cannot be waited for")
+		t.hungUp()
+	}
+}
+
+var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}
+
+// wake reads what there is, and parks again. The poller calls it, in a goroutine
+// that may wait, one at a time.
+func (t *wsConn) wake() {
+	buf := readBuffers.Get().(*[readSize]byte)
+	ok := true
+	for more := true; more; {
+		n, err := readNow(t.raw, buf[:])
+		if n > 0 {
+			t.take(buf[:n])
+		}
+		ok = err == nil || errors.Is(err, syscall.EAGAIN)
+		more = err == nil && n == len(buf)
+	}
+	readBuffers.Put(buf)
+	if !ok {
+		t.hungUp()
+		return
+	}
+	t.park()
+}
+
+// readNow reads without waiting; nothing to read is syscall.EAGAIN.
+func readNow(raw syscall.RawConn, b []byte) (n int, err error) {
+	cerr := raw.Control(func(fd uintptr) {
+		for n, err = syscall.Read(int(fd), b); errors.Is(err, syscall.EINTR); {
+			n, err = syscall.Read(int(fd), b)
+		}
+	})
+	switch {
+	case cerr != nil:
+		return 0, cerr
+	case err != nil:
+		return 0, err
+	case n == 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// readOn waits for one that cannot be parked. What comes is dealt with in
+// another goroutine, so that the stack of this one, which lives as long as the
+// connection, stays small.
+func (t *wsConn) readOn(b []byte) {
+	done := make(chan struct{})
+	take := func() {
+		t.take(b)
+		done <- struct{}{}
+	}
+	buf := make([]byte, blockSize)
+	for {
+		if len(b) > 0 {
+			go take()
+			<-done
+		}
+		n, err := t.Read(buf)
+		if b = buf[:n]; n == 0 && err != nil {
+			t.hungUp()
+			return
+		}
+	}
+}
+
+// take deals with bytes of the client.
+func (t *wsConn) take(b []byte) {
+	s := t.cmd.s
+	if t.phase.Load() != wsOpen || s.over() {
+		return
+	}
+	defer func() { // as net/http does for a request: a mistake ends one connection
+		if v := recover(); v != nil {
+			s.chat.log.Error().Str("panic", fmt.Sprint(v)).Bytes("stack", debug.Stack()).Msg("a command panicked")
+			s.close(closeInternal, "internal error")
+		}
+	}()
+	s.received()
+	if err := t.dec.feed(b, t); err != nil {
+		t.violated(err)
+	}
+}
+
+func (t *wsConn) violated(err error) {
+	v := &violation{closeInternal, "internal error"}
+	errors.As(err, &v)
+	t.cmd.s.close(v.code, v.reason)
+}
+
+// message implements receiver.
+func (t *wsConn) message(op byte, payload []byte) {
+	switch {
+	case t.cmd.s.over():
+	case op != opText:
+		t.cmd.s.close(closeUnsupported, "only text frames here")
+	default:
+		t.cmd.frame(payload)
+	}
+}
+
+// control implements receiver.
+func (t *wsConn) control(op byte, payload []byte) {
+	switch op {
+	case opPing:
+		frame := appendFrame(nil, opPong, payload)
+		t.cmd.s.reply(&item{kind: itemPong, data: frame, frame: frame})
+	case opClose:
+		code, err := closing(payload)
+		if err != nil {
+			t.violated(err)
+			return
+		}
+		t.cmd.s.closedBy(code)
+	}
+}
+
+// hungUp ends a connection of which nothing more will come.
+func (t *wsConn) hungUp() {
+	if t.phase.Load() == wsLingering {
+		t.abort()
+		return
+	}
+	t.cmd.s.gone()
+}
+
+// Close implements net.Conn, for the daemon: it cuts what takes too long to end.
+func (t *wsConn) Close() error {
+	t.abort()
+	t.cmd.s.gone()
+	return nil
+}
+
+// close implements transport: it ends our half and gives the client lingerTime to
+// read what was written last.
+func (t *wsConn) close() {
+	if !t.phase.CompareAndSwap(wsOpen, wsLingering) {
+		return
+	}
+	half, ok := t.Conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		t.abort()
+		return
+	}
+	t.cmd.s.chat.wheel.add(t, lingerTime)
+}
+
+// tick implements ticker: the client had its time.
+func (t *wsConn) tick(time.Time) time.Duration {
+	t.abort()
+	return 0
+}
+
+// abort implements transport. It may be called more than once.
+func (t *wsConn) abort() {
+	if t.phase.Swap(wsShut) == wsShut {
+		return
+	}
+	s := t.cmd.s
+	if t.raw != nil {
+		s.chat.poller.remove(t)
+	}
+	_ = t.Conn.Close()
+	s.mu.Lock()
+	done := t.untrack
+	s.mu.Unlock()
+	if done != nil {
+		done()
+	}
+	s.chat.forget(s)
+	s.chat.work.Done()
+}
