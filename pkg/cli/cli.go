@@ -163,7 +163,7 @@ each connection to the service that the file names for it.`,
 	root.AddCommand(
 		newRun(e), newValidate(e), newFmt(e), newInit(e),
 		newCheck(e), newReload(e), newStatus(e), newSockets(e),
-		newServices(e), newUser(e), newVersion(e), newCompletion(e), newMan(e),
+		newServices(e), newUser(e), newSign(e), newVersion(e), newCompletion(e), newMan(e),
 	)
 	return root
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -47,6 +48,7 @@ type Kind struct {
 	update  func(Service, any) (commit func(), ok bool)
 	probe   func(any) Probe
 	speaks  func(any) bool
+	sign    func(cfg any, address string, expires time.Time) (string, error) // nil: no Signer
 	updates bool
 }
 
@@ -94,6 +96,11 @@ func KindOf[C any, S Service](t Type[C, S]) Kind {
 	k.speaks = func(cfg any) bool {
 		f, ok := t.(FirstSpeaker[C])
 		return ok && f.SpeaksFirst(cfg.(C))
+	}
+	if f, ok := t.(Signer[C]); ok {
+		k.sign = func(cfg any, address string, expires time.Time) (string, error) {
+			return f.Sign(cfg.(C), address, expires)
+		}
 	}
 	return k
 }
@@ -168,6 +175,14 @@ func (s Spec) Probe() Probe { return s.Kind.probe(s.Config) }
 
 // SpeaksFirst reports whether the service may speak before its client does.
 func (s Spec) SpeaksFirst() bool { return s.Kind.speaks(s.Config) }
+
+// Signs reports whether the service's kind has signed addresses.
+func (s Spec) Signs() bool { return s.Kind.sign != nil }
+
+// Sign signs an address, where Signs says that there is such a thing. See Signer.
+func (s Spec) Sign(address string, expires time.Time) (string, error) {
+	return s.Kind.sign(s.Config, address, expires)
+}
 
 // Same reports whether a service opened from s would behave as one opened from o.
 func (s Spec) Same(o Spec) bool {

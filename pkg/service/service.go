@@ -7,6 +7,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -108,6 +109,13 @@ type FirstSpeaker[C any] interface {
 // services. Without one, HTTP services get GET / and raw ones a connection.
 type Prober[C any] interface {
 	Probe(cfg C) Probe
+}
+
+// A Signer is a Type whose services answer more to signed addresses. Sign
+// returns address, a URL or only its path and query, with the signature of a
+// service of cfg. From expires on, unless that is zero, it is refused.
+type Signer[C any] interface {
+	Sign(cfg C, address string, expires time.Time) (string, error)
 }
 
 // ProbeKind says how a Probe speaks.
