@@ -25,6 +25,7 @@ import (
 
 const (
 	urlLife     = 24 * time.Hour // of a signed address, at most
+	maxUploads  = 8              // of a user at a time: each takes its size in the spool
 	maxBlobName = 255            // bytes
 	sniffBytes  = 512
 )
@@ -97,8 +98,36 @@ func (c *Chat) getBlob(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "private, no-cache") // asked for each time, sent once
 	h.Set("ETag", `"`+b.Hash[:32]+`"`)
-	http.ServeContent(w, r, "", time.Time{}, f)
+	content := &contentWriter{ResponseWriter: w}
+	http.ServeContent(content, r, "", time.Time{}, f)
+	if content.refused {
+		return &Error{Code: CodeBadRequest, Status: http.StatusRequestedRangeNotSatisfiable, Message: "the attachment has no such range"}
+	}
 	return nil
+}
+
+// contentWriter leaves it to others to say that a range is wrong.
+type contentWriter struct {
+	http.ResponseWriter
+	refused bool
+}
+
+func (w *contentWriter) WriteHeader(status int) {
+	if w.refused = status == http.StatusRequestedRangeNotSatisfiable; !w.refused {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (w *contentWriter) Write(b []byte) (int, error) {
+	if w.refused {
+		return len(b), nil
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// ReadFrom lets the kernel copy files.
+func (w *contentWriter) ReadFrom(r io.Reader) (int64, error) {
+	return io.Copy(w.ResponseWriter, r)
 }
 
 // disposition lets browsers show what cannot run anything, and download the
@@ -142,8 +171,14 @@ func (c *Chat) postBlobs(w http.ResponseWriter, r *http.Request, who *identity) 
 	if given := r.URL.Query().Get("name"); given != "" {
 		name = given
 	}
+	if !c.uploads.begin(who.user.ID, maxUploads) {
+		return &Error{Code: CodeRateLimited, Message: "too many uploads at once; wait until one is done", RetryAfter: time.Second}
+	}
+	defer c.uploads.end(who.user.ID)
 	b, err := c.takeBlob(r.Context(), who.person(), body, cleanName(name), limit, int64(cfg.Quota))
+	c.disk.note(err)
 	if err != nil {
+		c.unwanted(r.Context(), b.Hash, err)
 		return err
 	}
 	respond(w, http.StatusCreated, c.blobOf(b, who.user.ID))
@@ -190,7 +225,8 @@ func cleanName(s string) string {
 }
 
 // takeBlob stores an upload: bytes first, then the record of them, which counts
-// against the quota. What is left between the two by a crash is swept.
+// against the quota. What is left between the two by a crash is swept. A blob
+// with a hash beside the error is one whose bytes are stored and not wanted.
 func (c *Chat) takeBlob(ctx context.Context, owner store.Person, body io.Reader, name string, limit, quota int64) (store.Blob, error) {
 	f, size, err := c.spool(body, limit)
 	if err != nil {
@@ -211,8 +247,7 @@ func (c *Chat) takeBlob(ctx context.Context, owner store.Person, body io.Reader,
 	}
 	b.Hash, b.Size = key.String(), size
 	if err := c.store.AddBlob(ctx, owner, b, quota); err != nil {
-		c.blobsLeft(key)
-		return store.Blob{}, fmt.Errorf("store attachment: %w", err)
+		return b, fmt.Errorf("store attachment: %w", err)
 	}
 	return b, nil
 }

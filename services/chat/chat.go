@@ -104,7 +104,9 @@ type Chat struct {
 	accounts  *account.Directory
 	store     store.Store
 	blobs     blob.Store
-	spoolDir  string       // for uploads on their way
+	spoolDir  string // for uploads on their way
+	uploads   inFlight
+	disk      diskState    // of attachments
 	dropping  sync.RWMutex // held to write while bytes that nothing holds are removed
 	bus       Bus
 	hub       *hub
@@ -148,9 +150,12 @@ func (c *Chat) Update(cfg Config) {
 }
 
 // Check implements service.Checker.
-func (c *Chat) Check(context.Context) error {
+func (c *Chat) Check(ctx context.Context) error {
 	if err := c.store.Check(); err != nil {
 		return fmt.Errorf("messages cannot be stored: %w", err)
+	}
+	if err := c.checkAttachments(ctx); err != nil {
+		return fmt.Errorf("attachments cannot be stored: %w", err)
 	}
 	return nil
 }

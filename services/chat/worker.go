@@ -157,12 +157,6 @@ func (c *Chat) drop(ctx context.Context, hash string) error {
 	return errors.Join(err, c.store.Dropped(ctx, hash))
 }
 
-// blobsLeft removes bytes that were stored but could not be noted. Their lock is
-// held for reading: others may send the same, so only the sweep is sure.
-func (c *Chat) blobsLeft(id blob.ID) {
-	c.log.Debug().Stringer("blob", id).Msg("an upload was refused after it was stored; the sweep removes it")
-}
-
 // sweep removes bytes that no record is of: crashes and refused uploads leave
 // them.
 func (c *Chat) sweep(ctx context.Context) {

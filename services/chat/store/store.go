@@ -98,8 +98,8 @@ type Event struct {
 	Conv    ConvID
 	Seq     int64 // 0: of none that is counted
 	From    Person
-	At      int64 // Unix milliseconds
-	Target  int64 // seq of the message that an edit, deletion or reaction is about
+	At      int64  // Unix milliseconds
+	Target  int64  // seq of the message that an edit, deletion or reaction is about
 	Text    string // of Change: the title that was given
 	CID     string
 	ReplyTo int64 // 0: none

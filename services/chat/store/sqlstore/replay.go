@@ -20,9 +20,9 @@ type plan struct {
 type stepKind uint8
 
 const (
-	stepRow     stepKind = iota // of events
-	stepShown                   // the conversation came into the list
-	stepSet                     // one's settings changed
+	stepRow   stepKind = iota // of events
+	stepShown                 // the conversation came into the list
+	stepSet                   // one's settings changed
 	stepMark
 	stepHidden
 	stepGone
