@@ -149,6 +149,57 @@ type Posts interface {
 	// order. It is set before the store is used, and must not block.
 	OnNotice(fn func(Notice))
 
+	// Statuses returns those that are there, in the order of ids.
+	Statuses(ctx context.Context, ids []int64) ([]Status, error)
+	// Rewrite changes a post and keeps what it was. Pictures that it loses are
+	// unattached.
+	Rewrite(ctx context.Context, r Rewrite) (Status, error)
+	// Versions lists what a post was and is, oldest first.
+	Versions(ctx context.Context, id int64) ([]Version, error)
+	// Thread returns what a post answers, oldest first, and the answers to it,
+	// each before those to itself.
+	Thread(ctx context.Context, id int64, b Bounds) (ancestors, descendants []Status, err error)
+	// InHome tells whether user's home timeline has a post, without regard to
+	// blocks.
+	InHome(ctx context.Context, user, status int64) (bool, error)
+	// InList is InHome for a list.
+	InList(ctx context.Context, list, status int64) (bool, error)
+	// Muted tells whether user has muted author.
+	Muted(ctx context.Context, user, author int64) (bool, error)
+
+	// SetMark sets or takes away a mark and returns the post as it is then.
+	SetMark(ctx context.Context, kind MarkKind, user, status int64, on bool) (Status, error)
+	// MarksOf returns user's marks on posts, by id.
+	MarksOf(ctx context.Context, user int64, statuses []Status) (map[int64]Marks, error)
+	// Marked lists posts that user marked, by the ids of the marks.
+	Marked(ctx context.Context, kind MarkKind, user int64, p Page) ([]Mark, error)
+	// MarkedBy lists who marked a post, by the ids of the marks, without posts.
+	MarkedBy(ctx context.Context, kind MarkKind, status int64, p Page) ([]Mark, error)
+	// MuteThread has user told of a conversation no more, or again.
+	MuteThread(ctx context.Context, user, thread int64, on bool) error
+
+	// Tags returns tags by their normal names, also those that nobody used;
+	// user is who may follow them.
+	Tags(ctx context.Context, user int64, names []string) ([]Tag, error)
+	// FollowTag makes a tag that nobody used.
+	FollowTag(ctx context.Context, user int64, name string, on bool) error
+	FollowedTags(ctx context.Context, user int64, p Page) ([]Tag, error)
+	// SearchTags finds tags whose normal names start with prefix, most used first.
+	SearchTags(ctx context.Context, user int64, prefix string, limit, offset int) ([]Tag, error)
+	// TrendingTags are used by most people these days.
+	TrendingTags(ctx context.Context, user int64, limit, offset int) ([]Tag, error)
+	// TrendingStatuses are public posts of these days, those with most marks
+	// and answers first.
+	TrendingStatuses(ctx context.Context, exclude []int64, limit, offset int) ([]Status, error)
+	SearchStatuses(ctx context.Context, s StatusSearch) ([]Status, error)
+
+	Conversations(ctx context.Context, user int64, p Page) ([]Conversation, error)
+	// ReadConversation marks one of user's conversations as read.
+	ReadConversation(ctx context.Context, user, id int64) (Conversation, error)
+	// ConversationOf returns the one of a thread, as user has it.
+	ConversationOf(ctx context.Context, user, thread int64) (Conversation, error)
+	DropConversation(ctx context.Context, user, id int64) error
+
 	Notices(ctx context.Context, f NoticeFeed) ([]Notice, error)
 	Notice(ctx context.Context, user, id int64) (Notice, error)
 	DropNotice(ctx context.Context, user, id int64) error

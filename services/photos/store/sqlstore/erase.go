@@ -21,16 +21,10 @@ func (d *DB) Erase(ctx context.Context, user int64, limit int) (gone []store.Med
 			}
 		}
 		// Posts whose pictures are not gone yet are left for the next call.
-		res, err := tx.Exec(`DELETE FROM statuses WHERE id IN (SELECT id FROM statuses s WHERE author_id = ?
-			AND NOT EXISTS (SELECT 1 FROM media WHERE status_id = s.id) ORDER BY id LIMIT ?)`, user, limit)
-		if err != nil {
+		if more, err = d.erasePosts(tx, user, limit); err != nil {
 			return err
 		}
-		posts, err := res.RowsAffected()
-		if err != nil {
-			return err
-		}
-		if more = len(gone) == limit || posts == int64(limit); more {
+		if more = more || len(gone) == limit; more {
 			return nil
 		}
 		var portraits []store.Media

@@ -3,9 +3,11 @@ package sqlstore
 import (
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/porticod/portico/pkg/sqlite"
 	"github.com/porticod/portico/services/photos/store"
 )
 
@@ -73,4 +75,21 @@ func mustAffect(res sql.Result, err error) error {
 		err = store.ErrNotFound
 	}
 	return err
+}
+
+// An idList is what jsonList wrote.
+type idList []int64
+
+// Scan is for sql.Scanner.
+func (l *idList) Scan(v any) error {
+	text, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("a list of ids is %T", v)
+	}
+	return json.Unmarshal([]byte(text), (*[]int64)(l))
+}
+
+func scanID(r *sqlite.Rows) (id int64, err error) {
+	err = r.Scan(&id)
+	return id, err
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/porticod/portico/pkg/sqlite"
 	"github.com/porticod/portico/services/photos/store"
@@ -26,7 +26,7 @@ func (d *DB) AddStatus(ctx context.Context, draft store.Draft) (s store.Status, 
 			}
 		}
 		id := d.nextID()
-		if err := insertStatus(tx, id, draft); err != nil {
+		if err := d.insertStatus(tx, id, draft); err != nil {
 			return err
 		}
 		if draft.Key != "" {
@@ -36,24 +36,67 @@ func (d *DB) AddStatus(ctx context.Context, draft store.Draft) (s store.Status, 
 				return err
 			}
 		}
+		if s, err = oneStatus(tx, id); err != nil {
+			return err
+		}
 		created = true
-		s, err = oneStatus(tx, id)
-		return err
+		return d.announce(tx, s)
 	})
 	return s, created, wrap("keep post", err)
 }
 
 // insertStatus writes the post, attaches its pictures and counts it.
-func insertStatus(tx *sqlite.Tx, id int64, d store.Draft) error {
-	_, err := tx.Exec(`INSERT INTO statuses (id, author_id, visibility, text, spoiler, sensitive, language, app, pictures)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		id, d.Author, d.Visibility, d.Text, d.Spoiler, d.Sensitive, d.Language, d.App, len(d.MediaIDs))
+func (d *DB) insertStatus(tx *sqlite.Tx, id int64, s store.Draft) error {
+	thread, parentAuthor, err := joinThread(tx, id, s)
 	if err != nil {
 		return err
 	}
-	for i, m := range d.MediaIDs {
-		res, err := tx.Exec(`UPDATE media SET status_id = ?, position = ?, loose_since = NULL WHERE id = ? AND owner_id = ? AND loose_since IS NOT NULL AND problem = ''`,
-			id, i, m, d.Author)
+	_, err = tx.Exec(`INSERT INTO statuses (id, author_id, visibility, text, spoiler, sensitive, language, app, pictures,
+		reply, parent_id, parent_author, thread_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		id, s.Author, s.Visibility, s.Text, s.Spoiler, s.Sensitive, s.Language, s.App, len(s.MediaIDs),
+		s.Parent != 0, orNull(s.Parent), orNull(parentAuthor), thread)
+	if err != nil {
+		return err
+	}
+	if err := attach(tx, id, s.Author, s.MediaIDs, s.Edits); err != nil {
+		return err
+	}
+	if err := d.address(tx, id, s.Visibility, s.Mentions, s.Tags); err != nil {
+		return err
+	}
+	if err := index(tx, id); err != nil {
+		return err
+	}
+	_, err = tx.Exec(`INSERT INTO profiles (user_id, statuses, last_status_at) VALUES (?, 1, ?)
+		ON CONFLICT (user_id) DO UPDATE SET statuses = statuses + 1, last_status_at = excluded.last_status_at`,
+		s.Author, TimeOf(id).UnixMilli())
+	return err
+}
+
+// joinThread finds the conversation of a post and counts it as an answer.
+func joinThread(tx *sqlite.Tx, id int64, s store.Draft) (thread, parentAuthor int64, err error) {
+	if s.Parent == 0 {
+		return id, 0, nil
+	}
+	err = tx.QueryRow(`SELECT thread_id, author_id FROM statuses WHERE id = ?`, s.Parent).Scan(&thread, &parentAuthor)
+	if errors.Is(err, sqlite.ErrNoRows) {
+		return 0, 0, store.ErrParent
+	}
+	if err == nil && s.Visibility <= store.Unlisted {
+		_, err = tx.Exec(`UPDATE statuses SET replies = replies + 1 WHERE id = ?`, s.Parent)
+	}
+	return thread, parentAuthor, err
+}
+
+// attach puts unattached pictures of author into a post, in their order, and
+// changes what is to be changed about them.
+func attach(tx *sqlite.Tx, status, author int64, media []int64, edits map[int64]store.Edit) error {
+	for i, m := range media {
+		e := edits[m]
+		res, err := tx.Exec(`UPDATE media SET status_id = ?, position = ?, loose_since = NULL,
+			description = coalesce(?, description), focus_x = coalesce(?, focus_x), focus_y = coalesce(?, focus_y)
+			WHERE id = ? AND owner_id = ? AND loose_since IS NOT NULL AND problem = ''`,
+			status, i, e.Description, e.FocusX, e.FocusY, m, author)
 		if err != nil {
 			return err
 		}
@@ -61,24 +104,89 @@ func insertStatus(tx *sqlite.Tx, id int64, d store.Draft) error {
 			return errors.Join(store.ErrMedia, err)
 		}
 	}
-	_, err = tx.Exec(`INSERT INTO profiles (user_id, statuses, last_status_at) VALUES (?, 1, ?)
-		ON CONFLICT (user_id) DO UPDATE SET statuses = statuses + 1, last_status_at = excluded.last_status_at`,
-		d.Author, TimeOf(id).UnixMilli())
+	return nil
+}
+
+// address stores whom a post names and what tags it has.
+func (d *DB) address(tx *sqlite.Tx, id int64, v store.Visibility, mentions []int64, tags []string) error {
+	for _, user := range mentions {
+		if _, err := tx.Exec(`INSERT OR IGNORE INTO mentions (status_id, user_id) VALUES (?, ?)`, id, user); err != nil {
+			return err
+		}
+	}
+	for _, name := range tags {
+		tag, err := d.tagID(tx, name)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`INSERT OR IGNORE INTO status_tags (tag_id, status_id, visibility) VALUES (?, ?, ?)`, tag, id, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// index keeps the words of a post for searching.
+func index(tx *sqlite.Tx, id int64) error {
+	if _, err := tx.Exec(`DELETE FROM words WHERE rowid = ?`, id); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`INSERT INTO words (rowid, text) SELECT id, text || ' ' || spoiler || ' ' ||
+		coalesce((SELECT group_concat(description, ' ') FROM media WHERE status_id = ?1), '') FROM statuses WHERE id = ?1`, id)
 	return err
 }
 
+// announce tells those who are named, and those who want to be told of all that
+// the author posts.
+func (d *DB) announce(tx *sqlite.Tx, s store.Status) error {
+	if s.Visibility == store.Direct {
+		if err := d.converse(tx, s); err != nil {
+			return err
+		}
+	}
+	for _, user := range s.Mentions {
+		if err := d.addNotice(tx, store.Notice{User: user, Kind: store.NoticeMention, Actor: s.Author, Status: s.ID}); err != nil {
+			return err
+		}
+	}
+	if s.Reply || s.Visibility == store.Direct {
+		return nil
+	}
+	followers, err := collect(tx, scanID, `SELECT follower_id FROM follows WHERE target_id = ? AND state = 2 AND notify = 1`, s.Author)
+	if err != nil {
+		return err
+	}
+	for _, user := range followers {
+		if slices.Contains(s.Mentions, user) {
+			continue // was told
+		}
+		if err := d.addNotice(tx, store.Notice{User: user, Kind: store.NoticeStatus, Actor: s.Author, Status: s.ID}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // statusColumns are what scanStatus scans.
-const statusColumns = `SELECT id, author_id, visibility, text, spoiler, sensitive, language, app FROM statuses `
+const statusColumns = `SELECT s.id, s.author_id, s.visibility, s.text, s.spoiler, s.sensitive, s.language, s.app,
+	s.reply, coalesce(s.parent_id, 0), coalesce(s.parent_author, 0), s.thread_id, coalesce(s.edited_at, 0), s.replies, s.favourites
+	FROM statuses s `
 
 func scanStatus(r *sqlite.Rows) (s store.Status, err error) {
-	err = r.Scan(&s.ID, &s.Author, &s.Visibility, &s.Text, &s.Spoiler, &s.Sensitive, &s.Language, &s.App)
+	var edited int64
+	err = r.Scan(&s.ID, &s.Author, &s.Visibility, &s.Text, &s.Spoiler, &s.Sensitive, &s.Language, &s.App,
+		&s.Reply, &s.Parent, &s.ParentAuthor, &s.Thread, &edited, &s.Replies, &s.Favourites)
+	if edited != 0 {
+		s.EditedAt = time.UnixMilli(edited)
+	}
 	return s, err
 }
 
-// readStatuses runs statusColumns with where and adds the pictures.
+// readStatuses runs statusColumns with where and adds what belongs to the posts,
+// in a number of statements that does not depend on how many there are.
 func readStatuses(q sqlite.Queryer, where string, args ...any) ([]store.Status, error) {
 	list, err := collect(q, scanStatus, statusColumns+where, args...)
-	if err != nil {
+	if err != nil || len(list) == 0 {
 		return nil, err
 	}
 	at := make(map[int64]*store.Status, len(list))
@@ -86,18 +194,38 @@ func readStatuses(q sqlite.Queryer, where string, args ...any) ([]store.Status, 
 	for i := range list {
 		ids[i], at[list[i].ID] = list[i].ID, &list[i]
 	}
-	media, err := readMedia(q, `WHERE m.status_id IN (SELECT value FROM json_each(?)) ORDER BY m.status_id, m.position`, jsonList(ids))
+	all := jsonList(ids)
+	media, err := readMedia(q, `WHERE m.status_id IN (SELECT value FROM json_each(?)) ORDER BY m.status_id, m.position`, all)
 	if err != nil {
 		return nil, err
 	}
 	for _, m := range media {
 		at[m.Status].Media = append(at[m.Status].Media, m)
 	}
-	return list, nil
+	_, err = collect(q, func(r *sqlite.Rows) (none struct{}, err error) {
+		var id, user int64
+		if err = r.Scan(&id, &user); err == nil {
+			at[id].Mentions = append(at[id].Mentions, user)
+		}
+		return none, err
+	}, `SELECT status_id, user_id FROM mentions WHERE status_id IN (SELECT value FROM json_each(?)) ORDER BY status_id, user_id`, all)
+	if err != nil {
+		return nil, err
+	}
+	_, err = collect(q, func(r *sqlite.Rows) (none struct{}, err error) {
+		var id int64
+		var name string
+		if err = r.Scan(&id, &name); err == nil {
+			at[id].Tags = append(at[id].Tags, name)
+		}
+		return none, err
+	}, `SELECT t.status_id, g.name FROM status_tags t CROSS JOIN tags g ON g.id = t.tag_id
+		WHERE t.status_id IN (SELECT value FROM json_each(?)) ORDER BY t.status_id, g.name`, all)
+	return list, err
 }
 
 func oneStatus(q sqlite.Queryer, id int64) (store.Status, error) {
-	list, err := readStatuses(q, `WHERE id = ?`, id)
+	list, err := readStatuses(q, `WHERE s.id = ?`, id)
 	if err != nil {
 		return store.Status{}, err
 	}
@@ -116,84 +244,30 @@ func (d *DB) Status(ctx context.Context, id int64) (s store.Status, err error) {
 	return s, wrap("read post", err)
 }
 
-// DeleteStatus removes a post of author.
-func (d *DB) DeleteStatus(ctx context.Context, id, author int64, keepMedia bool) (s store.Status, err error) {
-	err = d.db.Write(ctx, func(tx *sqlite.Tx) (err error) {
-		if s, err = oneStatus(tx, id); err != nil {
-			return err
-		}
-		if s.Author != author {
-			return store.ErrNotFound
-		}
-		for _, m := range s.Media {
-			if keepMedia {
-				_, err = tx.Exec(`UPDATE media SET status_id = NULL, position = 0, loose_since = ? WHERE id = ?`, d.now().UnixMilli(), m.ID)
-			} else {
-				err = removeMedia(tx, m)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		if _, err := tx.Exec(`DELETE FROM statuses WHERE id = ?`, id); err != nil {
-			return err
-		}
-		_, err = tx.Exec(`UPDATE profiles SET statuses = statuses - 1,
-			last_status_at = (SELECT max(id) >> 16 FROM statuses WHERE author_id = ?1) WHERE user_id = ?1`, author)
-		return err
-	})
-	return s, wrap("delete post", err)
-}
-
-// Feed selects a page of posts, newest first.
-func (d *DB) Feed(ctx context.Context, f store.Feed) (list []store.Status, err error) {
-	where, args := feedQuery(f)
+// Statuses returns those of ids that are there, in their order.
+func (d *DB) Statuses(ctx context.Context, ids []int64) (list []store.Status, err error) {
 	err = d.db.Read(ctx, func(q sqlite.Queryer) (err error) {
-		list, err = readStatuses(q, where, args...)
+		list, err = statusesByID(q, ids)
 		return err
 	})
-	if f.Min > 0 {
-		slices.Reverse(list)
-	}
-	return list, wrap("read feed", err)
+	return list, wrap("read posts", err)
 }
 
-// feedQuery writes visibilities into the text, not as arguments: only so does
-// the partial index serve. There are few of them, so the texts stay few.
-func feedQuery(f store.Feed) (string, []any) {
-	var conds []string
-	var args []any
-	add := func(cond string, arg ...any) {
-		conds = append(conds, cond)
-		args = append(args, arg...)
+func statusesByID(q sqlite.Queryer, ids []int64) ([]store.Status, error) {
+	found, err := readStatuses(q, `WHERE s.id IN (SELECT value FROM json_each(?))`, jsonList(ids))
+	if err != nil {
+		return nil, err
 	}
-	var vis []string
-	for _, v := range f.Visibilities {
-		vis = append(vis, string('0'+rune(v)))
+	at := make(map[int64]store.Status, len(found))
+	for _, s := range found {
+		at[s.ID] = s
 	}
-	if len(vis) == 1 {
-		add("visibility = " + vis[0])
-	} else {
-		add("visibility IN (" + strings.Join(vis, ",") + ")")
+	list := make([]store.Status, 0, len(found))
+	for _, id := range ids {
+		if s, ok := at[id]; ok {
+			list = append(list, s)
+			delete(at, id) // one that is asked for twice is there once
+		}
 	}
-	switch {
-	case len(f.Authors) == 1:
-		add("author_id = ?", f.Authors[0]) // in the order of the index
-	case f.Authors != nil:
-		add("author_id IN (SELECT value FROM json_each(?))", jsonList(f.Authors))
-	}
-	if f.OnlyMedia {
-		add("pictures > 0")
-	}
-	if f.Max > 0 {
-		add("id < ?", f.Max)
-	}
-	if lower := max(f.Since, f.Min); lower > 0 {
-		add("id > ?", lower)
-	}
-	order := "DESC"
-	if f.Min > 0 {
-		order = "ASC"
-	}
-	return "WHERE " + strings.Join(conds, " AND ") + " ORDER BY id " + order + " LIMIT ?", append(args, max(f.Limit, 1))
+	return list, nil
 }

@@ -1,0 +1,185 @@
+package sqlstore
+
+import (
+	"context"
+	"math"
+	"strings"
+
+	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/services/photos/store"
+)
+
+// Feed selects a page of posts, newest first.
+func (d *DB) Feed(ctx context.Context, f store.Feed) (list []store.Status, err error) {
+	err = d.db.Read(ctx, func(q sqlite.Queryer) (err error) {
+		list, err = d.readFeed(q, f)
+		return err
+	})
+	return newestFirst(list, f.Page), wrap("read feed", err)
+}
+
+func (d *DB) readFeed(q sqlite.Queryer, f store.Feed) ([]store.Status, error) {
+	var where string
+	var args []any
+	switch {
+	case f.Home != 0:
+		where, args = d.many(homeSources, f, f.Home)
+	case f.List != 0:
+		where, args = d.many(listSources, f, f.List)
+	case f.Tags != nil:
+		where, args = d.many(tagSources, f, f.Viewer)
+		args = append(args, jsonText(f.Tags.Any), jsonText(f.Tags.All), jsonText(f.Tags.None))
+	default:
+		where, args = d.few(f)
+	}
+	return readStatuses(q, where, args...)
+}
+
+// notMuted takes the author whom ?1 has muted out; ?5 is now, ?6 who else.
+const notMuted = ` NOT IN (SELECT target_id FROM mutes WHERE user_id = ?1 AND (expires IS NULL OR expires > ?5)) `
+
+const notExcluded = ` NOT IN (SELECT value FROM json_each(?6)) `
+
+// inPage is a part of a page; a page of x above Min is the oldest of it.
+const inPage = ` AND (?7 = 0 OR x.pictures > 0) ORDER BY x.id {DIR} LIMIT ?4`
+
+// The sources of a feed are few people or tags, of each of which the newest
+// posts are read by an index and merged: what it costs depends on how many they
+// are, not on how many posts there are. ?1 is who asks, ?2 and ?3 are the bounds
+// of ids, ?4 is the limit, ?5 now, ?6 who is left out, ?7 only with pictures.
+const homeSources = `SELECT p.id FROM (SELECT ?1 AS who, '' AS languages UNION ALL
+		SELECT target_id, languages FROM follows WHERE follower_id = ?1 AND state = 2
+			AND target_id ` + notMuted + ` AND target_id ` + notExcluded + ` AND target_id NOT IN
+			(SELECT m.user_id FROM lists l JOIN list_members m ON m.list_id = l.id WHERE l.owner_id = ?1 AND l.exclusive = 1)) a
+	CROSS JOIN statuses p WHERE p.id IN (SELECT x.id FROM statuses x
+		WHERE x.author_id = a.who AND x.visibility < 4 AND x.reply = 0 AND x.id < ?2 AND x.id > ?3
+			AND (a.languages = '' OR x.language = '' OR instr(' ' || a.languages || ' ', ' ' || x.language || ' '))` + inPage + `)
+	UNION SELECT p.id FROM tag_follows f CROSS JOIN statuses p WHERE f.user_id = ?1 AND p.id IN (
+		SELECT x.id FROM status_tags t CROSS JOIN statuses x ON x.id = t.status_id
+		WHERE t.tag_id = f.tag_id AND t.visibility = 1 AND t.status_id < ?2 AND t.status_id > ?3 AND x.reply = 0
+			AND x.author_id ` + notMuted + ` AND x.author_id ` + notExcluded + inTagPage + `)`
+
+// inTagPage is inPage for posts that are found by their tags.
+const inTagPage = ` AND (?7 = 0 OR x.pictures > 0) ORDER BY t.status_id {DIR} LIMIT ?4`
+
+const listSources = `SELECT p.id FROM lists l CROSS JOIN list_members m ON m.list_id = l.id CROSS JOIN statuses p
+	WHERE l.id = ?1 AND m.user_id ` + notExcluded + `
+	AND m.user_id NOT IN (SELECT target_id FROM mutes WHERE user_id = l.owner_id AND (expires IS NULL OR expires > ?5))
+	AND p.id IN (SELECT x.id FROM statuses x
+		WHERE x.author_id = m.user_id AND x.visibility < 4 AND x.id < ?2 AND x.id > ?3 AND (` + listReply + `)` + inPage + `)`
+
+// listReply tells whether list l shows answer x of a member.
+const listReply = `x.reply = 0 OR x.parent_author = x.author_id
+	OR l.replies = 'list' AND x.parent_author IN (SELECT user_id FROM list_members WHERE list_id = l.id)
+	OR l.replies = 'followed' AND x.parent_author IN (SELECT target_id FROM follows WHERE follower_id = l.owner_id AND state = 2)`
+
+// tagSources have ?8 any of, ?9 all of and ?10 none of some tags.
+const tagSources = `SELECT p.id FROM tags g CROSS JOIN statuses p
+	WHERE g.name IN (SELECT value FROM json_each(?8)) AND p.id IN (
+		SELECT x.id FROM status_tags t CROSS JOIN statuses x ON x.id = t.status_id
+		WHERE t.tag_id = g.id AND t.visibility = 1 AND t.status_id < ?2 AND t.status_id > ?3
+			AND x.author_id ` + notMuted + ` AND x.author_id ` + notExcluded + `
+			AND NOT EXISTS (SELECT 1 FROM json_each(?9) n WHERE NOT EXISTS
+				(SELECT 1 FROM tags o JOIN status_tags y ON y.tag_id = o.id AND y.status_id = x.id WHERE o.name = n.value))
+			AND NOT EXISTS (SELECT 1 FROM json_each(?10) n JOIN tags o ON o.name = n.value
+				JOIN status_tags y ON y.tag_id = o.id AND y.status_id = x.id)` + inTagPage + `)`
+
+// many is a feed of sources for the subject ?1.
+func (d *DB) many(sources string, f store.Feed, subject int64) (string, []any) {
+	upper := f.Max
+	if upper <= 0 {
+		upper = math.MaxInt64
+	}
+	dir := direction(f.Page)
+	where := `WHERE s.id IN (` + strings.ReplaceAll(sources, `{DIR}`, dir) + `) ORDER BY s.id` + dir + ` LIMIT ?4`
+	return where, []any{subject, upper, max(f.Since, f.Min), max(f.Limit, 1), d.now().UnixMilli(), jsonList(f.Exclude), f.OnlyMedia}
+}
+
+// few is a feed of everybody or of authors. It writes visibilities into the
+// text, not as arguments: only so does the partial index serve. There are few of
+// them, so the texts stay few.
+func (d *DB) few(f store.Feed) (string, []any) {
+	var q query
+	see := `s.visibility IN (` + visibilityList(f.Visibilities) + `)`
+	if len(f.Visibilities) == 1 {
+		see = `s.visibility = ` + visibilityList(f.Visibilities)
+	}
+	if f.Viewer != 0 && f.Authors != nil {
+		q.and(`(`+see+` OR EXISTS (SELECT 1 FROM mentions m WHERE m.status_id = s.id AND m.user_id = ?))`, f.Viewer)
+	} else {
+		q.and(see)
+	}
+	switch {
+	case len(f.Authors) == 1:
+		q.and(`s.author_id = ?`, f.Authors[0]) // in the order of the index
+	case f.Authors != nil:
+		q.and(`s.author_id IN (SELECT value FROM json_each(?))`, jsonList(f.Authors))
+	}
+	switch {
+	case f.NoReplies && f.Authors == nil:
+		q.and(`s.reply = 0`)
+	case f.NoReplies:
+		q.and(`(s.reply = 0 OR s.parent_author = s.author_id)`)
+	}
+	if f.OnlyMedia {
+		q.and(`s.pictures > 0`)
+	}
+	if f.Tagged != "" {
+		q.and(`EXISTS (SELECT 1 FROM tags g JOIN status_tags t ON t.tag_id = g.id AND t.status_id = s.id WHERE g.name = ?)`, f.Tagged)
+	}
+	if f.Pinned {
+		q.and(`EXISTS (SELECT 1 FROM marks k WHERE k.status_id = s.id AND k.kind = 3 AND k.user_id = s.author_id)`)
+	}
+	if f.Exclude != nil {
+		q.and(`s.author_id NOT IN (SELECT value FROM json_each(?))`, jsonList(f.Exclude))
+		q.and(`s.author_id NOT IN (SELECT target_id FROM mutes WHERE user_id = ? AND (expires IS NULL OR expires > ?))`, f.Viewer, d.now().UnixMilli())
+	}
+	q.page("s.id", f.Page)
+	return q.ordered("s.id", f.Page)
+}
+
+func visibilityList(list []store.Visibility) string {
+	var b strings.Builder
+	for i, v := range list {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('0' + byte(v))
+	}
+	return b.String()
+}
+
+// InHome tells whether user's home timeline has a post.
+func (d *DB) InHome(ctx context.Context, user, status int64) (yes bool, err error) {
+	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+		return q.QueryRow(`SELECT EXISTS (SELECT 1 FROM statuses x WHERE x.id = ?2 AND x.reply = 0 AND x.visibility < 4
+			AND x.author_id `+strings.ReplaceAll(notMuted, "?5", "?3")+` AND (x.author_id = ?1
+			OR EXISTS (SELECT 1 FROM follows f WHERE f.follower_id = ?1 AND f.target_id = x.author_id AND f.state = 2
+				AND (f.languages = '' OR x.language = '' OR instr(' ' || f.languages || ' ', ' ' || x.language || ' '))
+				AND NOT EXISTS (SELECT 1 FROM lists l JOIN list_members m ON m.list_id = l.id
+					WHERE l.owner_id = ?1 AND l.exclusive = 1 AND m.user_id = x.author_id))
+			OR x.visibility = 1 AND EXISTS (SELECT 1 FROM status_tags t JOIN tag_follows f ON f.tag_id = t.tag_id
+				WHERE t.status_id = x.id AND f.user_id = ?1)))`, user, status, d.now().UnixMilli()).Scan(&yes)
+	})
+	return yes, wrap("look into home timeline", err)
+}
+
+// InList tells whether a list shows a post.
+func (d *DB) InList(ctx context.Context, list, status int64) (yes bool, err error) {
+	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+		return q.QueryRow(`SELECT EXISTS (SELECT 1 FROM statuses x JOIN list_members m ON m.user_id = x.author_id AND m.list_id = ?1
+			JOIN lists l ON l.id = ?1 WHERE x.id = ?2 AND x.visibility < 4 AND (`+listReply+`) AND x.author_id NOT IN
+			(SELECT target_id FROM mutes WHERE user_id = l.owner_id AND (expires IS NULL OR expires > ?3)))`,
+			list, status, d.now().UnixMilli()).Scan(&yes)
+	})
+	return yes, wrap("look into list", err)
+}
+
+// Muted tells whether user has muted author.
+func (d *DB) Muted(ctx context.Context, user, author int64) (yes bool, err error) {
+	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+		return q.QueryRow(`SELECT EXISTS (SELECT 1 FROM mutes WHERE user_id = ? AND target_id = ? AND (expires IS NULL OR expires > ?))`,
+			user, author, d.now().UnixMilli()).Scan(&yes)
+	})
+	return yes, wrap("look for mute", err)
+}

@@ -1,0 +1,58 @@
+package sqlstore
+
+import (
+	"context"
+	"strings"
+	"unicode"
+
+	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/services/photos/store"
+)
+
+const (
+	maxWords  = 16   // of a search
+	maxFound  = 2000 // posts with the words that are looked at, the newest
+	maxPrefix = 64   // bytes of a word
+)
+
+// match is the FTS5 query for posts with all words of text, as prefixes; empty
+// where there is none. Quoted, nothing in it is syntax.
+func match(text string) string {
+	words := strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) })
+	var terms []string
+	for _, w := range words[:min(len(words), maxWords)] {
+		if len(w) > maxPrefix {
+			w = strings.ToValidUTF8(w[:maxPrefix], "")
+		}
+		terms = append(terms, `"`+w+`"*`)
+	}
+	return strings.Join(terms, " ")
+}
+
+// SearchStatuses finds posts that the viewer may see, as far as this store knows.
+func (d *DB) SearchStatuses(ctx context.Context, s store.StatusSearch) (list []store.Status, err error) {
+	terms := match(s.Words)
+	if terms == "" {
+		return nil, nil
+	}
+	upper := s.Max
+	if upper <= 0 {
+		upper = 1<<63 - 1
+	}
+	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+		ids, err := collect(q, scanID, `SELECT s.id FROM
+			(SELECT rowid AS id FROM words WHERE words MATCH ?1 AND rowid > ?2 AND rowid < ?3 ORDER BY rowid DESC LIMIT ?4) w
+			CROSS JOIN statuses s ON s.id = w.id
+			WHERE (?5 = 0 OR s.author_id = ?5) AND s.author_id NOT IN (SELECT value FROM json_each(?6))
+			AND (s.visibility <= 2 OR s.author_id = ?7 OR EXISTS (SELECT 1 FROM mentions m WHERE m.status_id = s.id AND m.user_id = ?7)
+				OR s.visibility = 3 AND EXISTS (SELECT 1 FROM follows f WHERE f.follower_id = ?7 AND f.target_id = s.author_id AND f.state = 2))
+			ORDER BY s.id DESC LIMIT ?8 OFFSET ?9`,
+			terms, s.Min, upper, maxFound, s.Author, jsonList(s.Exclude), s.Viewer, s.Limit, s.Offset)
+		if err != nil {
+			return err
+		}
+		list, err = statusesByID(q, ids)
+		return err
+	})
+	return list, wrap("search posts", err)
+}
