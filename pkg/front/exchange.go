@@ -78,8 +78,8 @@ func (x *exchange) admit(s *Settings) {
 	} else {
 		x.id = newID()
 	}
-	h.Set("X-Request-Id", x.id)
-	x.Header().Set("X-Request-Id", x.id)
+	id := []string{x.id}
+	h["X-Request-Id"], x.Header()["X-Request-Id"] = id, id
 	if !trusted {
 		for _, k := range forwarded {
 			delete(h, k)

@@ -46,15 +46,17 @@ func TestContract(t *testing.T) {
 		Bad: map[string]string{
 			``:                                     `"root" is missing`,
 			fmt.Sprintf("root = %q", root+"/none"): "cannot be read",
-			fmt.Sprintf("root = %q", root+"/hills.jpg"): "not a folder",
-			bad("ladder = []"):                          "number of widths",
-			bad("ladder = [320, 160]"):                  "not in order",
-			bad("ladder = [320, 320]"):                  "not in order",
-			bad("ladder = [1]"):                         "out of range",
-			bad("max_pixels = 0"):                       "out of range",
-			bad("quality = 101"):                        "out of range",
-			bad("sign_key = \"short\""):                 "too short",
-			bad("cache_size = \"lots\""):                "cache_size",
+			fmt.Sprintf("root = %q", root+"/hills.jpg"):   "not a folder",
+			bad("ladder = []"):                            "number of widths",
+			bad("ladder = [320, 160]"):                    "not in order",
+			bad("ladder = [320, 320]"):                    "not in order",
+			bad("ladder = [1]"):                           "out of range",
+			bad("max_pixels = 0"):                         "out of range",
+			bad("quality = 101"):                          "out of range",
+			bad("sign_key = \"short\""):                   "too short",
+			bad("old_sign_keys = [\"0123456789abcdef\"]"): "no new key",
+			bad("sign_key = \"0123456789abcdef\"\nold_sign_keys = [\"short\"]"): "too short",
+			bad("cache_size = \"lots\""):                                        "cache_size",
 		},
 		Paths:   []string{"/", "/more/", "/none.jpg", "/hills.jpg", "/hills.jpg?w=160", "/more/glass.png?w=160&fit=cover&h=160", "/?limit=1"},
 		Healthz: true,
@@ -382,6 +384,54 @@ func TestSignedAddresses(t *testing.T) {
 	s.update("")
 	if a := s.get(good); a.StatusCode != 403 {
 		t.Errorf("without a key: %s, want 403", a.Status)
+	}
+}
+
+// Addresses that are out there stay good while a key is replaced, and not longer
+// than they say.
+func TestKeysRotateAndSignaturesEnd(t *testing.T) {
+	const first, second = "the first key of mine", "the second key of mine"
+	s := serve(t, gallery(t), fmt.Sprintf("sign_key = %q", first))
+	sign := func(key string, expires time.Time) string {
+		u, err := images.Sign(key, "/hills.jpg?w=333", expires)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	want := func(what, u string, status int) answer {
+		t.Helper()
+		a := s.get(u)
+		if a.StatusCode != status {
+			t.Errorf("%s: %s, want %d", what, a.Status, status)
+		}
+		return a
+	}
+	old, fresh := sign(first, time.Time{}), sign(second, time.Time{})
+	want("the key", old, 200)
+	want("no key yet", fresh, 403)
+	s.update(fmt.Sprintf("sign_key = %q\nold_sign_keys = [%q]", second, first))
+	want("the old key", old, 200)
+	want("the new key", fresh, 200)
+	s.update(fmt.Sprintf("sign_key = %q", second))
+	want("the old key, withdrawn", old, 403)
+
+	soon := sign(second, time.Now().Add(time.Hour))
+	want("in time", soon, 200)
+	want("prolonged", strings.Replace(soon, "exp=", "exp=9", 1), 403)
+	want("without its end", soon[:strings.Index(soon, "exp=")]+soon[strings.Index(soon, "sig="):], 403)
+	if a := want("too late", sign(second, time.Now().Add(-time.Second)), 403); !strings.Contains(string(a.body), "expired") {
+		t.Errorf("too late: %s", a.body)
+	}
+	// What the client keeps, it keeps no longer.
+	v := s.list("/").Pictures[2].URL
+	u, err := images.Sign(second, v+"&w=333", time.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var age int
+	if _, err := fmt.Sscanf(want("with a version", u, 200).Header.Get("Cache-Control"), "public, max-age=%d, immutable", &age); err != nil || age < 3500 || age > 3600 {
+		t.Errorf("kept for %d seconds, %v", age, err)
 	}
 }
 
