@@ -68,48 +68,54 @@ func (p *Photos) verifyCredentials(c *call) (any, error) {
 
 // account is GET /api/v1/accounts/:id.
 func (p *Photos) account(c *call) (any, error) {
-	id, err := c.id()
+	u, err := p.person(c)
 	if err != nil {
 		return nil, err
 	}
+	return c.renderer(p).account(u)
+}
+
+// person is whom the id in the path names, as long as they are there.
+func (p *Photos) person(c *call) (account.User, error) {
+	id, err := c.id()
+	if err != nil {
+		return account.User{}, err
+	}
 	u, err := p.people.User(c.r.Context(), id)
-	return c.accountOf(p, u, err)
+	return present(u, err)
+}
+
+// present turns somebody who is gone into an error.
+func present(u account.User, err error) (account.User, error) {
+	if err == nil && (u.Suspended || u.Deleted) {
+		err = errNotFound
+	}
+	return u, err
 }
 
 // lookup is GET /api/v1/accounts/lookup.
 func (p *Photos) lookup(c *call) (any, error) {
-	u, err := p.people.UserByName(c.r.Context(), c.localName(c.params.String("acct")))
-	return c.accountOf(p, u, err)
-}
-
-func (c *call) accountOf(p *Photos, u account.User, err error) (any, error) {
+	u, err := present(p.people.UserByName(c.r.Context(), c.localName(c.params.String("acct"))))
 	if err != nil {
 		return nil, err
-	}
-	if c.viewer.relationTo(u).gone {
-		return nil, errNotFound
 	}
 	return c.renderer(p).account(u)
 }
 
 // accountStatuses is GET /api/v1/accounts/:id/statuses.
 func (p *Photos) accountStatuses(c *call) (any, error) {
-	id, err := c.id()
+	u, err := p.person(c)
 	if err != nil {
 		return nil, err
 	}
-	u, err := p.people.User(c.r.Context(), id)
+	rel, err := p.relation(c.r.Context(), c.viewer, u)
 	if err != nil {
 		return nil, err
-	}
-	rel := c.viewer.relationTo(u)
-	if rel.gone {
-		return nil, errNotFound
 	}
 	if c.params.Bool(false, "pinned") {
 		return []entity.Status{}, nil // nothing can be pinned yet
 	}
 	return p.feed(c, store.Feed{
-		Authors: []int64{id}, Visibilities: visible(rel), OnlyMedia: c.params.Bool(false, "only_media"),
+		Authors: []int64{u.ID}, Visibilities: visible(rel), OnlyMedia: c.params.Bool(false, "only_media"),
 	})
 }

@@ -21,17 +21,8 @@ type viewer struct {
 
 func (v viewer) signedIn() bool { return v.user.ID != 0 }
 
-// relationTo is what v is to u. Follows come with the calls that make them.
-func (v viewer) relationTo(u account.User) relation {
-	return relation{
-		self:    v.signedIn() && v.user.ID == u.ID,
-		blocked: v.blocks.Has(u.ID),
-		gone:    u.Suspended || u.Deleted,
-	}
-}
-
 // authorize finds out who asks by the token in the header, the only place where
-// one is accepted.
+// one is accepted. The viewer is who it is also where they may not.
 func (p *Photos) authorize(r *http.Request, n need, scope string) (viewer, error) {
 	token, ok := bearer(r.Header.Get("Authorization"))
 	if !ok {
@@ -47,9 +38,9 @@ func (p *Photos) authorize(r *http.Request, n need, scope string) (viewer, error
 	case err != nil:
 		return viewer{}, err
 	case n == user && !v.signedIn():
-		return viewer{}, errUser
+		return v, errUser
 	case !allows(v.session.Scopes, scope):
-		return viewer{}, errScope
+		return v, errScope
 	}
 	return v, nil
 }

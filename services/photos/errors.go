@@ -115,6 +115,8 @@ func problemOf(err error) (p *problem, unexpected bool) {
 		return errNotFound.(*problem), false
 	case errors.Is(err, store.ErrMedia):
 		return answer(http.StatusUnprocessableEntity, "Validation failed: media_ids has a picture that is not there, not yours, or in a post already")
+	case errors.Is(err, store.ErrTooMany):
+		return answer(http.StatusUnprocessableEntity, "Validation failed: you have as many as are allowed; remove some")
 	case errors.Is(err, store.ErrQuota):
 		return answer(http.StatusUnprocessableEntity, "Validation failed: your pictures would take more room than you have; delete some")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

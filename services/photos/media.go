@@ -47,15 +47,21 @@ func tooLarge(cfg *Config) error {
 	return fail(http.StatusRequestEntityTooLarge, "The picture is too large: at most %s are accepted", sizeText(int64(cfg.MaxUpload)))
 }
 
-// spoolFile returns the function that takes the part "file" of c's body. Other
+// spoolFile returns the function that takes the part "file" of c's body, and portraits. Other
 // files, such as a thumbnail of one's own, are ignored.
 func (p *Photos) spoolFile(c *call) params.FileFunc {
 	return func(name, _ string, r io.Reader) error {
-		if name != "file" || c.upload != nil {
+		to := &c.upload
+		for i, pt := range portraits {
+			if name == pt.name {
+				to = &c.portraits[i]
+			}
+		}
+		if *to != nil || to == &c.upload && name != "file" {
 			return nil
 		}
 		var err error
-		c.upload, err = p.spool(r, int64(c.cfg.MaxUpload))
+		*to, err = p.spool(r, int64(c.cfg.MaxUpload))
 		return err
 	}
 }

@@ -59,16 +59,24 @@ type Photos struct {
 	uploadDir string
 	transfers transfers
 	uploads   gate
+	quota     quota
 	signer    signer
 	metrics   *metrics
-	api, web  http.Handler
+	api       http.Handler
+	pages     *web
+	// authorization is the page that asks people to let an app in.
+	authorization http.Handler
 
 	// keep is held for reading from when bytes are stored until the row that
 	// needs them is, and for writing while bytes that nothing needs go.
 	keep sync.RWMutex
+	// portraits is held while an avatar or a header changes: it stands in the
+	// store, and with the accounts.
+	portraits sync.Mutex
 
 	wake    chan struct{} // the worker has something to do
 	lanes   []*lane
+	opened  time.Time
 	unwatch func()
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
@@ -104,7 +112,7 @@ func (t Type) start(ctx context.Context, env service.Env, cfg Config, st store.S
 	p := &Photos{
 		label: env.Label(), name: env.Name, log: env.Log,
 		people: t.Accounts, pictures: t.Pictures, store: st, blobs: blobs,
-		spoolDir: filepath.Join(env.Dir, "spool"), metrics: newMetrics(st), wake: make(chan struct{}, 1),
+		opened: time.Now(), spoolDir: filepath.Join(env.Dir, "spool"), metrics: newMetrics(st), wake: make(chan struct{}, 1),
 	}
 	p.uploadDir, p.lanes = filepath.Join(env.Dir, "uploads"), newLanes()
 	if err := errors.Join(emptyDir(p.spoolDir), durable.MkdirAll(p.uploadDir, 0o700)); err != nil {
@@ -116,9 +124,10 @@ func (t Type) start(ctx context.Context, env service.Env, cfg Config, st store.S
 	}
 	p.signer = signer{key: key, now: time.Now}
 	p.config.Store(&cfg)
-	p.api, p.web = p.newAPI(), p.newWeb()
+	p.api, p.pages = p.newAPI(), p.newWeb()
+	p.authorization = p.newAuthorization(key)
 	p.unwatch = p.people.Watch(func(c account.Change) {
-		if c.Kind == account.Deleted {
+		if concerns(c.Kind) {
 			p.wakeWorker()
 		}
 	})
@@ -154,6 +163,8 @@ func (p *Photos) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
 	case path == "/healthz":
 		p.healthz(w, r)
+	case path == authorizePath || path == authorizePath+"/":
+		p.authorization.ServeHTTP(w, r)
 	case isAPI(path):
 		cors(w.Header())
 		r = tidy(r)
@@ -171,7 +182,7 @@ func (p *Photos) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(path, mediaRoot):
 		p.serveMedia(w, r)
 	default:
-		p.web.ServeHTTP(w, r)
+		p.pages.ServeHTTP(w, r)
 	}
 }
 

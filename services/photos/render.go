@@ -55,42 +55,8 @@ func (r *renderer) readAuthor(id int64) rendered {
 	if err != nil {
 		return rendered{rel: relation{gone: true}, err: err}
 	}
-	return rendered{account: a, rel: r.viewer.relationTo(u)}
-}
-
-// account renders somebody as everybody sees them.
-func (r *renderer) account(u account.User) (entity.Account, error) {
-	prof, err := r.p.store.Profile(r.ctx, u.ID)
-	if err != nil {
-		return entity.Account{}, err
-	}
-	name := u.Name
-	if name == "" {
-		name = u.Username
-	}
-	avatar, header := r.base+avatarPath, r.base+headerPath
-	return entity.Account{
-		ID: entity.ID(u.ID), Username: u.Username, Acct: u.Username,
-		URL: r.base + "/@" + u.Username, URI: r.base + "/@" + u.Username,
-		DisplayName: name, Note: toHTML(u.About),
-		Avatar: avatar, AvatarStatic: avatar, Header: header, HeaderStatic: header,
-		Discoverable: true, NoIndex: false, Suspended: u.Suspended,
-		CreatedAt: entity.Time(u.CreatedAt), LastStatusAt: entity.Date(prof.LastStatus), StatusesCount: prof.Statuses,
-	}, nil
-}
-
-// credentials renders somebody as they see themselves.
-func (r *renderer) credentials(u account.User) (entity.Account, error) {
-	a, err := r.account(u)
-	if err != nil {
-		return a, err
-	}
-	a.Source = &entity.Source{Note: u.About, Privacy: store.Public.String(), Discoverable: true}
-	a.Role = &entity.Role{Permissions: "0"}
-	if u.Role == account.RoleAdmin {
-		a.Role = &entity.Role{ID: 1, Name: "Admin", Permissions: "1", Highlighted: true}
-	}
-	return a, nil
+	rel, err := r.p.relation(r.ctx, r.viewer, u)
+	return rendered{account: a, rel: rel, err: err}
 }
 
 // status renders a post, or ErrNotFound where the viewer may not see it.

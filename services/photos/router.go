@@ -31,6 +31,8 @@ type call struct {
 	viewer viewer
 	base   string // scheme and host of every URL in the answer
 	upload *spool // the file of a multipart body; nil: none came
+
+	portraits [2]*spool // as in the table of them
 }
 
 // id reads the id in the path.
@@ -71,7 +73,13 @@ func (p *Photos) newMux(table []route) *http.ServeMux {
 	for path, e := range byPath {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { p.serveCall(w, r, e) })
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { p.writeProblem(w, r, errNotFound) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		err := p.limited(w, r, p.config.Load(), viewer{})
+		if err == nil {
+			err = errNotFound
+		}
+		p.writeProblem(w, r, err)
+	})
 	return mux
 }
 
@@ -93,13 +101,17 @@ func (p *Photos) serveCall(w http.ResponseWriter, r *http.Request, e endpoints) 
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
+	cfg := p.config.Load()
 	rt, ok := e[method]
 	if !ok {
-		w.Header().Set("Allow", e.allow())
-		p.writeProblem(w, r, fail(http.StatusMethodNotAllowed, "%s is not allowed here", r.Method))
+		err := p.limited(w, r, cfg, viewer{})
+		if err == nil {
+			w.Header().Set("Allow", e.allow())
+			err = fail(http.StatusMethodNotAllowed, "%s is not allowed here", r.Method)
+		}
+		p.writeProblem(w, r, err)
 		return
 	}
-	cfg := p.config.Load()
 	c := &call{w: w, r: r, cfg: cfg, base: baseOf(cfg.PublicURL, r)}
 	body, err := p.runCall(c, rt)
 	if err != nil {
@@ -121,7 +133,11 @@ type answer struct {
 
 func (p *Photos) runCall(c *call, rt route) (any, error) {
 	var err error
-	if c.viewer, err = p.authorize(c.r, rt.need, rt.scope); err != nil {
+	c.viewer, err = p.authorize(c.r, rt.need, rt.scope)
+	if limitErr := p.limited(c.w, c.r, c.cfg, c.viewer); limitErr != nil {
+		return nil, limitErr
+	}
+	if err != nil {
 		return nil, err // before the body is read
 	}
 	var file params.FileFunc
@@ -131,7 +147,11 @@ func (p *Photos) runCall(c *call, rt route) (any, error) {
 		}
 		defer p.uploads.leave(c.viewer.user.ID)
 		file = p.spoolFile(c)
-		defer func() { c.upload.close() }()
+		defer func() {
+			for _, f := range append(c.portraits[:], c.upload) {
+				f.close()
+			}
+		}()
 	}
 	c.params, err = params.Read(c.w, c.r, int64(c.cfg.MaxUpload)+params.MaxText, file)
 	if rt.files && errors.Is(err, params.ErrTooLarge) {
@@ -181,7 +201,7 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 // read there, so there is nothing that they could abuse.
 func cors(h http.Header) {
 	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Expose-Headers", "Link, Retry-After, X-Request-Id")
+	h.Set("Access-Control-Expose-Headers", "Link, Retry-After, X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset")
 }
 
 // preflight answers OPTIONS (Fetch standard, CORS-preflight).

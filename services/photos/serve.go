@@ -55,6 +55,15 @@ func (p *Photos) serveMedia(w http.ResponseWriter, r *http.Request) {
 		p.writeProblem(w, r, fail(http.StatusMethodNotAllowed, "%s is not allowed here", r.Method))
 		return
 	}
+	if f, ok, err := p.portraitFile(r); ok {
+		if err == nil {
+			err = p.sendFile(w, r, f, true)
+		}
+		if err != nil {
+			p.writeProblem(w, r, err)
+		}
+		return
+	}
 	m, f, err := p.allowedFile(r)
 	if err != nil {
 		p.writeProblem(w, r, err)
@@ -79,18 +88,14 @@ func (p *Photos) allowedFile(r *http.Request) (m store.Media, f store.File, err 
 	if !ok {
 		return m, f, errNotFound
 	}
-	owner, err := p.people.User(r.Context(), m.Owner)
-	if err != nil {
-		return m, f, err
-	}
 	var v viewer
 	if !forEverybody(m.Visibility) {
 		if v, err = p.signedFor(r); err != nil {
 			return m, f, err
 		}
 	}
-	if !maySee(m.Visibility, v.relationTo(owner)) {
-		return m, f, errNotFound
+	if may, err := p.mayReadMedia(r.Context(), v, m); err != nil || !may {
+		return m, f, errors.Join(err, errNotFound)
 	}
 	return m, f, nil
 }

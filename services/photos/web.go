@@ -25,8 +25,8 @@ type web struct {
 	cookie string
 }
 
-// newWeb panics where the embedded files are broken, which a test would notice.
-func (p *Photos) newWeb() http.Handler {
+// newWeb has all pages; it panics where the embedded files are broken, which a test would notice.
+func (p *Photos) newWeb() *web {
 	a, err := readAssets()
 	if err != nil {
 		panic(err)
@@ -53,8 +53,10 @@ func (p *Photos) newWeb() http.Handler {
 			wb.serve(w, r, func(*visit) error { return errNoPage })
 		}
 	})
-	return wb.mux
+	return wb
 }
+
+func (wb *web) ServeHTTP(w http.ResponseWriter, r *http.Request) { wb.mux.ServeHTTP(w, r) }
 
 var (
 	errNoPage = fail(http.StatusNotFound, "There is no such page.")
@@ -87,6 +89,8 @@ type page struct {
 	Upload   uploadForm
 	Status   *entity.Status
 	Mine     bool
+
+	Consent *consent
 }
 
 // uploadForm is what the form says about its limits.
@@ -247,7 +251,7 @@ func (v *visit) who() (account.User, error) {
 		return account.User{}, errNoPage
 	}
 	u, err := v.p.people.UserByName(v.r.Context(), name)
-	if errors.Is(err, account.ErrNotFound) || err == nil && v.viewer.relationTo(u).gone {
+	if errors.Is(err, account.ErrNotFound) || err == nil && v.viewer.knows(u).gone {
 		return u, errNoPage
 	}
 	return u, err
@@ -262,8 +266,11 @@ func (wb *web) profile(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.list(page{Heading: a.DisplayName, Profile: &a},
-		store.Feed{Authors: []int64{u.ID}, Visibilities: visible(v.viewer.relationTo(u))})
+	rel, err := v.p.relation(v.r.Context(), v.viewer, u)
+	if err != nil {
+		return err
+	}
+	return v.list(page{Heading: a.DisplayName, Profile: &a}, store.Feed{Authors: []int64{u.ID}, Visibilities: visible(rel)})
 }
 
 // status is the post that a path like /@ann/1 names.

@@ -62,14 +62,11 @@ func (p *Photos) wakeWorker() {
 	}
 }
 
-// followAccounts erases what belonged to accounts that were deleted since it
-// looked last, also while the service was not open.
+// followAccounts acts on what happened to accounts since it looked last, also
+// while the service was not open.
 func (p *Photos) followAccounts(ctx context.Context) {
 	err := p.people.CatchUp(ctx, p.label, func(ctx context.Context, c account.Change) error {
-		if c.Kind != account.Deleted {
-			return nil // sessions, suspensions and blocks are asked for each time
-		}
-		return p.erase(ctx, c.UserID)
+		return p.actOn(ctx, c)
 	})
 	if err != nil {
 		p.complain(ctx, err, "changes of accounts are not followed yet")

@@ -67,59 +67,38 @@ type Detail struct {
 
 // Account is a person as others see them.
 type Account struct {
-	ID             ID     `json:"id"`
-	Username       string `json:"username"`
-	Acct           string `json:"acct"`
-	URL            string `json:"url"`
-	URI            string `json:"uri"`
-	DisplayName    string `json:"display_name"`
-	Note           string `json:"note"` // HTML
-	Avatar         string `json:"avatar"`
-	AvatarStatic   string `json:"avatar_static"`
-	Header         string `json:"header"`
-	HeaderStatic   string `json:"header_static"`
-	Locked         bool   `json:"locked"`
-	Fields         None   `json:"fields"`
-	Emojis         None   `json:"emojis"`
-	Roles          None   `json:"roles"`
-	Bot            bool   `json:"bot"`
-	Group          bool   `json:"group"`
-	Discoverable   bool   `json:"discoverable"`
-	NoIndex        bool   `json:"noindex"`
-	HideCollection bool   `json:"hide_collections"`
-	Moved          Null   `json:"moved"`
-	Suspended      bool   `json:"suspended"`
-	Limited        bool   `json:"limited"`
-	CreatedAt      Time   `json:"created_at"`
-	LastStatusAt   Date   `json:"last_status_at"`
-	StatusesCount  int64  `json:"statuses_count"`
-	FollowersCount int64  `json:"followers_count"`
-	FollowingCount int64  `json:"following_count"`
+	ID             ID      `json:"id"`
+	Username       string  `json:"username"`
+	Acct           string  `json:"acct"`
+	URL            string  `json:"url"`
+	URI            string  `json:"uri"`
+	DisplayName    string  `json:"display_name"`
+	Note           string  `json:"note"` // HTML
+	Avatar         string  `json:"avatar"`
+	AvatarStatic   string  `json:"avatar_static"`
+	Header         string  `json:"header"`
+	HeaderStatic   string  `json:"header_static"`
+	Locked         bool    `json:"locked"`
+	Fields         []Field `json:"fields"`
+	Emojis         None    `json:"emojis"`
+	Roles          None    `json:"roles"`
+	Bot            bool    `json:"bot"`
+	Group          bool    `json:"group"`
+	Discoverable   bool    `json:"discoverable"`
+	NoIndex        bool    `json:"noindex"`
+	Indexable      bool    `json:"indexable"`
+	HideCollection bool    `json:"hide_collections"`
+	Moved          Null    `json:"moved"`
+	Suspended      bool    `json:"suspended"`
+	Limited        bool    `json:"limited"`
+	CreatedAt      Time    `json:"created_at"`
+	LastStatusAt   Date    `json:"last_status_at"`
+	StatusesCount  int64   `json:"statuses_count"`
+	FollowersCount int64   `json:"followers_count"`
+	FollowingCount int64   `json:"following_count"`
 
 	Source *Source `json:"source,omitempty"` // of oneself only
 	Role   *Role   `json:"role,omitempty"`   // of oneself only
-}
-
-// Source is one's own account as one wrote it.
-type Source struct {
-	Note                string `json:"note"` // plain text
-	Fields              None   `json:"fields"`
-	Privacy             string `json:"privacy"`
-	Sensitive           bool   `json:"sensitive"`
-	Language            string `json:"language"`
-	FollowRequestsCount int64  `json:"follow_requests_count"`
-	HideCollections     bool   `json:"hide_collections"`
-	Discoverable        bool   `json:"discoverable"`
-	Indexable           bool   `json:"indexable"`
-}
-
-// Role is what somebody may do beyond using the service.
-type Role struct {
-	ID          ID     `json:"id"`
-	Name        string `json:"name"`
-	Color       string `json:"color"`
-	Permissions string `json:"permissions"`
-	Highlighted bool   `json:"highlighted"`
 }
 
 // Status is a post.
@@ -222,28 +201,6 @@ type MediaSize struct {
 type Application struct {
 	Name    string `json:"name"`
 	Website Null   `json:"website"`
-}
-
-// CredentialApplication is an OAuth app as it was registered.
-type CredentialApplication struct {
-	ID           ID       `json:"id"`
-	Name         string   `json:"name"`
-	Website      *string  `json:"website"`
-	Scopes       []string `json:"scopes"`
-	RedirectURIs []string `json:"redirect_uris"`
-	RedirectURI  string   `json:"redirect_uri"` // all of them, a line each
-	ClientID     string   `json:"client_id"`
-	ClientSecret string   `json:"client_secret"`
-	SecretExpiry int      `json:"client_secret_expires_at"` // 0: never
-	VapidKey     string   `json:"vapid_key"`
-}
-
-// Token is an OAuth token.
-type Token struct {
-	AccessToken string `json:"access_token"`
-	TokenType   string `json:"token_type"`
-	Scope       string `json:"scope"`
-	CreatedAt   int64  `json:"created_at"` // seconds since 1970
 }
 
 // Empty is the answer where there is nothing to say.

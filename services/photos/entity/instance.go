@@ -17,7 +17,7 @@ type InstanceV1 struct {
 	InvitesEnabled   bool          `json:"invites_enabled"`
 	Configuration    Configuration `json:"configuration"`
 	ContactAccount   Null          `json:"contact_account"`
-	Rules            None          `json:"rules"`
+	Rules            []Rule        `json:"rules"`
 }
 
 // StreamingURLs is where streaming is.
@@ -46,7 +46,7 @@ type InstanceV2 struct {
 	Configuration ConfigurationV2 `json:"configuration"`
 	Registrations Registrations   `json:"registrations"`
 	Contact       Contact         `json:"contact"`
-	Rules         None            `json:"rules"`
+	Rules         []Rule          `json:"rules"`
 }
 
 // Usage is how many people come by.
@@ -103,6 +103,9 @@ type ConfigurationV2 struct {
 type AccountLimits struct {
 	MaxFeaturedTags   int `json:"max_featured_tags"`
 	MaxPinnedStatuses int `json:"max_pinned_statuses"`
+	MaxProfileFields  int `json:"max_profile_fields"`
+	FieldNameLimit    int `json:"profile_field_name_limit"`
+	FieldValueLimit   int `json:"profile_field_value_limit"`
 }
 
 // StatusLimits bound a post.
@@ -129,4 +132,82 @@ type PollLimits struct {
 	MaxCharactersPerOption int `json:"max_characters_per_option"`
 	MinExpiration          int `json:"min_expiration"`
 	MaxExpiration          int `json:"max_expiration"`
+}
+
+// Rule is what people agree to.
+type Rule struct {
+	ID   ID     `json:"id"`
+	Text string `json:"text"`
+	Hint string `json:"hint"`
+}
+
+// Activity is what happened in a week.
+type Activity struct {
+	Week          string `json:"week"` // seconds since 1970 at its begin
+	Statuses      string `json:"statuses"`
+	Logins        string `json:"logins"`
+	Registrations string `json:"registrations"`
+}
+
+// Document is a text about the instance.
+type Document struct {
+	UpdatedAt Time   `json:"updated_at"`
+	Content   string `json:"content"` // HTML
+}
+
+// AuthorizationServer tells how to sign in (RFC 8414).
+type AuthorizationServer struct {
+	Issuer               string   `json:"issuer"`
+	ServiceDocumentation string   `json:"service_documentation"`
+	Authorization        string   `json:"authorization_endpoint"`
+	Token                string   `json:"token_endpoint"`
+	Revocation           string   `json:"revocation_endpoint"`
+	AppRegistration      string   `json:"app_registration_endpoint"` // Mastodon's
+	Scopes               []string `json:"scopes_supported"`
+	ResponseTypes        []string `json:"response_types_supported"`
+	ResponseModes        []string `json:"response_modes_supported"`
+	GrantTypes           []string `json:"grant_types_supported"`
+	TokenAuthMethods     []string `json:"token_endpoint_auth_methods_supported"`
+	ChallengeMethods     []string `json:"code_challenge_methods_supported"`
+}
+
+// NodeInfoLinks is where NodeInfo is.
+type NodeInfoLinks struct {
+	Links []NodeInfoLink `json:"links"`
+}
+
+// NodeInfoLink is one version of it.
+type NodeInfoLink struct {
+	Rel  string `json:"rel"`
+	Href string `json:"href"`
+}
+
+// NodeInfo is what runs here, in the form of nodeinfo.diaspora.software 2.0.
+type NodeInfo struct {
+	Version  string `json:"version"`
+	Software struct {
+		Name    string `json:"name"`
+		Version string `json:"version"`
+	} `json:"software"`
+	Protocols None `json:"protocols"` // with other servers
+	Services  struct {
+		Inbound  None `json:"inbound"`
+		Outbound None `json:"outbound"`
+	} `json:"services"`
+	OpenRegistrations bool `json:"openRegistrations"`
+	Usage             struct {
+		Users struct {
+			Total          int64 `json:"total"`
+			ActiveMonth    int64 `json:"activeMonth"`
+			ActiveHalfyear int64 `json:"activeHalfyear"`
+		} `json:"users"`
+		LocalPosts int64 `json:"localPosts"`
+	} `json:"usage"`
+	Metadata NodeMetadata `json:"metadata"`
+}
+
+// NodeMetadata is what NodeInfo leaves to the software.
+type NodeMetadata struct {
+	Name        string `json:"nodeName"`
+	Description string `json:"nodeDescription"`
 }

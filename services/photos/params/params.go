@@ -4,6 +4,7 @@
 package params
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -81,6 +82,39 @@ func (v *Values) Strings(path ...string) []string {
 		}
 	}
 	return out
+}
+
+// Entries are the objects of a list, or of an object in the order of its keys:
+// by number where they are numbers, else by name.
+func (v *Values) Entries(path ...string) []*Values {
+	n := v.at(path)
+	if n == nil || n.scalar {
+		return nil
+	}
+	var out []*Values
+	for _, e := range n.values() {
+		if e.fields != nil {
+			out = append(out, &Values{root: *e})
+		}
+	}
+	return out
+}
+
+// values are the entries of a list, or everything that an object has.
+func (n *node) values() []*node {
+	keys := slices.SortedFunc(maps.Keys(n.fields), func(a, b string) int {
+		x, errX := strconv.Atoi(a)
+		y, errY := strconv.Atoi(b)
+		if errX == nil && errY == nil {
+			return cmp.Compare(x, y)
+		}
+		return cmp.Compare(a, b)
+	})
+	var out []*node
+	for _, k := range keys {
+		out = append(out, n.fields[k])
+	}
+	return append(out, n.list...)
 }
 
 // entries are the elements of a list, or of an object whose keys are numbers.

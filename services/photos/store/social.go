@@ -150,6 +150,14 @@ type NamedEntry struct {
 	Name string
 }
 
+// FeaturedTag is a tag on somebody's profile.
+type FeaturedTag struct {
+	ID       int64
+	Name     string
+	Statuses int64     // of theirs that everybody may see
+	Last     time.Time // of these; zero: none
+}
+
 // Social keeps what people are to each other.
 type Social interface {
 	// Profiles are those of users, whoever has none with what the zero one
@@ -225,7 +233,13 @@ type Social interface {
 	DomainBlocks(ctx context.Context, user int64, p Page) ([]NamedEntry, error)
 
 	// FeaturedTags are user's, in the order of being made.
-	FeaturedTags(ctx context.Context, user int64) ([]NamedEntry, error)
-	AddFeaturedTag(ctx context.Context, user int64, name string) (NamedEntry, error)
+	FeaturedTags(ctx context.Context, user int64) ([]FeaturedTag, error)
+	AddFeaturedTag(ctx context.Context, user int64, name string) (FeaturedTag, error)
 	DeleteFeaturedTag(ctx context.Context, user, id int64) error
+
+	// Active is how many people posted since a time.
+	Active(ctx context.Context, since time.Time) (int64, error)
+	// Posted is how many posts were made from a time to another that are there
+	// still.
+	Posted(ctx context.Context, from, to time.Time) (int64, error)
 }

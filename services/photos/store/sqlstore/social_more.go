@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/porticod/portico/pkg/sqlite"
@@ -73,35 +72,67 @@ func (d *DB) DomainBlocks(ctx context.Context, user int64, p store.Page) (list [
 	return list, wrap("list domains", err)
 }
 
+// featuredTags reads tags with how often their user posted with them. They have
+// few tags, so each is counted among their posts.
+func featuredTags(q sqlite.Queryer, where string, args ...any) ([]store.FeaturedTag, error) {
+	return collect(q, func(r *sqlite.Rows) (t store.FeaturedTag, err error) {
+		var last *int64
+		err = r.Scan(&t.ID, &t.Name, &t.Statuses, &last)
+		if last != nil {
+			t.Last = TimeOf(*last)
+		}
+		return t, err
+	}, `SELECT f.id, f.name, count(s.id), max(s.id) FROM featured_tags f
+		LEFT JOIN statuses s ON s.author_id = f.user_id AND s.visibility IN (1, 2)
+			AND EXISTS (SELECT 1 FROM status_tags st WHERE st.status_id = s.id AND st.tag_id = (SELECT id FROM tags WHERE name = f.name))
+		WHERE `+where+` GROUP BY f.id ORDER BY f.id`, args...)
+}
+
 // FeaturedTags are user's.
-func (d *DB) FeaturedTags(ctx context.Context, user int64) (list []store.NamedEntry, err error) {
+func (d *DB) FeaturedTags(ctx context.Context, user int64) (list []store.FeaturedTag, err error) {
 	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
-		list, err = collect(q, scanNamed, `SELECT id, name FROM featured_tags WHERE user_id = ? ORDER BY id`, user)
+		list, err = featuredTags(q, `f.user_id = ?`, user)
 		return err
 	})
 	return list, wrap("list featured tags", err)
 }
 
 // AddFeaturedTag shows a tag on user's profile; one that is there stays.
-func (d *DB) AddFeaturedTag(ctx context.Context, user int64, name string) (e store.NamedEntry, err error) {
+func (d *DB) AddFeaturedTag(ctx context.Context, user int64, name string) (t store.FeaturedTag, err error) {
 	err = d.db.Write(ctx, func(tx *sqlite.Tx) error {
-		err := tx.QueryRow(`SELECT id, name FROM featured_tags WHERE user_id = ? AND name = ?`, user, name).Scan(&e.ID, &e.Name)
-		if !errors.Is(err, sqlite.ErrNoRows) {
+		if err := bound(tx, store.MaxFeatured, `SELECT count(*) FROM featured_tags WHERE user_id = ? AND name <> ?`, user, name); err != nil {
 			return err
 		}
-		if err := bound(tx, store.MaxFeatured, `SELECT count(*) FROM featured_tags WHERE user_id = ?`, user); err != nil {
+		if _, err := tx.Exec(`INSERT INTO featured_tags (id, user_id, name) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, d.nextID(), user, name); err != nil {
 			return err
 		}
-		e = store.NamedEntry{ID: d.nextID(), Name: name}
-		_, err = tx.Exec(`INSERT INTO featured_tags (id, user_id, name) VALUES (?, ?, ?)`, e.ID, user, name)
+		list, err := featuredTags(tx, `f.user_id = ? AND f.name = ?`, user, name)
+		if err == nil {
+			t = list[0]
+		}
 		return err
 	})
-	return e, wrap("feature tag", err)
+	return t, wrap("feature tag", err)
 }
 
 // DeleteFeaturedTag takes a tag off user's profile.
 func (d *DB) DeleteFeaturedTag(ctx context.Context, user, id int64) error {
 	return d.changeRow(ctx, "delete featured tag", `DELETE FROM featured_tags WHERE id = ? AND user_id = ?`, id, user)
+}
+
+// Active is how many people posted since a time.
+func (d *DB) Active(ctx context.Context, since time.Time) (n int64, err error) {
+	return d.number(ctx, "count active people", `SELECT count(*) FROM profiles WHERE last_status_at >= ?`, since.UnixMilli())
+}
+
+// Posted is how many posts were made from a time to another.
+func (d *DB) Posted(ctx context.Context, from, to time.Time) (n int64, err error) {
+	return d.number(ctx, "count posts", `SELECT count(*) FROM statuses WHERE id >= ? AND id < ?`, from.UnixMilli()<<16, to.UnixMilli()<<16)
+}
+
+func (d *DB) number(ctx context.Context, action, query string, args ...any) (n int64, err error) {
+	err = d.db.Read(ctx, func(q sqlite.Queryer) error { return q.QueryRow(query, args...).Scan(&n) })
+	return n, wrap(action, err)
 }
 
 // socialLeft are what else is somebody's, or about them.

@@ -14,7 +14,7 @@ ALTER TABLE profiles ADD COLUMN fields    TEXT NOT NULL DEFAULT '[]'; -- JSON: [
 ALTER TABLE profiles ADD COLUMN privacy   INTEGER NOT NULL DEFAULT 1; -- visibility of posts that name none
 ALTER TABLE profiles ADD COLUMN sensitive INTEGER NOT NULL DEFAULT 0; -- posts that do not say
 ALTER TABLE profiles ADD COLUMN language  TEXT NOT NULL DEFAULT '';   -- posts that do not say
-CREATE INDEX profiles_active ON profiles (last_status_at, user_id) WHERE hidden = 0 AND last_status_at IS NOT NULL;
+CREATE INDEX profiles_active ON profiles (last_status_at, user_id) WHERE last_status_at IS NOT NULL;
 CREATE INDEX profiles_new ON profiles (user_id) WHERE hidden = 0;
 CREATE INDEX profiles_followed ON profiles (followers, user_id) WHERE hidden = 0;
 
