@@ -20,6 +20,8 @@ var pageTypes = map[string]string{
 	".js":   "text/javascript; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
 	".svg":  "image/svg+xml",
+
+	".webmanifest": "application/manifest+json",
 }
 
 // page serves the files of the web page by their names, index.html at the root.
@@ -40,7 +42,7 @@ func page(mux *http.ServeMux) {
 // policy lets the page run its own files, talk to its own origin, and show what
 // is about to be uploaded; nothing else, and nobody may frame it.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self'; " +
-	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	"connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 func pageFile(name, typ string) http.HandlerFunc {
 	body, err := pageFiles.ReadFile("page/" + name)

@@ -132,7 +132,7 @@ func TestPageGroup(t *testing.T) {
 	shot(alice, t, "group")
 	run(alice, t, "message info", append(menu("Who comes", "Read by"), seen("dialog .people", "Bob Lang"), chromedp.KeyEvent(kb.Escape), until(`!document.querySelector("dialog[open]")`))...)
 	run(alice, t, "search", chromedp.SendKeys("#find input", "train"), seen("#list .section", "Messages"), chromedp.Click("#list li button"), until(`document.querySelector("li.msg.flash")`),
-		js(`const q = document.querySelector("#find input"); q.value = ""; q.dispatchEvent(new Event("input"))`))
+		js(`const q = document.querySelector("#find input"); q.value = ""; q.dispatchEvent(new Event("input")); document.querySelector("#messages").scrollTop = 1e6`))
 	run(alice, t, "forward", append(menu("so clear", "Forward"), press("dialog .choice", "Bob Lang"), chromedp.Click("dialog button.primary"))...)
 	run(bob, t, "forwarded with the picture", press("#list button", "Alice Meyer"), seen("li.msg .body", "so clear"), until(`document.querySelector(".picture img")?.naturalWidth === 640`),
 		press("#list button", "Lake trip"))
@@ -181,15 +181,18 @@ func TestPageHistory(t *testing.T) {
 		bob.say(conv, fmt.Sprintf("c%d", i), fmt.Sprintf("message %d", i))
 	}
 	run(alice, t, "unread", until(`document.querySelector("#list .badge")?.textContent === "99+"`), until(`document.title === "(1) Chat"`))
-	run(alice, t, "open", chromedp.Click("#list button"), message("message 119", ""), until(`document.querySelectorAll("li.msg").length === 50`),
-		until(`(() => { const b = document.querySelector("#messages"); return b.scrollHeight - b.scrollTop - b.clientHeight < 2; })()`))
+	const end = `(() => { const b = document.querySelector("#messages"); return b.scrollHeight - b.scrollTop - b.clientHeight < 2; })()`
+	run(alice, t, "opens where she has read to, and only what she sees is read", chromedp.Click("#list button"), message("message 0", ""), until(`document.querySelector("li.unread")`),
+		until(`document.querySelector("#messages").scrollTop < 100`), until(`Number(document.querySelector("#list .badge").textContent.replace("+", "")) > 90`), until(`document.querySelector("#down-count").textContent !== ""`))
+	run(alice, t, "to the end", chromedp.Click("#down"), message("message 119", ""), until(`document.querySelectorAll("li.msg").length === 50`), until(end),
+		until(`document.title === "Chat"`), until(`!document.querySelector("#list .badge")`))
 	const where = `Math.round(document.querySelector('[data-seq="75"]').getBoundingClientRect().top)`
 	run(alice, t, "scroll up", js(`document.querySelector('[data-seq="75"]').scrollIntoView(); window.was = `+where),
 		until(`document.querySelectorAll("li.msg").length >= 100`), until(`Math.abs(`+where+` - window.was) < 2`))
 	run(alice, t, "nothing jumps when somebody writes", js(`window.was = `+where))
 	bob.say(conv, "new", "while she reads")
-	run(alice, t, "it is there", message("while she reads", ""), until(`Math.abs(`+where+` - window.was) < 2`), until(`!document.querySelector("#down").hidden`),
-		chromedp.Click("#down"), until(`document.querySelector("#down").hidden`))
+	run(alice, t, "it is there", message("while she reads", ""), until(`Math.abs(`+where+` - window.was) < 2`), until(`document.querySelector("#down-count").textContent === "1"`), until(`document.title === "(1) Chat"`),
+		chromedp.Click("#down"), until(`document.querySelector("#down").hidden`), until(`document.title === "Chat"`))
 
 	port.set(down)
 	w.close()

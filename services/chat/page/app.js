@@ -1,20 +1,22 @@
 // The page: puts its parts together. What a Client knows, made visible.
 
-import { $, icon, attempt } from "./dom.js";
+import { $, el, icon, attempt } from "./dom.js";
 import { Client } from "./client.js";
 import { model, changed, onChange, forgetAll, learn, peerOf } from "./model.js";
-import { follow, tellRead } from "./events.js";
+import { follow } from "./events.js";
 import { initDoor, showDoor, session, forgetSession } from "./door.js";
 import { initList, searchIn, clearSearch } from "./list.js";
-import { openThread, closeThread, drawThread } from "./thread.js";
+import { openThread, closeThread, drawThread, tellRead } from "./thread.js";
 import { loadDrafts, forgetDrafts } from "./compose.js";
 import { convMenu } from "./convmenu.js";
+import { ask } from "./dialogs.js";
 import { newGroup, showGroup, joinBy } from "./group.js";
 import { showPerson } from "./person.js";
 import { showSettings } from "./settings.js";
 import { showMenu } from "./menu.js";
 import { personAvatar } from "./avatar.js";
-import { drawTitle, tell } from "./notify.js";
+import { drawTitle, tell, initNotes } from "./notify.js";
+import "./touch.js";
 
 // ---- coming and going
 
@@ -27,9 +29,10 @@ function enter({ token, username }) {
     tellRead();
     tell(c, m, called, (id) => go(id));
   });
-  client.on("stop", ({ code }) => leave(code === 4500 ? "You were signed out." : "The connection was refused."));
+  client.on("stop", ({ code }) => { if (code === 4500) leave("You were signed out: on another device, or with a new password."); });
   $("door").hidden = true;
   $("app").hidden = false;
+  initNotes(go);
   changed();
   client.start();
 }
@@ -47,23 +50,29 @@ function leave(message) {
 
 async function signOut() {
   const { client } = model;
-  forgetDrafts();
+  if (client.outbox.length > 0 && !await ask("Sign out?", "Sign out", "What was not sent yet is lost.")) return;
   client.stop();
-  await client.delete("/v1/sessions/current").catch(() => {});
+  await client.delete("/v1/sessions/current").catch(() => {}); // without a server it stays in the list of devices
+  clean();
   leave();
 }
 
 function removed() {
+  clean();
+  leave("Your account is deleted.");
+}
+
+// Somebody else may use this browser.
+function clean() {
   forgetDrafts();
   localStorage.removeItem(model.client.key);
-  leave("Your account is deleted.");
 }
 
 // ---- which conversation is open is in the address, so that "back" closes it
 
 function go(id, seq) {
   const hash = "#" + id + (seq ? "/" + seq : "");
-  if (location.hash !== hash) history[model.current ? "replaceState" : "pushState"](null, "", hash);
+  if (location.hash !== hash) model.current ? history.replaceState(history.state, "", hash) : history.pushState({ opened: true }, "", hash);
   openThread(id, seq);
 }
 
@@ -81,8 +90,11 @@ function followAddress() {
 }
 
 function back() {
-  if (location.hash) history.replaceState(null, "", location.pathname);
+  const id = model.current;
   closeThread();
+  if (history.state?.opened) history.back();
+  else if (location.hash) history.replaceState(null, "", location.pathname);
+  document.querySelector(`#list [data-key="${CSS.escape(id)}"] button`)?.focus();
 }
 
 addEventListener("popstate", followAddress);
@@ -110,24 +122,33 @@ onChange(() => {
   drawThread();
 });
 
+const STATES = {
+  connecting: "Connecting…",
+  offline: "No connection. What you write is sent as soon as there is one.",
+  stopped: "The server has ended the connection.",
+};
+
 let late = 0; // timer: a connection that comes at once is not worth a word
 function drawState() {
-  const texts = { connecting: "Connecting…", offline: "No connection. What you write is sent as soon as there is one." };
-  const text = texts[model.state] ?? "";
+  if (document.body.dataset.state === model.state) return;
   document.body.dataset.state = model.state;
   clearTimeout(late);
+  const text = STATES[model.state];
   if (!text) $("state").hidden = true;
   else late = setTimeout(() => {
-    $("state").textContent = text;
+    const again = model.state === "stopped" && el("button", { type: "button", textContent: "Connect again", on: { click: () => model.client.start() } });
+    $("state").replaceChildren(text, again || "");
     $("state").hidden = false;
-  }, 400);
+  }, $("state").hidden ? 400 : 0);
 }
+
+setInterval(() => { if (model.me && !document.hidden) changed(); }, 60_000); // "today" ends, and so does what is muted
 
 function drawMe() {
   const mark = JSON.stringify(model.me);
   if ($("me").dataset.mark === mark) return;
   $("me").dataset.mark = mark;
-  $("me").replaceChildren(personAvatar(model.me.username), Object.assign(document.createElement("span"), { textContent: model.me.name || model.me.username }));
+  $("me").replaceChildren(personAvatar(model.me.username), el("span", { textContent: model.me.name || model.me.username, dir: "auto" }));
 }
 
 // ---- buttons
@@ -159,9 +180,12 @@ const direct = (username) => attempt(async () => {
 });
 addEventListener("chat:direct", (e) => direct(e.detail));
 
-document.addEventListener("visibilitychange", tellRead);
+$("skip").addEventListener("click", () => ($("open").hidden ? $("find").elements.q : $("compose").hidden ? $("messages") : $("compose").elements.text).focus());
+
+document.addEventListener("visibilitychange", () => { tellRead(); changed(); });
 addEventListener("focus", tellRead);
 addEventListener("keydown", (e) => {
+  if (e.defaultPrevented) return;
   if (e.key === "Escape" && !document.querySelector("dialog[open]") && model.current) {
     if ($("find").elements.q.value) clearSearch();
     else back();

@@ -2,12 +2,13 @@
 // where there is no picture.
 
 import { el, icon } from "./dom.js";
-import { model, peerOf, titleOf } from "./model.js";
+import { model, peerOf, titleOf, meetAgain } from "./model.js";
 import { hue, initial } from "./text.js";
+import { here } from "./media.js";
 
 export function personAvatar(username) {
   const p = model.people.get(username);
-  return avatar(initial(p?.name || username), username, p?.avatar_url);
+  return avatar(initial(p?.name || username), username, p?.avatar_url, () => meetAgain([username])); // its address expires
 }
 
 export function convAvatar(c) {
@@ -23,10 +24,10 @@ export function convAvatar(c) {
 export const avatarMark = (c) => c.kind === "direct"
   ? [model.people.get(peerOf(c))?.avatar_url, model.presence.get(peerOf(c))?.online] : [c.avatar_url];
 
-function avatar(inside, name, url) {
+function avatar(inside, name, url, again) {
   const box = el("span", { className: "avatar", aria: { hidden: "true" } });
   box.style.setProperty("--hue", hue(name));
-  if (url) box.append(el("img", { src: url, alt: "", on: { error: (e) => e.target.replaceWith(inside || initial(name)) } }));
+  if (url) box.append(el("img", { src: here(url), alt: "", on: { error: (e) => { e.target.replaceWith(inside || initial(name)); again?.(); } } }));
   else box.append(inside);
   return box;
 }

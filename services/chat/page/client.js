@@ -84,6 +84,9 @@ const FRAME_LINES = 64; // the server takes no more, nor more than 128 KiB
 const FRAME_CHARS = 16_000; // before the last line; UTF-8 makes at most three bytes of each
 const PATIENCE = 15_000; // for a connection to open; on top of the server's ping, before a silent one counts as dead
 const CALL_PATIENCE = 30_000; // for the answer to an HTTP call
+const WAKING = 5_000; // on top of the server's ping, before a connection is given up on waking
+const RETRY_LATER = 2_000; // after a refusal that says not when to come back
+const TEMPORARY = ["rate_limited", "unavailable", "no_space", "internal"];
 
 export class Client {
   #handlers = new Map();
@@ -97,9 +100,13 @@ export class Client {
   #ping = 25;
   #nextID = 1;
   #waiting = new Map(); // id of a command -> {resolve, reject}
-  #sent = new Map(); // cid -> id of the command it was sent with, on this connection
+  #sent = new Set(); // cids that were sent on this connection
   #promises = new Map(); // cid -> {resolve, reject}
-  #reset = true;
+  #marks = new Map(); // conversation -> {recv, read} that the server has not confirmed
+  #reset = false; // events were missed, and nobody was told yet
+  #heard = 0; // when the server said something, in milliseconds of performance.now
+  #skew = 0; // of the server's clock, in milliseconds
+  #stored = true; // the outbox could be written
 
   /**
    * base     the service's root without a slash at the end; "" for the page's own
@@ -125,6 +132,7 @@ export class Client {
     /** Messages not yet acknowledged: [{cid, conv, text, reply_to?, attachments?, at, error?}]. */
     this.outbox = this.#load();
     this.wake = this.wake.bind(this);
+    this.elsewhere = this.elsewhere.bind(this);
   }
 
   /** Registers fn; returns the function that removes it. */
@@ -134,9 +142,19 @@ export class Client {
     return () => this.#handlers.get(name).delete(fn);
   }
 
+  // One that throws must not cost the others, nor the events that follow.
   #emit(name, value) {
-    for (const fn of this.#handlers.get(name) ?? []) fn(value);
+    for (const fn of this.#handlers.get(name) ?? []) {
+      try {
+        fn(value);
+      } catch (err) {
+        setTimeout(() => { throw err; });
+      }
+    }
   }
+
+  /** The time as the server has it, as a Date: this device's clock may be wrong. */
+  now() { return new Date(Date.now() + this.#skew); }
 
   get(path) { return call(this.base, this.token, "GET", path); }
   post(path, body) { return call(this.base, this.token, "POST", path, body); }
@@ -149,6 +167,7 @@ export class Client {
     if (!this.#stopped) return;
     this.#stopped = false;
     globalThis.addEventListener?.("online", this.wake);
+    globalThis.addEventListener?.("storage", this.elsewhere);
     globalThis.document?.addEventListener("visibilitychange", this.wake);
     this.#open();
   }
@@ -158,16 +177,33 @@ export class Client {
     this.#stopped = true;
     clearTimeout(this.#retry);
     globalThis.removeEventListener?.("online", this.wake);
+    globalThis.removeEventListener?.("storage", this.elsewhere);
     globalThis.document?.removeEventListener("visibilitychange", this.wake);
     this.#drop();
     this.#setState("stopped");
   }
 
-  /** Tries at once instead of when the next try is due. */
+  /**
+   * Tries at once instead of when the next try is due. A connection that the
+   * server has not pinged, because the device slept, is made anew.
+   */
   wake() {
-    if (this.#stopped || this.#socket || globalThis.document?.hidden) return;
+    if (this.#stopped || globalThis.document?.hidden) return;
+    if (this.#socket && performance.now() - this.#heard < this.#ping * 1000 + WAKING) return;
+    if (this.#socket) this.#closed(1006, "silent");
     this.#failures = 0;
     this.#open();
+  }
+
+  // Another tab of the same user has sent or discarded what both know from the
+  // storage.
+  elsewhere(e) {
+    if (e.key !== this.key || !this.#stored) return;
+    const left = new Set(this.#load().map((m) => m.cid));
+    const list = this.outbox.filter((m) => left.has(m.cid) || this.#promises.has(m.cid) || this.#sent.has(m.cid));
+    if (list.length === this.outbox.length) return;
+    this.outbox = list;
+    this.#emit("outbox", list);
   }
 
   /**
@@ -176,7 +212,7 @@ export class Client {
    * attachments are what upload resolved with.
    */
   send(conv, text, { reply_to, attachments, cid = newCID() } = {}) {
-    this.#keep({ cid, conv, text, reply_to, attachments, at: new Date().toISOString() });
+    this.#keep({ cid, conv, text, reply_to, attachments, at: this.now().toISOString() });
     const done = new Promise((resolve, reject) => this.#promises.set(cid, { resolve, reject }));
     this.#flush();
     return done;
@@ -185,7 +221,7 @@ export class Client {
   /** Tries a refused message again. */
   retry(cid) {
     const m = this.outbox.find((o) => o.cid === cid);
-    if (!m) return;
+    if (!m?.error) return;
     delete m.error;
     this.#sent.delete(cid);
     this.#keep(m);
@@ -210,9 +246,21 @@ export class Client {
       : uploadPlain(url, headers, file, signal);
   }
 
-  /** Says what was received and read. It is not tried again: the next one covers it. */
-  mark(conv, { recv, read }) {
-    if (this.#synced) this.#write({ mark: { conv, recv, read } });
+  /** Says what was received and read: now, or when there is a connection again. */
+  mark(conv, { recv = 0, read = 0 }) {
+    const was = this.#marks.get(conv);
+    this.#marks.set(conv, { recv: Math.max(was?.recv ?? 0, recv), read: Math.max(was?.read ?? 0, read) });
+    if (this.#synced) this.#tell(conv);
+  }
+
+  #tell(conv) {
+    const m = this.#marks.get(conv);
+    if (!m) return;
+    const done = () => { if (this.#marks.get(conv) === m) this.#marks.delete(conv); };
+    this.command({ mark: { conv, recv: m.recv || undefined, read: m.read || undefined } }).then(done, (err) => {
+      if (!TEMPORARY.includes(err.code)) done();
+      else if (this.#synced) setTimeout(() => this.#synced && this.#tell(conv), err.retryAfter ?? RETRY_LATER);
+    });
   }
 
   /** Says that somebody types, or stopped. Say it every few seconds while it lasts. */
@@ -275,15 +323,15 @@ export class Client {
   // A line that is silent for longer than the server's ping is dead, even if
   // nobody has told us so.
   #alive(patience = this.#ping * 1000 + PATIENCE) {
+    this.#heard = performance.now();
     clearTimeout(this.#watch);
-    this.#watch = setTimeout(() => {
-      this.#drop();
-      this.#closed(1006, "silent");
-    }, patience);
+    this.#watch = setTimeout(() => this.#closed(1006, "silent"), patience);
   }
 
-  #write(cmd) {
-    if (this.#socket?.readyState === OPEN) this.#socket.send(JSON.stringify(cmd));
+  #write(cmd) { this.#send(JSON.stringify(cmd)); }
+
+  #send(lines) {
+    if (this.#socket?.readyState === OPEN) this.#socket.send(lines);
   }
 
   #line(l) {
@@ -305,8 +353,9 @@ export class Client {
     this.user = answer.user;
     this.limits = answer.limits ?? {};
     this.#ping = answer.ping;
-    this.#reset = !answer.resumed;
-    this.position = { epoch: answer.epoch, cursor: this.#reset ? answer.cursor : this.position.cursor };
+    if (answer.time) this.#skew = Date.parse(answer.time) - Date.now();
+    this.#reset ||= !answer.resumed; // also when this connection ends before anybody is told
+    this.position = { epoch: answer.epoch, cursor: answer.resumed ? this.position.cursor : answer.cursor };
   }
 
   #event(ev) {
@@ -319,8 +368,21 @@ export class Client {
     this.#synced = true;
     this.#failures = 0;
     this.#setState("online");
-    this.#emit("ready", { reset: this.#reset });
+    const reset = this.#reset;
+    this.#reset = false;
+    this.#emit("ready", { reset });
+    for (const conv of this.#marks.keys()) this.#tell(conv);
+    this.#adopt();
     this.#flush();
+  }
+
+  // What another tab left behind when it was closed is sent by this one.
+  #adopt() {
+    const known = new Set(this.outbox.map((m) => m.cid));
+    const left = this.#load().filter((m) => !known.has(m.cid));
+    if (left.length === 0) return;
+    this.outbox = [...this.outbox, ...left];
+    this.#emit("outbox", this.outbox);
   }
 
   // What is still unacknowledged goes out again, in order and with the same cid:
@@ -328,19 +390,23 @@ export class Client {
   #flush() {
     if (!this.#synced) return;
     const lines = []; // those of one frame share a commit
+    let chars = 0;
     for (const m of this.outbox) {
       if (this.#sent.has(m.cid) || m.error) continue;
       const id = this.#nextID++;
-      this.#sent.set(m.cid, id);
+      this.#sent.add(m.cid);
       this.#waiting.set(id, {
         resolve: (a) => this.#acknowledged(m, a.ack),
         reject: (err) => this.#refused(m, err),
       });
       const attachments = m.attachments?.map((a) => a.id);
       lines.push(JSON.stringify({ id, send: { conv: m.conv, cid: m.cid, text: m.text, reply_to: m.reply_to, attachments } }));
-      if (lines.length === FRAME_LINES || lines.join().length > FRAME_CHARS) this.#socket.send(lines.splice(0).join("\n"));
+      chars += lines.at(-1).length;
+      if (lines.length < FRAME_LINES && chars <= FRAME_CHARS) continue;
+      this.#send(lines.splice(0).join("\n"));
+      chars = 0;
     }
-    if (lines.length) this.#socket.send(lines.join("\n"));
+    if (lines.length) this.#send(lines.join("\n"));
   }
 
   #acknowledged(m, ack) {
@@ -350,11 +416,14 @@ export class Client {
   }
 
   #refused(m, err) {
-    if (["rate_limited", "unavailable", "no_space", "internal"].includes(err.code)) {
+    if (!this.#synced) return; // the connection is gone; the next one sends it again
+    if (TEMPORARY.includes(err.code)) {
+      m.waits = err.message;
       setTimeout(() => {
         this.#sent.delete(m.cid);
         this.#flush();
-      }, err.retryAfter ?? 1000 + Math.random() * 4000);
+      }, err.retryAfter ?? RETRY_LATER * (.5 + Math.random()));
+      this.#emit("outbox", this.outbox);
       return;
     }
     m.error = err.message;
@@ -399,7 +468,8 @@ export class Client {
 
   #load() {
     try {
-      return JSON.parse(this.storage?.getItem(this.key) ?? "[]");
+      const list = JSON.parse(this.storage?.getItem(this.key) ?? "[]");
+      return Array.isArray(list) ? list.filter((m) => m?.cid && m.conv) : [];
     } catch {
       return [];
     }
@@ -418,8 +488,9 @@ export class Client {
     this.outbox = fn(this.outbox);
     try {
       this.storage?.setItem(this.key, JSON.stringify(fn(this.#load())));
+      this.#stored = true;
     } catch {
-      // Full or forbidden: the messages live in memory only.
+      this.#stored = false; // full or forbidden: the messages live in memory only
     }
     this.#emit("outbox", this.outbox);
   }

@@ -2,12 +2,13 @@
 // types.
 
 import { $, el, iconButton, attempt, announce, toast } from "./dom.js";
-import { model, changed, nameOf, peerOf } from "./model.js";
+import { model, changed, onForget, nameOf, peerOf } from "./model.js";
 import { personAvatar } from "./avatar.js";
 import { size, summary } from "./text.js";
 import { showMenu, closeMenu } from "./menu.js";
 import { emojiGrid } from "./emoji.js";
 import { initFiles, drawFiles, takeFiles, hasFiles } from "./files.js";
+import { membersOf } from "./marks.js";
 import { follow } from "./thread.js";
 
 const form = $("compose");
@@ -20,6 +21,15 @@ let editing = null; // message
 let sized = true; // the field has the height of its text, which only what is shown can have
 let typed = 0; // when one last said so
 let chosen = 0; // of the people that are offered
+const sending = new Set(); // conversations whose message waits for its files
+
+onForget(() => {
+  drafts.clear();
+  answers.clear();
+  sending.clear();
+  conv = field.value = "";
+  editing = null;
+});
 
 export const draftOf = (id) => drafts.get(id)?.trim() ?? "";
 const key = () => "portico_chat_drafts_" + model.me.username;
@@ -33,7 +43,6 @@ export function loadDrafts() {
 
 /** Takes the drafts out of the browser: somebody else may use it. */
 export function forgetDrafts() {
-  drafts.clear();
   localStorage.removeItem(key());
 }
 
@@ -49,6 +58,7 @@ function keepDraft() {
 /** Shows what was being written in a conversation. */
 export function openCompose(id) {
   stopEdit();
+  typing(false);
   conv = id;
   field.value = drafts.get(id) ?? "";
   sized = false;
@@ -73,6 +83,8 @@ export function drawCompose(c) {
     $("about-draft-text").textContent = summary(m);
   }
   $("attach").hidden = Boolean(editing);
+  field.readOnly = $("send").disabled = sending.has(conv);
+  form.classList.toggle("sending", sending.has(conv));
   drawFiles(conv);
 }
 
@@ -107,7 +119,7 @@ function cancel() {
 }
 
 async function submit() {
-  const text = field.value.trim();
+  const text = clean(field.value);
   if (editing) {
     const m = editing;
     if (!text) return;
@@ -121,8 +133,16 @@ async function submit() {
     return;
   }
   const id = conv;
-  const attachments = hasFiles(id) ? await takeFiles(id) : undefined;
-  if (hasFiles(id) && !attachments) return; // one of them failed, and says so
+  let attachments;
+  if (hasFiles(id)) {
+    if (sending.has(id)) return;
+    const { client } = model;
+    sending.add(id);
+    changed();
+    attachments = await takeFiles(id).finally(() => sending.delete(id));
+    changed();
+    if (!attachments || client !== model.client) return; // one of them failed, and says so
+  }
   const reply_to = answers.get(id)?.seq;
   answers.delete(id);
   drafts.delete(id);
@@ -132,17 +152,24 @@ async function submit() {
     keepDraft();
   }
   send(id, text, { reply_to, attachments });
+  if (conv !== id) return;
   typing(false);
   follow();
-  changed();
   field.focus();
 }
+
+// Control characters, which come with what is pasted, are not taken by the service.
+const clean = (s) => (s.toWellFormed?.() ?? s).replace(/[\0-\x08\x0b-\x1f\x7f-\x9f]/g, "").trim();
 
 // The answer may come before the event that says the same to all devices.
 function send(id, text, more) {
   const from = model.me.username;
   model.client.send(id, text, more).then(
-    (ack) => { if (!model.threads.get(id)?.find(ack.seq)) model.threads.get(id)?.apply({ type: "message", from, text, ...more, ...ack }); changed(); },
+    (ack) => {
+      const t = model.threads.get(id);
+      if (t && !t.find(ack.seq)) t.apply({ type: "message", from, text, ...more, ...ack });
+      changed();
+    },
     (err) => announce("Not sent: " + err.message), // shown at the message
   );
 }
@@ -170,7 +197,7 @@ function wanted() {
 function offer() {
   const box = $("offers");
   const q = wanted();
-  const known = [...(model.threads.get(conv)?.marks.keys() ?? [])].filter((u) => u !== model.me?.username);
+  const known = membersOf(conv).filter((u) => u !== model.me?.username);
   const fits = q === null ? [] : known.filter((u) => u.startsWith(q) || nameOf(u).toLowerCase().startsWith(q)).slice(0, 6);
   box.hidden = fits.length === 0;
   chosen = Math.min(chosen, Math.max(0, fits.length - 1));

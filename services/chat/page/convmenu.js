@@ -23,8 +23,8 @@ export function convMenu(c, near, more = []) {
     { icon: "unread", label: c.unread || c.marked_unread ? "Mark as read" : "Mark as unread", run: () => toggleUnread(c) },
     direct && !isNotes(c) && { icon: "block", label: model.blocked.has(peerOf(c)) ? "Unblock" : "Block", danger: true, run: () => block(peerOf(c)) },
     direct || c.left
-      ? { icon: "trash", label: "Delete chat", danger: true, run: () => leave(c, "Delete this chat for you?", "Delete") }
-      : { icon: "out", label: "Leave group", danger: true, run: () => leave(c, `Leave “${titleOf(c)}”?`, "Leave") },
+      ? { icon: "trash", label: "Delete chat", danger: true, run: () => leave(c) }
+      : { icon: "out", label: "Leave group", danger: true, run: () => leave(c) },
   ]);
 }
 
@@ -68,10 +68,11 @@ export async function block(username) {
   });
 }
 
-async function leave(c, question, yes) {
-  if (!await ask(question, yes)) return;
+/** Leaves a group, or deletes for oneself what is left; resolves with whether it was done. */
+export async function leave(c) {
   const goes = c.kind === "direct" || c.left; // a group stays, to be read, until it is deleted
-  await attempt(async () => {
+  if (!await (goes ? ask("Delete this chat for you?", "Delete") : ask(`Leave “${titleOf(c)}”?`, "Leave"))) return false;
+  return attempt(async () => {
     await model.client.delete(path(c));
     if (goes) forget(c.id);
   });

@@ -2,7 +2,7 @@
 // and what lies behind are the browser's business.
 
 import { $, el, iconButton, sentence } from "./dom.js";
-import { model, inOrder, titleOf } from "./model.js";
+import { model, inOrder, titleOf, peerOf } from "./model.js";
 import { convAvatar, personAvatar } from "./avatar.js";
 
 let count = 0;
@@ -62,13 +62,13 @@ export function form(children, button, submit) {
 export const input = (label, name, props = {}) => el("label", {}, label, el("input", { name, autocomplete: "off", ...props }));
 
 const choice = (value, picture, title, small) => el("label", { className: "choice", data: { find: (title + " " + small).toLowerCase() } },
-  el("input", { type: "checkbox", name: "chosen", value }), picture, el("span", {}, title, small && el("small", { textContent: small })));
+  el("input", { type: "checkbox", name: "chosen", value }), picture, el("span", {}, el("bdi", { textContent: title }), small && el("small", { textContent: small })));
 
 /** Lets one choose conversations; resolves with their ids, none where one did not. */
 export function chooseConversations(title) {
   return new Promise((resolve) => {
     let chosen = [];
-    const list = el("div", { className: "choices" }, ...inOrder().filter((c) => !c.left).map((c) => choice(c.id, convAvatar(c), titleOf(c), "")));
+    const list = el("div", { className: "choices" }, ...inOrder().filter((c) => !c.left && !(c.kind === "direct" && model.blocked.has(peerOf(c)))).map((c) => choice(c.id, convAvatar(c), titleOf(c), "")));
     const f = form([filter(list), list], "Send", (fields) => {
       chosen = [...f.querySelectorAll("input:checked")].map((i) => i.value);
       if (chosen.length === 0) throw new Error("choose at least one chat");

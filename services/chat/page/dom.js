@@ -20,6 +20,8 @@ const PATHS = {
   send: "M4 12 20 4l-5 16-4-7z",
   plus: "M12 5v14M5 12h14",
   back: "M15 5l-7 7 7 7",
+  next: "M9 5l7 7-7 7",
+  retry: "M19 12a7 7 0 1 1-2-5M19 4v4h-4",
   more: "M12 5.500v.01M12 12v.01M12 18.500v.01",
   search: "M11 4a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM16 16l5 5",
   close: "M6 6l12 12M18 6 6 18",
@@ -133,4 +135,18 @@ export function reconcile(box, rows) {
     else box.insertBefore(e, at);
   }
   for (const e of old.values()) e.remove();
+}
+
+/**
+ * A row of box that is drawn anew between press and release gets its click even
+ * so: the browser gives it to the box then.
+ */
+export function keepClicks(box) {
+  const keyAt = (e) => document.elementFromPoint(e.clientX, e.clientY)?.closest("[data-key]")?.dataset.key;
+  let pressed;
+  box.addEventListener("pointerdown", (e) => { pressed = keyAt(e); });
+  box.addEventListener("click", (e) => {
+    if (e.target !== box || !pressed || keyAt(e) !== pressed) return;
+    document.elementFromPoint(e.clientX, e.clientY).closest("button, a")?.click();
+  });
 }

@@ -1,6 +1,7 @@
 // Signing in and signing up, and what is kept of it in the browser.
 
 import { $, sentence } from "./dom.js";
+import { initTheme } from "./theme.js";
 import { signIn, signUp } from "./client.js";
 
 const KEY = "portico_chat_session";
@@ -20,6 +21,7 @@ export const forgetSession = () => localStorage.removeItem(KEY);
 
 /** entered(session) is called when somebody has signed in. */
 export function initDoor(entered) {
+  initTheme();
   $("switch").addEventListener("click", () => turn(!signingUp));
   form.addEventListener("submit", async (e) => {
     e.preventDefault();

@@ -1,6 +1,7 @@
 // What the service pushes, applied to what the page knows.
 
-import { model, changed, learn, refresh, forget, meet } from "./model.js";
+import { model, changed, learn, refresh, forget, meet, inOrder } from "./model.js";
+import { lift, dropMarks } from "./marks.js";
 import { mentions } from "./text.js";
 
 const TYPING = 6000; // how long somebody types without saying so again
@@ -23,7 +24,10 @@ export function follow(client, arrived) {
   client.on("outbox", mine(changed));
   client.on("state", mine((state) => {
     model.state = state;
-    if (state !== "online") model.typing.clear();
+    if (state !== "online") {
+      model.typing.clear();
+      model.presence.clear(); // nobody tells us now; it is told anew
+    }
     changed();
   }));
 }
@@ -56,8 +60,12 @@ async function readAnew(client) {
   model.people.set(me.username, me);
   model.blocked = new Set(blocked);
   model.convs.clear();
+  model.marks.clear();
   let since = new Date().toISOString(); // those without messages keep their place among the others
-  for (const c of fresh) learn({ ...c, since: (since = c.last?.at ?? since) });
+  for (const c of fresh) {
+    learn({ ...c, since: (since = c.last?.at ?? since) });
+    if (c.recv < c.last_seq && !c.left) client.mark(c.id, { recv: c.last_seq }); // the list shows that it is there
+  }
   model.listed = true;
   const open = model.threads.get(model.current);
   model.threads.clear();
@@ -86,7 +94,10 @@ function apply(ev, arrived) {
       if (ev.conversation.gone) forget(ev.conv);
       else learn(ev.conversation);
       watchLater();
-      return;
+      if (!ev.action) return; // not in the history
+      meet([ev.from]);
+      seen(ev);
+      break;
     case "message":
       onMessage(ev, arrived);
       break;
@@ -109,9 +120,16 @@ function apply(ev, arrived) {
   model.threads.get(ev.conv)?.apply(ev);
 }
 
+// seen counts what is in the history but no message.
+function seen(ev) {
+  const c = model.convs.get(ev.conv);
+  if (c) c.last_seq = Math.max(c.last_seq, ev.seq);
+}
+
 function onMessage(ev, arrived) {
   meet([ev.from]);
   stopTyping(ev.conv, ev.from);
+  lift(ev.conv, ev.from, { recv: ev.seq, read: ev.seq }); // who writes has read what is above
   const c = model.convs.get(ev.conv);
   if (!c) refresh(ev.conv);
   if (!c || ev.seq <= c.last_seq) return;
@@ -147,6 +165,8 @@ function onChange(ev) {
 function onMember(ev) {
   meet([ev.user, ev.from]);
   watchLater();
+  if (ev.action === "added" || ev.action === "role") lift(ev.conv, ev.user, { role: ev.role });
+  else dropMarks(ev.conv, ev.user);
   const c = model.convs.get(ev.conv);
   if (!c || ev.seq <= c.last_seq) return;
   c.last_seq = ev.seq;
@@ -165,6 +185,7 @@ function onMember(ev) {
 }
 
 function onMark(ev) {
+  lift(ev.conv, ev.from, ev);
   const c = model.convs.get(ev.conv);
   if (!c || ev.from !== model.me.username) return;
   if (ev.read <= c.read) return;
@@ -197,20 +218,8 @@ function watchLater() {
 /** Asks for the presence of the people in the newest conversations and in the open one. */
 export function watchPresence() {
   const open = model.convs.get(model.current);
-  const convs = [open, ...[...model.convs.values()].filter((c) => c.kind === "direct")].filter(Boolean);
+  const convs = [open, ...inOrder().filter((c) => c.kind === "direct")].filter(Boolean);
   const users = [...new Set(convs.flatMap((c) => c.members))].filter((u) => u !== model.me.username).slice(0, WATCHED);
   if (users.length === 0) return;
   model.client.watch(users);
 }
-
-/** Says that the open conversation was read, if somebody looks at it. */
-export function tellRead() {
-  const c = model.convs.get(model.current);
-  const t = model.threads.get(model.current);
-  if (!c || !t?.loaded || t.newer || document.hidden || c.read >= c.last_seq && !c.unread) return;
-  c.read = c.recv = c.last_seq;
-  c.unread = 0;
-  model.client.mark(c.id, { recv: c.last_seq, read: c.last_seq });
-  changed();
-}
-

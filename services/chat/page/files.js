@@ -2,12 +2,16 @@
 // and shown above the field until the message goes out.
 
 import { $, el, iconButton, toast, sentence } from "./dom.js";
-import { model, changed } from "./model.js";
+import { model, changed, onForget } from "./model.js";
 import { preview } from "./media.js";
 import { size } from "./text.js";
 
 const MOST = 10; // attachments of a message
-const chosen = new Map(); // conversation -> [{name, node, done, bar, stop, ready}]
+const chosen = new Map(); // conversation -> [{node, done, control, ready}]
+
+onForget(() => {
+  for (const [conv, list] of chosen) for (const e of list) remove(conv, e);
+});
 
 export const hasFiles = (conv) => (chosen.get(conv)?.length ?? 0) > 0;
 
@@ -51,24 +55,42 @@ function addFile(conv, file) {
     toast(`A message has at most ${MOST} attachments.`);
     return;
   }
-  const control = new AbortController();
   const shown = preview(file);
-  const entry = { name: file.name, done: shown.done, bar: el("progress", { max: 1, value: 0, aria: { label: "Upload of " + file.name } }) };
+  const entry = { done: shown.done };
+  const status = el("span", { className: "status", role: "status" });
   entry.node = el("li", { className: "chip" }, shown.node,
-    el("span", { className: "what" }, el("strong", { textContent: file.name }), el("small", { textContent: size(file.size) }), entry.bar),
-    iconButton("close", "Remove " + file.name, () => { control.abort(); drop(conv, entry); }));
+    el("span", { className: "what" }, el("strong", { textContent: file.name, title: file.name, dir: "auto" }), el("small", { textContent: size(file.size) }), status),
+    iconButton("close", "Remove " + file.name, () => remove(conv, entry)));
+  upload(entry, file, status);
+  list.push(entry);
+}
+
+// Uploads a file and shows how far it is; what failed can be tried again.
+function upload(entry, file, status) {
+  const bar = el("progress", { max: 1, value: 0, aria: { label: "Upload of " + file.name } });
+  status.replaceChildren(bar);
+  entry.node.classList.remove("failed");
+  entry.control = new AbortController();
   entry.ready = model.client.upload(file, {
-    name: file.name, signal: control.signal, onprogress: (part) => { entry.bar.value = part; },
+    signal: entry.control.signal, onprogress: (part) => { bar.value = part; },
   }).then((blob) => {
-    entry.bar.remove();
+    status.replaceChildren();
     entry.node.classList.add("ready");
     return blob;
   }, (err) => {
-    if (err.code !== "aborted") toast(`${file.name}: ${sentence(err.message)}`);
-    drop(conv, entry);
+    if (err.code === "aborted") return null;
+    const again = ["offline", "unavailable", "rate_limited", "internal"].includes(err.code);
+    const text = sentence(err.message);
+    status.replaceChildren(el("span", { className: "error", textContent: text, title: text }),
+      again ? el("button", { type: "button", textContent: "Try again", on: { click: () => upload(entry, file, status) } }) : "");
+    entry.node.classList.add("failed");
     return null;
   });
-  list.push(entry);
+}
+
+function remove(conv, entry) {
+  entry.control.abort();
+  drop(conv, entry);
 }
 
 function drop(conv, entry) {
@@ -79,13 +101,17 @@ function drop(conv, entry) {
   changed();
 }
 
-/** Waits for the uploads; resolves with the attachments, null where one failed. */
+/** Waits for the uploads; resolves with the attachments, null where one failed or none is left. */
 export async function takeFiles(conv) {
-  const list = [...chosen.get(conv)];
+  await Promise.all((chosen.get(conv) ?? []).map((e) => e.ready));
+  const list = chosen.get(conv) ?? []; // one may have taken some out meanwhile
   const blobs = await Promise.all(list.map((e) => e.ready));
-  if (blobs.includes(null)) return null;
+  if (blobs.includes(null)) {
+    toast("Not sent: a file could not be uploaded.");
+    return null;
+  }
   for (const e of list) drop(conv, e);
-  return blobs;
+  return blobs.length ? blobs : null;
 }
 
 export function drawFiles(conv) {

@@ -1,7 +1,7 @@
 // Groups: making one, and who is in it.
 
 import { el, icon, iconButton, attempt, toast } from "./dom.js";
-import { model, learn, refresh, nameOf, isAdmin, titleOf, meet } from "./model.js";
+import { model, learn, refresh, nameOf, isAdmin, titleOf, meetAgain } from "./model.js";
 import { newCID } from "./client.js";
 import { showDialog, form, input, peoplePicker, ask } from "./dialogs.js";
 import { showMenu } from "./menu.js";
@@ -10,6 +10,7 @@ import { copy } from "./actions.js";
 import { showPerson } from "./person.js";
 import { plural } from "./text.js";
 import { choosePicture } from "./picture.js";
+import { leave } from "./convmenu.js";
 
 const path = (c) => "/v1/conversations/" + c.id;
 
@@ -32,16 +33,19 @@ export async function showGroup(c) {
   const count = el("h3");
   const admin = !c.left && isAdmin(c);
   const { box } = showDialog("Group info",
-    el("div", { className: "profile" }, convAvatar(c), el("strong", { textContent: titleOf(c) })),
+    el("div", { className: "profile" }, convAvatar(c), el("strong", { textContent: titleOf(c), dir: "auto" })),
     admin && el("div", { className: "buttons" },
       el("button", { type: "button", on: { click: () => rename(c, box) } }, icon("edit"), "Title"),
       el("button", { type: "button", on: { click: () => picture(c, box) } }, icon("image"), "Picture"),
+      c.avatar && el("button", { type: "button", on: { click: () => attempt(async () => { await model.client.patch(path(c), { avatar: "" }); box.close(); }) } }, icon("trash"), "Remove picture"),
       el("button", { type: "button", on: { click: () => add(c, box) } }, icon("person"), "Add members"),
       el("button", { type: "button", on: { click: () => invite(c) } }, icon("link"), "Invite link")),
-    count, list);
+    count, list,
+    !c.left && el("div", { className: "buttons" },
+      el("button", { type: "button", className: "danger", on: { click: async () => { if (await leave(c)) box.close(); } } }, icon("out"), "Leave the group")));
   const draw = async () => {
     const members = await readMembers(c);
-    meet(members.map((m) => m.username));
+    meetAgain(members.map((m) => m.username));
     count.textContent = plural(members.length, "member");
     list.replaceChildren(...members.map((m) => member(c, m, admin, draw)));
   };
@@ -101,13 +105,14 @@ async function invite(c) {
   await attempt(async () => {
     const { code } = await model.client.post(path(c) + "/invite");
     const link = location.origin + location.pathname + "#join=" + encodeURIComponent(code);
-    showDialog("Invite link",
+    const { close } = showDialog("Invite link",
       el("p", { textContent: "Whoever has an account here and follows this link joins the group." }),
       el("input", { readOnly: true, value: link, aria: { label: "Invite link" }, on: { focus: (e) => e.target.select() } }),
       el("div", { className: "buttons" },
         el("button", { type: "button", className: "primary", textContent: "Copy", on: { click: () => copy(link) } }),
         el("button", { type: "button", className: "danger", textContent: "Make it invalid", on: { click: () => attempt(async () => {
           await model.client.delete(path(c) + "/invite");
+          close();
           toast("The link no longer works.");
         }) } })));
   });
@@ -117,7 +122,9 @@ async function invite(c) {
 export async function joinBy(code, open) {
   await attempt(async () => {
     const at = "/v1/invites/" + encodeURIComponent(code);
-    const g = await model.client.get(at);
+    const g = await model.client.get(at).catch((err) => {
+      throw err.status === 404 ? new Error("this invite link is no longer valid") : err;
+    });
     if (!await ask(`Join “${g.title}”?`, "Join", plural(g.members_count, "member"))) return;
     const c = await model.client.post(at);
     learn(c);

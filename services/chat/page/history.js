@@ -2,15 +2,15 @@
 // both ends, and what events do to it.
 
 import { model, changed, meet } from "./model.js";
+import { readMarks } from "./marks.js";
 
-const PAGE = 50;
+export const PAGE = 50;
+const MOST = 300; // messages that are kept and shown; what is beyond is read again
 const RENEWAL = 60_000; // between two tries for one message, in milliseconds
 
 export class Thread {
   /** Messages and notices, ascending by seq. */
   items = [];
-  /** username -> {recv, read, role} */
-  marks = new Map();
   older = true; // there may be more before
   newer = false; // there may be more after: the run does not reach the end
   loaded = false;
@@ -18,6 +18,7 @@ export class Thread {
   flash = 0; // the message that one jumped to
   #quotes = new Map();
   #loading = 0;
+  #wanted = undefined; // what was opened last
   #meanwhile = []; // events that came while a page was on its way
 
   constructor(id) {
@@ -29,30 +30,36 @@ export class Thread {
   get last() { return this.items.findLast((m) => !m.notice); }
   find(seq) { return this.items.find((m) => m.seq === seq && !m.notice); }
 
-  /** Reads the newest messages, or those around one. */
+  /** Reads the newest messages, or those around one; with null nothing. */
   async open(around) {
+    if (around === null) return;
+    this.#wanted = around;
     const query = around ? `?around=${around}&limit=${PAGE}` : `?limit=${PAGE}`;
     await this.#load(async () => {
-      const [page, members] = await Promise.all([
-        model.client.get(this.path + "/messages" + query), model.client.get(this.path + "/members?limit=200").catch(() => ({ members: [] })), // not for who has left
+      const [page] = await Promise.all([
+        model.client.get(this.path + "/messages" + query), readMarks(this.id).catch(() => {}), // not for who has left
       ]);
       this.items = [];
-      this.#add(page.messages);
+      this.#add(page);
       this.older = around ? true : page.more;
       this.newer = Boolean(around);
-      this.marks.clear();
-      for (const m of members.members) this.marks.set(m.username, { recv: m.recv, read: m.read, role: m.role });
-      meet(this.marks.keys());
       this.loaded = true;
     });
   }
+
+  /** Reads once more what could not be read. */
+  retry() { return this.open(this.#wanted); }
 
   async loadOlder() {
     if (!this.older || this.#loading || !this.first) return false;
     return this.#load(async () => {
       const page = await model.client.get(`${this.path}/messages?limit=${PAGE}&before=${this.first.seq}`);
-      this.#add(page.messages);
+      this.#add(page);
       this.older = page.more;
+      if (this.items.length > MOST) {
+        this.items.length = MOST;
+        this.newer = true;
+      }
     });
   }
 
@@ -60,9 +67,17 @@ export class Thread {
     if (!this.newer || this.#loading || !this.last) return false;
     return this.#load(async () => {
       const page = await model.client.get(`${this.path}/messages?limit=${PAGE}&after=${this.last.seq}`);
-      this.#add(page.messages);
+      this.#add(page);
       this.newer = page.more;
+      this.trim();
     });
+  }
+
+  /** Lets the oldest ones go where there are too many; the end is in sight. */
+  trim() {
+    if (this.items.length <= MOST) return;
+    this.items = this.items.slice(-MOST);
+    this.older = true;
   }
 
   /** The message that another one answers; read where it is not in the run. */
@@ -107,9 +122,10 @@ export class Thread {
     }
   }
 
-  #add(messages) {
+  #add({ messages, events = [] }) {
     for (const m of messages) this.#insert(m);
-    meet(messages.map((m) => m.from));
+    for (const ev of events) this.#insert({ ...ev, notice: true });
+    meet([...messages, ...events].flatMap((m) => [m.from, m.user]));
   }
 
   #insert(m) {
@@ -128,16 +144,10 @@ export class Thread {
     const m = this.find(ev.target);
     switch (ev.type) {
       case "message":
-        this.lift(ev.from, ev.seq, ev.seq); // who writes has read what is above
         if (this.loaded && !this.newer) this.#insert(ev);
         break;
-      case "member":
-        if (ev.action === "added" || ev.action === "role") this.lift(ev.user, 0, 0, ev.role);
-        else this.marks.delete(ev.user);
+      case "member": case "conversation":
         if (this.loaded && !this.newer) this.#insert({ ...ev, notice: true });
-        break;
-      case "mark":
-        this.lift(ev.from, ev.recv, ev.read);
         break;
       case "edit":
         if (m && !ev.deleted) Object.assign(m, { text: ev.text, edited_at: ev.edited_at ?? ev.at });
@@ -148,6 +158,7 @@ export class Thread {
         break;
       case "reaction":
         if (m) react(m, ev.from, ev.emoji, ev.on);
+        if (m?.reactions.some((r) => r.count > r.users.length)) this.renew(ev.target); // only the first users are told
         break;
     }
   }
@@ -155,12 +166,6 @@ export class Thread {
   /** Takes a message out that one deleted for oneself. */
   hide(seq) {
     this.items = this.items.filter((m) => m.seq !== seq);
-  }
-
-  lift(who, recv = 0, read = 0, role) {
-    const m = this.marks.get(who);
-    if (!m && this.marks.size === 0) return; // not loaded
-    this.marks.set(who, { recv: Math.max(m?.recv ?? 0, recv), read: Math.max(m?.read ?? 0, read), role: role ?? m?.role });
   }
 }
 

@@ -1,9 +1,10 @@
 // The list of conversations, and what a search in them finds.
 
-import { $, el, icon, reconcile, attempt } from "./dom.js";
-import { model, inOrder, titleOf, peerOf, isMuted, isNotes, learn, meet, nameOf, typists, changed } from "./model.js";
+import { $, el, icon, reconcile, keepClicks, attempt } from "./dom.js";
+import { model, inOrder, titleOf, peerOf, isMuted, isNotes, learn, meet, nameOf, typists, changed, onForget } from "./model.js";
+import { wantMarks } from "./marks.js";
 import { convAvatar, avatarMark, personAvatar } from "./avatar.js";
-import { shortTime, summary, mentions } from "./text.js";
+import { shortTime, summary, mentions, marked } from "./text.js";
 import { tick } from "./bubble.js";
 import { convMenu } from "./convmenu.js";
 import { draftOf } from "./compose.js";
@@ -13,12 +14,30 @@ let archived = false; // those are shown
 let scope = ""; // the conversation that is searched; "": all
 let found = null; // {q, users, messages}
 let timer = 0;
+const SCREEN = 60; // conversations that are drawn at first, and more with each scroll to the end
+let drawn = SCREEN;
+
+// Ticks are learnt for what is in sight.
+const sight = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (!isIntersecting) continue;
+    sight.unobserve(target);
+    wantMarks(target.dataset.key);
+  }
+});
+
+onForget(() => {
+  archived = false;
+  drawn = SCREEN;
+  field.value = scope = "";
+  found = null;
+});
 
 /** open(id, seq?) shows a conversation. */
 export function initList(open) {
   $("find").addEventListener("submit", (e) => {
     e.preventDefault();
-    $("list").querySelector("button")?.click();
+    if (field.value.trim()) $("list").querySelector("button")?.click();
   });
   field.addEventListener("input", () => {
     clearTimeout(timer);
@@ -28,12 +47,24 @@ export function initList(open) {
   });
   field.addEventListener("keydown", (e) => {
     if (e.key !== "Escape") return;
+    if (!field.value && !scope) return;
     clearSearch();
     e.stopPropagation();
   });
+  field.addEventListener("keydown", (e) => {
+    if (e.key !== "ArrowDown") return;
+    $("list").querySelector("button")?.focus();
+    e.preventDefault();
+  });
+  $("list").addEventListener("scroll", () => {
+    if ($("list").scrollHeight - $("list").scrollTop - $("list").clientHeight > 600 || drawn > model.convs.size) return;
+    drawn += SCREEN;
+    changed();
+  }, { passive: true });
   $("scope").addEventListener("click", () => searchIn(""));
   $("archived").addEventListener("click", () => { archived = !archived; changed(); });
   $("list").addEventListener("keydown", arrows);
+  keepClicks($("list"));
   return () => draw(open);
 }
 
@@ -78,7 +109,7 @@ function draw(open) {
   $("archived").hidden = put.length === 0 || Boolean(q);
   $("archived").setAttribute("aria-pressed", archived);
   $("archived-text").textContent = archived ? "Back to all chats" : `Archived (${put.length})`;
-  const rows = q ? results(q, all, open) : all.filter((c) => Boolean(c.archived) === archived).map((c) => row(c, open));
+  const rows = q ? results(q, all, open) : all.filter((c) => Boolean(c.archived) === archived).slice(0, drawn).map((c) => row(c, open));
   $("empty").hidden = Boolean(q) || !model.listed || all.length > 0;
   $("nothing").hidden = !q || rows.length > 0 || !found;
   reconcile($("list"), rows);
@@ -108,23 +139,25 @@ function row(c, open) {
   const draft = current ? "" : draftOf(c.id);
   const own = last?.from === model.me.username;
   const line = typing || (draft ? "Draft: " + draft : last ? (own ? "" : c.kind === "group" ? nameOf(last.from) + ": " : "") + summary(last) : c.kind === "group" ? "New group" : "");
-  const state = own && !last.deleted && !typing && !draft && !isNotes(c) ? tick(last, model.threads.get(c.id), c) : null;
+  const state = own && !last.deleted && !typing && !draft && !isNotes(c) ? tick(last, c) : null;
   const unread = c.unread > 0 || c.marked_unread;
   const called = c.unread > 0 && last && mentions(last.text, model.me.username);
   const make = () => {
     const b = el("button", { type: "button", aria: { current: String(current) }, on: { click: () => open(c.id), contextmenu: (e) => { e.preventDefault(); convMenu(c, { x: e.clientX, y: e.clientY }); } } },
       convAvatar(c),
-      el("span", { className: "name", textContent: title }),
+      el("span", { className: "name", textContent: title, dir: "auto" }),
       el("time", { className: unread ? "fresh" : "", textContent: last ? shortTime(last.at) : "" }),
-      el("span", { className: "last" + (typing ? " typing" : draft ? " draft" : "") }, state && icon(state.icon, state.title), state && state.read && " ", line),
+      el("span", { className: "last" + (typing ? " typing" : draft ? " draft" : "") }, state && icon(state.icon, state.title), state && " ", el("bdi", { textContent: line })),
       el("span", { className: "badges" },
         isMuted(c) && icon("mute", "muted"), c.pinned && icon("pin", "pinned"),
         called && el("span", { className: "badge", textContent: "@", title: "You were mentioned" }),
         unread && el("span", { className: "badge" + (isMuted(c) ? " quiet" : ""), textContent: c.unread > 99 ? "99+" : c.unread || "" , aria: { label: c.unread ? c.unread + " unread" : "marked as unread" } })));
     if (state?.read) b.querySelector(".last .icon").classList.add("read");
-    return el("li", {}, b);
+    const li = el("li", {}, b);
+    if (own && !state) sight.observe(li);
+    return li;
   };
-  const mark = JSON.stringify([title, current, line, state, c.unread, c.marked_unread, called, last?.at, isMuted(c), c.pinned, avatarMark(c), Boolean(typing), Boolean(draft)]);
+  const mark = JSON.stringify([title, current, line, state, own, c.unread, c.marked_unread, called, last?.at, isMuted(c), c.pinned, avatarMark(c), Boolean(typing), Boolean(draft)]);
   return { key: c.id, mark, make };
 }
 
@@ -144,16 +177,16 @@ function person(u, open) {
 function hit(m, open) {
   const c = model.convs.get(m.conv);
   const title = c ? titleOf(c) : nameOf(m.from);
-  return { key: "hit " + m.conv + "/" + m.seq, mark: title + m.text + nameOf(m.from), make: () => el("li", {}, el("button", { type: "button", on: { click: () => open(m.conv, m.seq) } },
+  return { key: "hit " + m.conv + "/" + m.seq, mark: title + m.text + nameOf(m.from) + found?.q, make: () => el("li", {}, el("button", { type: "button", on: { click: () => open(m.conv, m.seq) } },
     c ? convAvatar(c) : personAvatar(m.from),
     el("span", { className: "name", textContent: title }), el("time", { textContent: shortTime(m.at) }),
-    el("span", { className: "last", textContent: nameOf(m.from) + ": " + summary(m) }))) };
+    el("span", { className: "last" }, nameOf(m.from) + ": ", el("bdi", {}, ...marked(summary(m), found?.q ?? ""))))) };
 }
 
 function arrows(e) {
   const step = { ArrowDown: 1, ArrowUp: -1 }[e.key];
   if (!step) return;
   const buttons = [...$("list").querySelectorAll("button")];
-  buttons[buttons.indexOf(document.activeElement) + step]?.focus();
+  (buttons[buttons.indexOf(document.activeElement) + step] ?? (step < 0 ? field : null))?.focus();
   e.preventDefault();
 }

@@ -10,8 +10,9 @@ let open = null; // {box, from}
  */
 export function showMenu(near, items, { head = null, label = "Actions" } = {}) {
   closeMenu();
-  const box = el("div", { className: "menu", role: "menu", tabIndex: -1, aria: { label } }, head,
-    ...items.filter(Boolean).map((item) => el("button", {
+  const all = items.filter(Boolean);
+  const box = el("div", { className: "menu", role: all.length ? "menu" : "dialog", tabIndex: -1, aria: { label } }, head,
+    ...all.map((item) => el("button", {
       type: "button", role: "menuitem", className: item.danger ? "danger" : "",
       on: { click: () => { closeMenu(); item.run(); } },
     }, icon(item.icon), item.label)));
@@ -20,7 +21,7 @@ export function showMenu(near, items, { head = null, label = "Actions" } = {}) {
   place(box, near);
   box.addEventListener("keydown", keys);
   box.addEventListener("focusout", (e) => { if (e.relatedTarget && !box.contains(e.relatedTarget)) closeMenu(); });
-  (box.querySelector("[role=menuitem]") ?? box).focus();
+  (box.querySelector(":scope > [role=menuitem]") ?? box.querySelector("button") ?? box).focus();
 }
 
 export function closeMenu() {
@@ -44,11 +45,18 @@ function place(box, near) {
   box.style.top = Math.max(8, Math.min(top, innerHeight - h - 8)) + "px";
 }
 
+const COLUMNS = 8; // of the grid of emoji
+
 function keys(e) {
   const buttons = [...e.currentTarget.querySelectorAll("button")];
   const at = buttons.indexOf(document.activeElement);
-  const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[e.key];
-  if (step) buttons.at((at + step) % buttons.length).focus();
+  const row = document.activeElement.closest(".emoji-row")?.childElementCount ?? 0;
+  const grid = document.activeElement.closest(".emoji-grid");
+  const to = {
+    ArrowDown: grid ? at + COLUMNS : row ? row : at + 1, ArrowUp: grid ? at - COLUMNS : row ? -1 : at - 1,
+    ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1,
+  }[e.key];
+  if (to !== undefined) buttons.at(to < -1 && grid ? at : to >= buttons.length ? (grid ? at : 0) : to)?.focus();
   else if (e.key === "Escape" || e.key === "Tab") closeMenu();
   else return;
   e.preventDefault();

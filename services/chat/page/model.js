@@ -9,6 +9,7 @@ export const model = {
   state: "offline", // of the connection
   convs: new Map(), // id -> conversation as the service tells it
   threads: new Map(), // id -> Thread, of those that were opened
+  marks: new Map(), // id -> Map(username -> {recv, read, role}), of those whose ticks are shown
   people: new Map(), // username -> {username, name, about, ...}
   presence: new Map(), // username -> {online, last_seen}
   typing: new Map(), // conversation -> Map(username -> timer)
@@ -30,27 +31,61 @@ export function changed() {
   });
 }
 
+const ends = new Set();
+
+/** Has fn run when one signs out: nothing may be left for who comes next. */
+export const onForget = (fn) => ends.add(fn);
+
 export function forgetAll() {
+  for (const fn of ends) fn();
   Object.assign(model, { client: null, me: null, current: "", listed: false });
-  for (const map of [model.convs, model.threads, model.people, model.presence, model.typing, model.blocked]) map.clear();
+  for (const map of [model.convs, model.threads, model.marks, model.people, model.presence, model.typing, model.blocked]) map.clear();
+  asked.clear();
+  unmet.length = 0;
 }
+
+/** The server's time. */
+export const now = () => model.client?.now() ?? new Date();
 
 // ---- people
 
-const asked = new Set();
+const AT_ONCE = 3; // people that are asked for together: other calls have to get through
+const STALE = 60_000; // milliseconds after which somebody may have another name or picture
+const asked = new Set(); // in unmet or on their way
+const unmet = [];
+let meeting = 0;
 
 /** Learns the names of people that are not known yet. */
 export function meet(usernames) {
-  for (const u of usernames) {
-    if (!u || model.people.has(u) || asked.has(u)) continue;
-    asked.add(u);
-    const { client } = model;
-    client.get("/v1/users/" + encodeURIComponent(u))
-      .then((p) => { model.people.set(u, p); changed(); }, (err) => {
-        if (err.status === 404) model.people.set(u, { username: u, name: "", about: "" }); // an account that is gone
-      })
-      .finally(() => asked.delete(u));
-  }
+  for (const u of usernames) if (u && !model.people.has(u)) ask(u);
+}
+
+/** Learns what may have changed: name and picture, whose address expires too. */
+export function meetAgain(usernames) {
+  for (const u of usernames) if (u && !(Date.now() - model.people.get(u)?.at < STALE)) ask(u);
+}
+
+function ask(u) {
+  if (asked.has(u)) return;
+  asked.add(u);
+  unmet.push(u);
+  nextMeeting();
+}
+
+function nextMeeting() {
+  if (meeting >= AT_ONCE || unmet.length === 0) return;
+  const u = unmet.shift();
+  const { client } = model;
+  const know = (p) => {
+    if (client !== model.client) return;
+    const { at, ...was } = model.people.get(u) ?? {};
+    model.people.set(u, { ...p, at: Date.now() });
+    if (JSON.stringify(was) !== JSON.stringify(p)) changed();
+  };
+  meeting++;
+  client.get("/v1/users/" + encodeURIComponent(u))
+    .then(know, (err) => { if (err.status === 404) know({ username: u, name: "", about: "" }); }) // an account that is gone
+    .finally(() => { meeting--; asked.delete(u); nextMeeting(); });
 }
 
 export const nameOf = (username) => (username === model.me.username ? "You" : model.people.get(username)?.name || username);
@@ -59,7 +94,7 @@ export const nameOf = (username) => (username === model.me.username ? "You" : mo
 
 export const peerOf = (c) => (c.kind === "direct" ? c.members.find((m) => m !== model.me.username) ?? model.me.username : "");
 export const isNotes = (c) => c.kind === "direct" && peerOf(c) === model.me.username;
-export const isMuted = (c) => Boolean(c.muted_until) && new Date(c.muted_until) > new Date();
+export const isMuted = (c) => Boolean(c.muted_until) && new Date(c.muted_until) > now();
 export const isAdmin = (c) => c.role === "owner" || c.role === "admin";
 
 export function titleOf(c) {
@@ -106,6 +141,7 @@ export async function refresh(id) {
 export function forget(id) {
   model.convs.delete(id);
   model.threads.delete(id);
+  model.marks.delete(id);
   changed();
 }
 

@@ -14,6 +14,7 @@ export const notifies = () => canNotify() && Notification.permission === "grante
 export async function setNotify(on) {
   if (on && canNotify() && await Notification.requestPermission() === "granted") localStorage.setItem(KEY, "yes");
   else localStorage.removeItem(KEY);
+  initNotes();
   return notifies();
 }
 
@@ -28,10 +29,31 @@ export function tell(c, m, called, open) {
   const text = `${nameOf(m.from)}: ${summary(m)}`;
   if (c.id === model.current && !document.hidden) announce(text);
   if (isMuted(c) && !called || !notifies() || c.id === model.current && document.hasFocus()) return;
-  const note = new Notification(titleOf(c), { body: c.kind === "direct" ? summary(m) : text, tag: c.id, icon: "icon.svg" });
-  note.onclick = () => {
+  show(titleOf(c), { body: c.kind === "direct" ? summary(m) : text, tag: c.id, icon: "icon.svg", data: c.id }, () => {
     focus();
     open(c.id);
-    note.close();
-  };
+  });
+}
+
+// Phones show notes through a service worker only. It does nothing else: no file
+// of the page comes from it, so that none can be older than the server.
+async function show(title, options, click) {
+  try {
+    const note = new Notification(title, options);
+    note.onclick = () => {
+      click();
+      note.close();
+    };
+  } catch {
+    (await navigator.serviceWorker?.getRegistration())?.showNotification(title, options);
+  }
+}
+
+let openNote = () => {};
+navigator.serviceWorker?.addEventListener("message", (e) => openNote(e.data));
+
+/** Has notes of the system open(id) their conversation. */
+export function initNotes(open = openNote) {
+  openNote = open;
+  if (notifies()) navigator.serviceWorker?.register("notes.js").catch(() => {}); // over plain HTTP there is none
 }

@@ -7,6 +7,7 @@ import { personAvatar } from "./avatar.js";
 import { moment } from "./text.js";
 import { choosePicture } from "./picture.js";
 import { canNotify, notifies, setNotify } from "./notify.js";
+import { theme, setTheme } from "./theme.js";
 import { block } from "./convmenu.js";
 
 function learnMe(me) {
@@ -28,7 +29,7 @@ export async function showSettings(signOut, gone) {
       el("button", { type: "button", textContent: "Change the picture", on: { click: () => choosePicture((id) => patch({ avatar: id })) } }),
       me.avatar && el("button", { type: "button", textContent: "Remove the picture", on: { click: () => attempt(() => patch({ avatar: "" })) } }))),
     fold("Privacy", false, privacy(), blockedList()),
-    fold("Notifications", false, notifications()),
+    fold("Notifications and appearance", false, el("div", { className: "stack" }, notifications(), appearance())),
     fold("Devices", false, ...devices()),
     fold("Password", false, password()),
     fold("Your data", false, data(gone, () => box.close())),
@@ -72,6 +73,12 @@ function notifications() {
   return el("label", { className: "check" }, box, "Show new messages while this page is open");
 }
 
+function appearance() {
+  const choice = el("select", { on: { change: (e) => setTheme(e.target.value) } },
+    ...[["", "As the system has it"], ["light", "Light"], ["dark", "Dark"]].map(([value, textContent]) => el("option", { value, textContent, selected: theme() === value })));
+  return el("label", {}, "Dark or light", choice);
+}
+
 function devices() {
   const list = el("ul", { className: "people" });
   const draw = () => attempt(async () => {
@@ -109,7 +116,7 @@ function data(gone, close) {
 const exportData = () => attempt(async () => {
   const { client } = model;
   const res = await fetch(client.base + "/v1/export", { headers: { Authorization: "Bearer " + client.token } });
-  if (!res.ok) throw new Error("the export failed");
+  if (!res.ok) throw new Error((await res.json().catch(() => null))?.error?.message ?? `the server answered ${res.status}`);
   const url = URL.createObjectURL(await res.blob());
   el("a", { href: url, download: `chat-${model.me.username}.jsonl` }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);

@@ -51,24 +51,72 @@ export function hue(name) {
 
 export const plural = (n, one, many = one + "s") => `${n} ${n === 1 ? one : many}`;
 
-const FOUND = /https?:\/\/[^\s<>"]+[^\s<>".,;:!?)\]']|(?<![\w.@])@[a-z0-9](?:[a-z0-9_.]{0,28}[a-z0-9])?/gi;
+const LINK = /(?:https?:\/\/|www\.)[^\s<>"]+/gi;
+const NAME = /(?<![\w.@])@[a-z0-9](?:[a-z0-9_.]{0,28}[a-z0-9])?/gi;
+// What stands between two signs at the edges of words; code first, since nothing in it counts.
+const STYLES = [
+  ["code", /```\n?([^]+?)\n?```\n?|`([^`\n]+)`/g],
+  ["strong", /(?<![\p{L}\p{N}*])\*(?!\s)([^*\n]+?)(?<!\s)\*(?![\p{L}\p{N}*])/gu],
+  ["em", /(?<![\p{L}\p{N}_])_(?!\s)([^_\n]+?)(?<!\s)_(?![\p{L}\p{N}_])/gu],
+  ["s", /(?<![\p{L}\p{N}~])~(?!\s)([^~\n]+?)(?<!\s)~(?![\p{L}\p{N}~])/gu],
+];
 
-/** The nodes of a text: web addresses are links, names of people stand out. */
-export function rich(text, isPerson = () => false, me = "") {
+// Splits text at what a pattern finds: make(match) is the node for it, null leaves it.
+function split(text, pattern, make, rest) {
   const nodes = [];
   let at = 0;
-  for (const m of text.matchAll(FOUND)) {
-    const [found] = m;
-    const name = found.slice(1).toLowerCase();
-    let node;
-    if (found[0] !== "@") node = el("a", { href: found, textContent: found, target: "_blank", rel: "noopener noreferrer" });
-    else if (isPerson(name)) node = el("span", { className: name === me ? "mention self" : "mention", textContent: found });
-    else continue;
-    nodes.push(text.slice(at, m.index), node);
-    at = m.index + found.length;
+  for (const m of text.matchAll(pattern)) {
+    const node = make(m);
+    if (!node) continue;
+    nodes.push(...rest(text.slice(at, m.index)), node);
+    at = m.index + (pattern === LINK ? node.textContent.length : m[0].length); // a link may be shorter than what was found
   }
-  nodes.push(text.slice(at));
-  return nodes;
+  return [...nodes, ...rest(text.slice(at))];
+}
+
+/**
+ * The nodes of a text: web addresses are links, names of people stand out, and
+ * *bold*, _italic_, ~struck~ and `code` are what they are elsewhere.
+ */
+export function rich(text, isPerson = () => false, me = "") {
+  const person = ([found]) => {
+    const name = found.slice(1).toLowerCase();
+    return isPerson(name) && el("span", { className: name === me ? "mention self" : "mention", textContent: found });
+  };
+  const named = (t) => split(t, NAME, person, (s) => (s ? [s] : []));
+  const styled = (styles) => (t) => {
+    if (styles.length === 0) return named(t);
+    const [[tag, pattern], ...more] = styles;
+    return split(t, pattern, (m) => el(tag, {}, ...styled(more)(m[1] ?? m[2])), styled(more));
+  };
+  const code = ([tag, pattern]) => (t) => split(t, pattern, (m) => el(tag, { textContent: m[1] ?? m[2], className: m[1] ? "block" : "" }), linked);
+  const linked = (t) => split(t, LINK, link, styled(STYLES.slice(1)));
+  return code(STYLES[0])(text);
+}
+
+// A link ends before the signs that end a sentence, and before a bracket that
+// was opened in front of it.
+function link([found]) {
+  let end = found.length;
+  for (; end > 0; end--) {
+    const last = found[end - 1], part = found.slice(0, end);
+    const closes = last === ")" && part.split(")").length > part.split("(").length;
+    if (!closes && !/[.,;:!?'\]*_~]/.test(last)) break;
+  }
+  const url = found.slice(0, end);
+  if (!/^(https?:\/\/|www\.)[^./]/i.test(url)) return null;
+  return el("a", { href: /^www/i.test(url) ? "https://" + url : url, textContent: url, target: "_blank", rel: "noopener noreferrer nofollow" });
+}
+
+/** A text with the words of q marked, from a little before the first one on. */
+export function marked(text, q) {
+  const words = q.toLowerCase().split(/\s+/).filter(Boolean).map((w) => w.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  if (words.length === 0) return [text];
+  const pattern = new RegExp(`(?<![\\p{L}\\p{N}])(?:${words.join("|")})`, "giu");
+  const first = text.search(pattern);
+  const from = first > 30 ? first - 20 : 0;
+  const shown = (from ? "…" : "") + text.slice(from).replace(/\s+/g, " ");
+  return split(shown, pattern, ([found]) => el("mark", { textContent: found }), (s) => (s ? [s] : []));
 }
 
 export const mentions = (text, name) => new RegExp(`(?<![\\w.@])@${name.replaceAll(".", "\\.")}(?![\\w])`, "i").test(text ?? "");

@@ -1,9 +1,10 @@
-// The open conversation: its head, its messages, and where one has scrolled to.
+// The open conversation: its head, its messages, and how far one has read.
 
-import { $, el, reconcile } from "./dom.js";
-import { model, changed, titleOf, peerOf, isNotes, nameOf, typists } from "./model.js";
-import { Thread } from "./history.js";
-import { tellRead, watchPresence } from "./events.js";
+import { $, el, reconcile, keepClicks } from "./dom.js";
+import { model, changed, onForget, titleOf, peerOf, isNotes, nameOf, typists, meet, meetAgain } from "./model.js";
+import { Thread, PAGE } from "./history.js";
+import { watchPresence } from "./events.js";
+import { membersOf } from "./marks.js";
 import { convAvatar, avatarMark } from "./avatar.js";
 import { day, moment, plural } from "./text.js";
 import { bubble, notice, isMine } from "./bubble.js";
@@ -12,11 +13,14 @@ import { drawCompose, openCompose } from "./compose.js";
 
 const box = $("messages");
 const NEAR = 300; // pixels from an end at which more is read
+const END = 60; // pixels from the end that count as the end
+const CLUES = 5; // names in the head of a group
 let shown = ""; // the conversation in the box
 let unread = null; // where the line "unread" stands: {after: seq} or, once it was drawn, {at: seq}
+let landing = false; // the line "unread" is to be shown first
 let following = true; // the end is kept in sight
 
-/** Opens a conversation, at a message if seq is given. */
+/** Opens a conversation: at a message if seq is given, else where one has read to. */
 export async function openThread(id, seq) {
   const fresh = model.current !== id;
   model.current = id;
@@ -30,16 +34,27 @@ export async function openThread(id, seq) {
   }
   if (fresh) {
     unread = c?.unread > 0 ? { after: c.read } : null;
+    landing = Boolean(unread) && !seq;
     following = true;
     openCompose(id);
+    if (c?.kind === "direct") meetAgain([peerOf(c)]);
+    if (c?.created_by) meet([c.created_by]);
   }
   changed();
-  if (!t.loaded || seq && !t.find(seq)) await t.open(seq);
-  else if (!seq && t.newer) await t.open();
+  await t.open(...pageFor(c, t, seq));
   if (model.current !== id) return;
   if (seq) jump(seq);
   tellRead();
   watchPresence();
+}
+
+// What to read so that seq, else the first unread message, is there: the
+// arguments of Thread.open.
+function pageFor(c, t, seq) {
+  if (seq) return t.loaded && t.find(seq) ? [null] : [seq];
+  const from = (c?.read ?? 0) + 1;
+  if (t.loaded && !t.newer && !(landing && t.older && t.first?.seq > from)) return [null];
+  return c?.unread > PAGE / 2 ? [from] : [];
 }
 
 export function closeThread() {
@@ -47,6 +62,8 @@ export function closeThread() {
   $("app").classList.remove("reading");
   changed();
 }
+
+onForget(() => { unread = null; });
 
 export function drawThread() {
   const c = model.convs.get(model.current);
@@ -59,13 +76,24 @@ export function drawThread() {
   $("thread-problem").hidden = !t.problem;
   $("thread-problem").querySelector("span").textContent = t.problem;
   $("loading").hidden = t.loaded || Boolean(t.problem);
+  if (following && !landing) t.trim();
+  if (!unread && c.unread > 0 && (!following || document.hidden)) unread = { after: c.read };
   const anchor = shown === c.id && !following ? firstVisible() : null;
-  if (shown !== c.id) following = true;
   shown = c.id;
   reconcile(box, rows(c, t));
-  if (following && !t.newer) box.scrollTop = box.scrollHeight;
+  if (landing && t.loaded) land(t);
+  else if (following && !t.newer) box.scrollTop = box.scrollHeight;
   else if (anchor?.e.isConnected) box.scrollTop += anchor.e.getBoundingClientRect().top - anchor.top;
-  drawDown(c, t);
+  drawDown(c);
+}
+
+// Shows what is unread from its first line on.
+function land(t) {
+  landing = false;
+  const line = box.querySelector(".unread");
+  box.scrollTop = box.scrollHeight;
+  if (line) box.scrollTop += Math.min(0, line.getBoundingClientRect().top - box.getBoundingClientRect().top - END);
+  following = distance() < END && !t.newer;
 }
 
 function drawHead(c) {
@@ -76,7 +104,8 @@ function drawHead(c) {
     holder.dataset.mark = mark;
     $("title").textContent = titleOf(c);
   }
-  $("about").textContent = about(c);
+  const text = about(c);
+  if ($("about").textContent !== text) $("about").textContent = text;
   $("about").classList.toggle("typing", Boolean(typists(c)));
 }
 
@@ -91,16 +120,21 @@ function about(c) {
     return p?.last_seen ? "last seen " + moment(p.last_seen) : "@" + peerOf(c);
   }
   if (c.left) return "You are no longer in this group";
-  const online = c.members.filter((m) => m !== model.me.username && model.presence.get(m)?.online).length;
-  return plural(c.members_count, "member") + (online ? `, ${online} online` : "");
+  const others = c.members.filter((m) => m !== model.me.username);
+  const online = others.filter((m) => model.presence.get(m)?.online).length;
+  const names = others.length > 0 && others.length <= CLUES ? [...others.map(nameOf), "You"].join(", ") : plural(c.members_count, "member");
+  return names + (online ? ` · ${online} online` : "");
 }
 
 function rows(c, t) {
   const list = [];
   let last = "", before = null;
   const sent = new Set(t.items.filter((m) => m.from === model.me.username).map((m) => m.cid));
-  const waiting = t.newer ? [] : model.client.outbox.filter((m) => m.conv === c.id && !sent.has(m.cid));
-  if (t.loaded && !t.older && t.items.length === 0 && waiting.length === 0) list.push({ key: "hello", mark: c.id, make: () => hello(c) });
+  const waiting = t.newer || !t.loaded ? [] : model.client.outbox.filter((m) => m.conv === c.id && !sent.has(m.cid));
+  if (t.loaded && !t.older && t.items.length === 0 && waiting.length === 0 && c.kind === "direct") list.push({ key: "hello", mark: c.id, make: () => hello(c) });
+  if (t.loaded && !t.older && c.created_by && c.kind === "group") list.push({ key: "made", mark: nameOf(c.created_by), make: () => made(c) });
+  const names = new Set(c.kind === "group" ? membersOf(c.id) : []);
+  const context = { c, t, names, act: (...a) => messageMenu(c, t, ...a), jump, react };
   for (const m of [...t.items, ...waiting]) {
     const d = day(m.at);
     if (d !== last) {
@@ -108,7 +142,7 @@ function rows(c, t) {
       last = d;
       before = null;
     }
-    if (unread && !m.notice && (m.seq === unread.at || m.seq > unread.after && !isMine(m))) {
+    if (unread && !m.notice && (m.seq === unread.at || m.seq > unread.after && !isMine(m) && !m.deleted)) {
       unread = { at: m.seq };
       list.push({ key: "unread", mark: "", make: () => el("li", { className: "unread", textContent: "Unread messages" }) });
       before = null;
@@ -119,16 +153,20 @@ function rows(c, t) {
       continue;
     }
     const from = m.from ?? model.me.username;
-    list.push(bubble(m, { c, t, first: before !== from, act: (...a) => messageMenu(c, t, ...a), jump, react }));
+    list.push(bubble(m, { ...context, first: before !== from }));
     before = from;
   }
   return list;
 }
 
+const made = (c) => el("li", { className: "notice", textContent: `${nameOf(c.created_by)} made this group, ${moment(c.created_at)}` });
+
 function hello(c) {
-  const text = isNotes(c) ? "Only you see what you write here." : `Say hello to ${c.kind === "direct" ? nameOf(peerOf(c)) : titleOf(c)}.`;
+  const text = isNotes(c) ? "Only you see what you write here." : `Say hello to ${nameOf(peerOf(c))}.`;
   return el("li", { className: "hello" }, el("span", { textContent: text }));
 }
+
+keepClicks(box);
 
 // ---- scrolling
 
@@ -144,35 +182,68 @@ function firstVisible() {
   return null;
 }
 
+// seq of the last message that can be seen as a whole.
+function lastSeen() {
+  const end = box.getBoundingClientRect().bottom + 1;
+  for (let e = box.lastElementChild; e; e = e.previousElementSibling) {
+    if (e.dataset.seq && e.getBoundingClientRect().bottom <= end) return Number(e.dataset.seq);
+  }
+  return 0;
+}
+
+let telling = 0; // timer: one scrolls past many
 box.addEventListener("scroll", () => {
   const t = model.threads.get(model.current);
   if (!t || shown !== model.current) return;
-  following = distance() < 60 && !t.newer;
+  following = distance() < END && !t.newer;
   if (box.scrollTop < NEAR) t.loadOlder();
   if (distance() < NEAR) t.loadNewer();
-  drawDown(model.convs.get(model.current), t);
+  telling ||= setTimeout(() => { telling = 0; tellRead(); }, following ? 0 : 400);
+  drawDown(model.convs.get(model.current));
 }, { passive: true });
 
-// Pictures arrive, the keyboard of a phone opens: who is at the end stays there.
-new ResizeObserver(() => { if (following) box.scrollTop = box.scrollHeight; }).observe(box);
-box.addEventListener("load", () => { if (following) box.scrollTop = box.scrollHeight; }, true);
-
-/** Keeps the end in sight from now on: one has written something. */
-export function follow() {
-  following = true;
-  unread = null;
+/** Says how far the open conversation was read, if somebody looks at it. */
+export function tellRead() {
+  const c = model.convs.get(model.current);
+  const t = model.threads.get(model.current);
+  if (!c || !t?.loaded || landing || shown !== c.id || document.hidden) return;
+  const end = following && !t.newer;
+  const seq = end ? c.last_seq : lastSeen();
+  if (seq <= c.read && !(end && c.unread)) return;
+  const passed = t.items.filter((m) => m.seq > c.read && m.seq <= seq && !isMine(m) && !m.deleted && !m.notice).length;
+  c.unread = end ? 0 : Math.max(0, c.unread - passed);
+  c.read = Math.max(c.read, seq);
+  c.recv = Math.max(c.recv, c.last_seq);
+  model.client.mark(c.id, { recv: c.recv, read: c.read });
+  changed();
 }
 
-function drawDown(c, t) {
-  $("down").hidden = following || distance() < 200 && !t.newer;
-  $("down-count").textContent = c?.unread > 0 && t.newer ? c.unread : "";
+// Pictures arrive, the keyboard of a phone opens: who is at the end stays there.
+const stay = () => { if (following && !landing) box.scrollTop = box.scrollHeight; };
+new ResizeObserver(stay).observe(box);
+for (const name of ["load", "loadedmetadata"]) box.addEventListener(name, stay, true);
+
+/** Shows the end and keeps it in sight: one has written something. */
+export function follow() {
+  const t = model.threads.get(model.current);
+  following = true;
+  unread = null;
+  if (t?.newer) t.open().then(tellRead);
+  changed();
+}
+
+function drawDown(c) {
+  const t = model.threads.get(c?.id);
+  const far = !following && (distance() > 200 || t?.newer);
+  $("down").hidden = !far && !(c?.unread > 0 && !following);
+  $("down-count").textContent = c?.unread > 0 ? (c.unread > 99 ? "99+" : c.unread) : "";
+  $("down").setAttribute("aria-label", c?.unread > 0 ? `To the newest message, ${c.unread} unread` : "To the newest message");
 }
 
 $("down").addEventListener("click", () => {
-  const t = model.threads.get(model.current);
-  follow();
-  if (t?.newer) t.open();
-  else box.scrollTo({ top: box.scrollHeight, behavior: "smooth" });
+  if (model.threads.get(model.current)?.newer) follow();
+  else box.scrollTo({ top: box.scrollHeight, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth" });
+  if (matchMedia("(hover: hover)").matches) $("compose").elements.text.focus();
 });
 
 export async function jump(seq) {
@@ -180,49 +251,16 @@ export async function jump(seq) {
   if (!t) return;
   if (!t.find(seq)) await t.open(seq);
   if (!t.find(seq)) return;
-  following = false;
+  following = landing = false;
   t.flash = seq;
   changed();
   await Promise.resolve(); // drawn
   await Promise.resolve();
-  box.querySelector(`[data-seq="${seq}"]`)?.scrollIntoView({ block: "center" });
+  const li = box.querySelector(`[data-seq="${seq}"]`);
+  li?.scrollIntoView({ block: "center" });
+  following = distance() < END && !t.newer; // where all fits nothing scrolls
+  li?.focus({ preventScroll: true });
   setTimeout(() => { if (t.flash === seq) { t.flash = 0; changed(); } }, 1500);
 }
 
-$("thread-problem").querySelector("button").addEventListener("click", () => model.threads.get(model.current)?.open());
-
-// ---- by keyboard: arrows go from message to message, Enter opens the actions
-
-box.addEventListener("keydown", (e) => {
-  if (e.target.matches("button, a, audio, video") && e.key !== "ArrowUp" && e.key !== "ArrowDown") return;
-  const all = [...box.querySelectorAll(".msg")];
-  const at = all.indexOf(document.activeElement?.closest(".msg"));
-  if (e.key === "ArrowUp") all.at(at < 0 ? -1 : Math.max(0, at - 1))?.focus();
-  else if (e.key === "ArrowDown") (all[at + 1] ?? $("compose").elements.text).focus();
-  else if (e.key === "Enter" || e.key === " ") all[at]?.querySelector(".act")?.click();
-  else return;
-  e.preventDefault();
-});
-
-// ---- by hand: a right click or a long press does the same
-
-function actionsAt(e) {
-  const li = e.target.closest(".msg");
-  if (!li || e.target.closest("a") || getSelection().toString()) return false;
-  const t = model.threads.get(model.current);
-  const m = t?.find(Number(li.dataset.seq));
-  if (!m) return false;
-  messageMenu(model.convs.get(model.current), t, m, { x: e.clientX, y: e.clientY }, li);
-  return true;
-}
-
-box.addEventListener("contextmenu", (e) => {
-  if (e.pointerType === "touch" || actionsAt(e)) e.preventDefault();
-});
-
-let press = 0; // timer
-box.addEventListener("pointerdown", (e) => {
-  if (e.pointerType !== "touch") return;
-  press = setTimeout(() => { getSelection().empty(); actionsAt(e); }, 500);
-});
-for (const name of ["pointerup", "pointercancel", "pointermove"]) box.addEventListener(name, () => clearTimeout(press));
+$("thread-problem").querySelector("button").addEventListener("click", () => model.threads.get(model.current)?.retry());
