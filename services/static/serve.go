@@ -182,6 +182,9 @@ func (q *request) file(name string, f *os.File, fi fs.FileInfo) error {
 	if q.cfg.CacheControl != "" {
 		h.Set("Cache-Control", q.cfg.CacheControl)
 	}
+	if fi.Size() <= maxShort && whole(q.r) {
+		return q.short(f, fi)
+	}
 	w := q.w
 	if encoding != "" {
 		w = sized{w, fi.Size()}
@@ -192,8 +195,10 @@ func (q *request) file(name string, f *os.File, fi fs.FileInfo) error {
 
 // etag is a strong validator: it changes with size, time and encoding.
 func etag(fi fs.FileInfo, encoding string) string {
+	b := strconv.AppendInt(make([]byte, 0, 64), fi.Size(), 10)
+	b = strconv.AppendInt(append(b, ' '), fi.ModTime().UnixNano(), 10)
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%d %d %s", fi.Size(), fi.ModTime().UnixNano(), encoding)
+	h.Write(append(append(b, ' '), encoding...))
 	return `"` + strconv.FormatUint(h.Sum64(), 36) + `"`
 }
 
