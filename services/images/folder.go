@@ -249,7 +249,10 @@ func (s *Service) item(cfg *Config, root *os.Root, folder, name string) (item, b
 		Type: f.info.Format.MediaType(), Modified: src.mod.UTC(), Sizes: map[string]string{}, id: src.id,
 	}
 	if f.blurhash != "" {
-		it.Blurhash, it.Blur = &f.blurhash, template.CSS(f.blur) //nolint:gosec // made by placeholder, of hexadecimal digits and base64
+		it.Blurhash = &f.blurhash
+		if !f.info.Alpha { // it would shine through
+			it.Blur = template.CSS(f.blur) //nolint:gosec // made by placeholder, of hexadecimal digits and base64
+		}
 	}
 	at := escape(folder + it.Name)
 	it.URL = at + "?v=" + src.version
