@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/porticod/portico/pkg/picture"
+	"github.com/porticod/portico/pkg/picture/blur"
 )
 
 // facts are what is known about a picture. They do not change: another content
@@ -14,7 +15,7 @@ import (
 type facts struct {
 	info     picture.Info
 	blurhash string // empty: not made yet
-	blur     string // CSS that paints blurhash
+	blur     string // blurhash as the address of a tiny picture
 	err      error  // why it cannot be made smaller; info may be missing then
 }
 
@@ -34,7 +35,7 @@ func (s *Service) facts(cfg *Config, src *source) (*facts, error) {
 	f := &facts{info: info, err: err}
 	if err == nil {
 		f.blurhash = s.storedBlurhash(src.id)
-		f.blur = placeholder(f.blurhash)
+		f.blur = blur.DataURL(f.blurhash)
 	}
 	f, _ = s.known.SetIfAbsent(src.id, f) // whoever was faster may know more
 	return f, nil
@@ -66,7 +67,7 @@ func (s *Service) storedBlurhash(id ident) string {
 
 // learn remembers the blurhash of a picture, here and on disk.
 func (s *Service) learn(id ident, info picture.Info, hash string) {
-	s.known.Set(id, &facts{info: info, blurhash: hash, blur: placeholder(hash)})
+	s.known.Set(id, &facts{info: info, blurhash: hash, blur: blur.DataURL(hash)})
 	var b bytes.Buffer
 	_ = json.NewEncoder(&b).Encode(stored{hash}) // into memory, it cannot fail
 	s.store(keyOf(id, "facts"), ".json", b.Bytes())

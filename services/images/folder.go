@@ -251,7 +251,7 @@ func (s *Service) item(cfg *Config, root *os.Root, folder, name string) (item, b
 	if f.blurhash != "" {
 		it.Blurhash = &f.blurhash
 		if !f.info.Alpha { // it would shine through
-			it.Blur = template.CSS(f.blur) //nolint:gosec // made by placeholder, of hexadecimal digits and base64
+			it.Blur = template.CSS("background:url(" + f.blur + ") 0/100% 100%") //nolint:gosec // an address of base64
 		}
 	}
 	at := escape(folder + it.Name)
