@@ -30,17 +30,21 @@ var peopleQueries = map[store.People]string{
 	store.Followers:    `SELECT id, follower_id FROM follows WHERE target_id = ? AND state = 2`,
 	store.Followed:     `SELECT id, target_id FROM follows WHERE follower_id = ? AND state = 2`,
 	store.Requests:     `SELECT id, follower_id FROM follows WHERE target_id = ? AND state = 1`,
-	store.Muted:        `SELECT id, target_id FROM mutes WHERE user_id = ?`,
+	store.Muted:        `SELECT id, target_id FROM mutes WHERE user_id = ? AND (expires IS NULL OR expires > ?)`,
 	store.Endorsements: `SELECT id, target_id FROM endorsements WHERE user_id = ?`,
 	store.Members:      `SELECT id, user_id FROM list_members WHERE list_id = ?`,
 }
 
 // People is a page of a list.
 func (d *DB) People(ctx context.Context, which store.People, owner int64, p store.Page) (list []store.Entry, err error) {
+	args := []any{owner}
+	if which == store.Muted {
+		args = append(args, d.now().UnixMilli())
+	}
 	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
 		list, err = readPage(q, p, func(r *sqlite.Rows) (e store.Entry, err error) {
 			return e, r.Scan(&e.ID, &e.User)
-		}, peopleQueries[which], owner)
+		}, peopleQueries[which], args...)
 		return err
 	})
 	return list, wrap("list people", err)
@@ -134,9 +138,12 @@ func (d *DB) Directory(ctx context.Context, order store.DirectoryOrder, offset, 
 	return d.ids(ctx, "read directory", query, limit, offset)
 }
 
-// SetMute keeps a mute.
+// SetMute keeps a mute, and forgets those that have expired.
 func (d *DB) SetMute(ctx context.Context, m store.Mute) error {
 	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+		if _, err := tx.Exec(`DELETE FROM mutes WHERE expires <= ?`, d.now().UnixMilli()); err != nil {
+			return err
+		}
 		if err := changeOne(tx, `UPDATE mutes SET notifications = ?, expires = ? WHERE user_id = ? AND target_id = ?`,
 			m.Notifications, millis(m.Expires), m.User, m.Target); err != store.ErrNotFound {
 			return err

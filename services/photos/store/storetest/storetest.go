@@ -49,6 +49,12 @@ func Run(t *testing.T, open func(t *testing.T, dir string, now func() time.Time)
 		"KeyExpires": keyExpires, "Feed": feed, "Delete": remove, "Redraft": redraft,
 		"References": references, "Sweep": sweep, "Ids": ids, "Secret": secret, "Profile": profile, "Erase": erase,
 		"Jobs": jobs, "Uploads": uploads, "Stories": stories, "Albums": albums, "Reports": reports, "EraseOwn": eraseOwn,
+		"Threads": threads, "Rewrite": rewrite, "Marks": marks, "Pins": pins, "Together": together, "Home": home, "List": listFeed,
+		"Tags": tags, "TagLimit": tagLimit, "Trending": trending, "SearchPosts": searchPosts, "Conversations": conversations,
+		"Notices": notices, "Silence": silence, "NoticeLimit": noticeLimit, "ErasePosts": erasePosts,
+		"Follows": follows, "Part": part, "Requests": requests, "PeoplePages": peoplePages, "Around": around, "Directory": directory,
+		"EditProfile": editProfile, "Mutes": mutes, "Notes": notes, "Lists": lists, "Filters": filters, "Markers": markers,
+		"Names": names, "EraseSocial": eraseSocial,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
