@@ -18,6 +18,7 @@ type conn struct {
 	c     *sql.Conn
 	stmts map[string]*stmt
 	open  map[*Rows]struct{} // not closed yet
+	trace func(query string) // nil: nobody asks
 }
 
 type stmt struct {
@@ -25,12 +26,12 @@ type stmt struct {
 	inUse bool // rows of it are open
 }
 
-func newConn(ctx context.Context, db *sql.DB) (*conn, error) {
+func newConn(ctx context.Context, db *sql.DB, trace func(string)) (*conn, error) {
 	c, err := db.Conn(ctx)
 	if err != nil {
 		return nil, classify(err)
 	}
-	return &conn{c: c, stmts: map[string]*stmt{}, open: map[*Rows]struct{}{}}, nil
+	return &conn{c: c, stmts: map[string]*stmt{}, open: map[*Rows]struct{}{}, trace: trace}, nil
 }
 
 func (c *conn) close() error {
@@ -48,6 +49,9 @@ func (c *conn) prepare(ctx context.Context, query string) (*stmt, func(), error)
 	if s, ok := c.stmts[query]; ok && !s.inUse {
 		s.inUse = true
 		return s, func() { s.inUse = false }, nil
+	}
+	if c.trace != nil {
+		c.trace(query)
 	}
 	ps, err := c.c.PrepareContext(ctx, query)
 	if err != nil {

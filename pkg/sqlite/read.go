@@ -16,6 +16,7 @@ type readers struct {
 	slots chan struct{} // one for each connection in use
 	done  chan struct{} // closed by close
 	idle  time.Duration
+	trace func(query string)
 
 	mu     sync.Mutex
 	open   int         // guarded by mu; connections in use and free
@@ -52,7 +53,7 @@ func (p *readers) get(ctx context.Context) (*conn, error) {
 		return nil, ErrClosed
 	}
 	// Opening is not cut short by the caller's ctx: it takes a millisecond.
-	c, err := newConn(context.WithoutCancel(ctx), p.db)
+	c, err := newConn(context.WithoutCancel(ctx), p.db, p.trace)
 	if err != nil {
 		<-p.slots
 		return nil, err

@@ -38,6 +38,9 @@ type Options struct {
 	ReadConns int
 	// Wait is the longest wait for the writer or a reader; default 10 s.
 	Wait time.Duration
+	// Trace, where it is set, is called with the text of each statement when a
+	// connection prepares it. Tests look at the plans of queries with it.
+	Trace func(query string)
 }
 
 // DB is an open database. Its methods may be called concurrently.
@@ -108,7 +111,7 @@ func (db *DB) open(ctx context.Context, opt Options) error {
 	if db.writerPool, err = pool(db.path, writerPragmas); err != nil {
 		return err
 	}
-	if db.writer, err = newConn(ctx, db.writerPool); err != nil {
+	if db.writer, err = newConn(ctx, db.writerPool, opt.Trace); err != nil {
 		return err
 	}
 	if err := db.checkEngine(ctx); err != nil {
@@ -131,7 +134,7 @@ func (db *DB) open(ctx context.Context, opt Options) error {
 	if n <= 0 {
 		n = 4
 	}
-	db.readers = &readers{db: readPool, slots: make(chan struct{}, n), done: make(chan struct{}), idle: 30 * time.Second}
+	db.readers = &readers{db: readPool, slots: make(chan struct{}, n), done: make(chan struct{}), idle: 30 * time.Second, trace: opt.Trace}
 	return nil
 }
 
