@@ -16,23 +16,38 @@ import (
 // errInUse is the kernel's word for a port that somebody has.
 const errInUse = syscall.EADDRINUSE
 
-// listenTCP binds a. reuse: beside sockets that allow it.
-func listenTCP(a Address, reuse bool) (net.Listener, error) {
-	network := "tcp" // IPv6 and IPv4 in one socket where the host is empty
+// packets is a socket of packets, kept by the code that keeps listeners. There is
+// nothing to accept.
+type packets struct{ *net.UDPConn }
+
+func (p packets) Addr() net.Addr            { return p.LocalAddr() }
+func (p packets) Accept() (net.Conn, error) { return nil, net.ErrClosed }
+
+// listenIP binds a. reuse: beside sockets that allow it.
+func listenIP(a Address, reuse bool) (net.Listener, error) {
+	network := a.Network // IPv6 and IPv4 in one socket where the host is empty
 	if ip, err := netip.ParseAddr(a.Host); err == nil {
-		network = "tcp6"
+		network += "6"
 		if ip.Is4() {
-			network = "tcp4"
+			network = a.Network + "4"
 		}
 	}
 	lc := net.ListenConfig{
 		KeepAlive: keepAlive,
 		Control: func(_, _ string, rc syscall.RawConn) (err error) {
-			cerr := rc.Control(func(fd uintptr) { err = prepare(int(fd), reuse) })
+			cerr := rc.Control(func(fd uintptr) { err = prepare(int(fd), a.Network == "tcp", reuse) })
 			return errors.Join(cerr, err)
 		},
 	}
-	return lc.Listen(context.Background(), network, net.JoinHostPort(a.Host, strconv.Itoa(a.Port)))
+	where := net.JoinHostPort(a.Host, strconv.Itoa(a.Port))
+	if a.Network == "tcp" {
+		return lc.Listen(context.Background(), network, where)
+	}
+	pc, err := lc.ListenPacket(context.Background(), network, where)
+	if err != nil {
+		return nil, err
+	}
+	return packets{pc.(*net.UDPConn)}, nil
 }
 
 // explain words an error of bind for people: the address, the cause, the remedy.

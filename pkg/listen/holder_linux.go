@@ -19,8 +19,12 @@ import (
 // holderOf looks for the process that listens where a cannot. It sees those of
 // other users only with the right to.
 func holderOf(a Address) *Holder {
-	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		if inode := listenerInode(table, a); inode != "" {
+	state := "0A" // listening
+	if a.Network == "udp" {
+		state = "07" // bound
+	}
+	for _, table := range []string{"/proc/net/" + a.Network, "/proc/net/" + a.Network + "6"} {
+		if inode := listenerInode(table, state, a); inode != "" {
 			return holderOfInode(inode)
 		}
 	}
@@ -29,17 +33,16 @@ func holderOf(a Address) *Holder {
 
 // listenerInode finds the inode of a listening socket in a table of the kernel
 // (proc(5)) that keeps a from being bound.
-func listenerInode(table string, a Address) string {
+func listenerInode(table, state string, a Address) string {
 	f, err := os.Open(table)
 	if err != nil {
 		return ""
 	}
 	defer f.Close()
-	const listening = "0A"
 	for sc := bufio.NewScanner(f); sc.Scan(); {
 		// sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
 		w := strings.Fields(sc.Text())
-		if len(w) < 10 || w[3] != listening {
+		if len(w) < 10 || w[3] != state {
 			continue
 		}
 		if ap, ok := parseAddr(w[1]); ok && int(ap.Port()) == a.Port && overlaps(a.Host, ap.Addr()) {

@@ -28,15 +28,15 @@ type inherited struct {
 	name string // the keeper's, or the file's; empty for a socket of our own
 }
 
-// Inherit takes over listening sockets from whoever started the process. Open
-// adopts those that match its address. It closes the files, whose descriptors
-// it copied, and skips what is not a listening stream socket with an error.
+// Inherit takes over sockets from whoever started the process. Open adopts those
+// that match its address. It closes the files, whose descriptors it copied, and
+// skips with an error what is neither a listening stream socket nor one of UDP.
 func (s *Set) Inherit(files ...*os.File) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
 	for _, f := range files {
-		ln, err := net.FileListener(f)
+		ln, err := fileSocket(f)
 		_ = f.Close()
 		if err != nil {
 			errs = append(errs, fmt.Errorf("inherit %s: %w", f.Name(), err), s.drop(f.Name()))
@@ -46,6 +46,23 @@ func (s *Set) Inherit(files ...*os.File) error {
 		s.inherited = append(s.inherited, inherited{ln, f.Name()})
 	}
 	return errors.Join(errs...)
+}
+
+// fileSocket is the socket behind a file, which stays the caller's.
+func fileSocket(f *os.File) (net.Listener, error) {
+	ln, err := net.FileListener(f)
+	if err == nil {
+		return ln, nil
+	}
+	pc, perr := net.FilePacketConn(f)
+	if perr != nil {
+		return nil, err
+	}
+	if u, ok := pc.(*net.UDPConn); ok {
+		return packets{u}, nil
+	}
+	_ = pc.Close()
+	return nil, err
 }
 
 // keepFile stops net from removing the file of a unix socket: it may have
@@ -102,7 +119,7 @@ func (s *Set) heirOf(ln net.Listener) *Socket {
 // adopt finds an inherited socket for a; its zero value, if there is none.
 func (s *Set) adopt(a Address) inherited {
 	for i, in := range s.inherited {
-		if in.name == keepName(a) && a.Port == 0 && a.Network == "tcp" || matches(a, in.ln) {
+		if in.name == keepName(a) && a.Port == 0 && a.Network != "unix" || matches(a, in.ln) {
 			s.inherited = slices.Delete(s.inherited, i, i+1)
 			return in
 		}
@@ -116,17 +133,23 @@ func matches(a Address, ln net.Listener) bool {
 	case *net.UnixAddr:
 		return a.Network == "unix" && a.Host == b.Name && inodeOf(a.Host) != 0 // else nobody finds it
 	case *net.TCPAddr:
-		if a.Network != "tcp" || a.Port != b.Port {
-			return false
-		}
-		bound := b.AddrPort().Addr().Unmap()
-		if bound == netip.IPv6Unspecified() {
-			return a.Host == "" && !onlyIPv6(ln) || a.Host == "::" && onlyIPv6(ln)
-		}
-		ip, err := netip.ParseAddr(a.Host)
-		return err == nil && ip == bound
+		return a.Network == "tcp" && matchesIP(a, ln, b.AddrPort())
+	case *net.UDPAddr:
+		return a.Network == "udp" && matchesIP(a, ln, b.AddrPort())
 	}
 	return false
+}
+
+func matchesIP(a Address, ln net.Listener, b netip.AddrPort) bool {
+	if a.Port != int(b.Port()) {
+		return false
+	}
+	bound := b.Addr().Unmap()
+	if bound == netip.IPv6Unspecified() {
+		return a.Host == "" && !onlyIPv6(ln) || a.Host == "::" && onlyIPv6(ln)
+	}
+	ip, err := netip.ParseAddr(a.Host)
+	return err == nil && ip == bound
 }
 
 // keep gives a copy of k to the keeper. name is what k was inherited as. Without

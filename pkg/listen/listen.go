@@ -1,6 +1,6 @@
 // Package listen keeps sockets by address, so that they outlive what is served
 // on them. It accepts connections and hands them on; it does not look at them,
-// limit them or know what they are for.
+// limit them or know what they are for. Sockets of packets it only keeps.
 package listen
 
 import (
@@ -17,15 +17,18 @@ import (
 
 // Address is where to listen. It is comparable; two equal ones are one socket.
 type Address struct {
-	Network string // tcp or unix
+	Network string // tcp, udp or unix
 	Host    string // IP address, or empty for all, IPv4 and IPv6; for unix the absolute path
 	Port    int    // 0: the kernel picks one, and it stays while the socket is open
 	Name    string // tells sockets with Port 0 apart; empty otherwise
 }
 
 func (a Address) String() string {
-	if a.Network == "unix" {
+	switch a.Network {
+	case "unix":
 		return "unix:" + a.Host
+	case "udp":
+		return "udp:" + net.JoinHostPort(a.Host, strconv.Itoa(a.Port))
 	}
 	return net.JoinHostPort(a.Host, strconv.Itoa(a.Port))
 }
@@ -80,7 +83,7 @@ func (s *Set) Open(a Address) (*Socket, error) {
 	}
 	k := s.newSocket(a, in)
 	s.sockets[a] = k
-	if heir != nil {
+	if heir != nil && a.Network == "tcp" {
 		k.SetHandler(heir.handle)
 		go k.Serve(nil)
 	}
@@ -102,7 +105,7 @@ func (s *Set) newSocket(a Address, in inherited) *Socket {
 // closed; see Socket.Close for how long that takes.
 func (s *Set) awaitLeaving(a Address) {
 	for k := range s.leaving {
-		if k.addr == a || a.Port != 0 && k.Port() == a.Port {
+		if k.addr == a || a.Port != 0 && k.addr.Network == a.Network && k.Port() == a.Port {
 			<-k.done
 		}
 	}
@@ -115,8 +118,8 @@ func (s *Set) bind(a Address) (ln net.Listener, heir *Socket, err error) {
 	case "unix":
 		ln, err = listenUnix(a.Host, s.UnixMode)
 		return ln, nil, err
-	case "tcp":
-		ln, err = listenTCP(a, false)
+	case "tcp", "udp":
+		ln, err = listenIP(a, false)
 		if err == nil || !errors.Is(err, errInUse) {
 			return ln, nil, explain(a, err)
 		}
@@ -130,7 +133,7 @@ func (s *Set) bind(a Address) (ln net.Listener, heir *Socket, err error) {
 func (s *Set) bindBeside(a Address, inUse error) (ln net.Listener, heir *Socket, err error) {
 	var old []net.Listener
 	for _, k := range s.sockets {
-		if k.Port() == a.Port {
+		if k.addr.Network == a.Network && k.Port() == a.Port {
 			old = append(old, k.ln)
 			if catches(a.Host, k.addr.Host) {
 				heir = k
@@ -138,7 +141,7 @@ func (s *Set) bindBeside(a Address, inUse error) (ln net.Listener, heir *Socket,
 		}
 	}
 	for _, in := range s.inherited { // of an address that the config had before
-		if portOf(in.ln) == a.Port {
+		if in.ln.Addr().Network() == a.Network && portOf(in.ln) == a.Port {
 			old = append(old, in.ln)
 		}
 	}
@@ -150,7 +153,7 @@ func (s *Set) bindBeside(a Address, inUse error) (ln net.Listener, heir *Socket,
 			return nil, nil, fmt.Errorf("listen on %s beside %s: %w", a, o.Addr(), err)
 		}
 	}
-	ln, err = listenTCP(a, true)
+	ln, err = listenIP(a, true)
 	for _, o := range old {
 		_ = setReusePort(o, false) // it is open; nobody else shall share the port
 	}

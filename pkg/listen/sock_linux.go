@@ -21,7 +21,19 @@ const (
 )
 
 // prepare sets the options of a socket that is about to be bound.
-func prepare(fd int, reuse bool) error {
+func prepare(fd int, stream, reuse bool) error {
+	if stream {
+		if err := prepareStream(fd); err != nil {
+			return err
+		}
+	}
+	if reuse {
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	}
+	return nil
+}
+
+func prepareStream(fd int) error {
 	opts := []struct{ level, name, value int }{
 		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
 		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(keepIdle.Seconds())},
@@ -32,9 +44,6 @@ func prepare(fd int, reuse bool) error {
 		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
 			return err
 		}
-	}
-	if reuse {
-		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 
 const keepAlive = 0 // net's default: on
 
-func prepare(fd int, reuse bool) error {
+func prepare(fd int, _, reuse bool) error {
 	if reuse {
 		return syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEPORT, 1)
 	}

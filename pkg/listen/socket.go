@@ -43,12 +43,24 @@ func (k *Socket) Addr() net.Addr {
 	return k.ln.Addr()
 }
 
-// Port is the port of a TCP socket; -1 for others.
+// PacketConn is the socket of a UDP address, nil for others. Whoever uses it
+// reads from it alone, and leaves closing it to Close.
+func (k *Socket) PacketConn() *net.UDPConn {
+	if p, ok := k.ln.(packets); ok {
+		return p.UDPConn
+	}
+	return nil
+}
+
+// Port is the port of a TCP or UDP socket; -1 for others.
 func (k *Socket) Port() int { return portOf(k.ln) }
 
 func portOf(ln net.Listener) int {
-	if t, ok := ln.Addr().(*net.TCPAddr); ok {
-		return t.Port
+	switch a := ln.Addr().(type) {
+	case *net.TCPAddr:
+		return a.Port
+	case *net.UDPAddr:
+		return a.Port
 	}
 	return -1
 }
