@@ -4,12 +4,17 @@
 package main
 
 import (
+	"os"
+
 	"github.com/porticod/portico/pkg/cli"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/services"
 )
 
 func main() {
+	// HTTP/3 works with the buffers that the kernel gives; a line on stderr that
+	// is not the log's helps nobody.
+	_ = os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
 	shared := services.New()
 	cli.Main(cli.App{
 		Kinds:  service.NewRegistry(services.All(shared)...),

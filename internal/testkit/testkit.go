@@ -212,6 +212,16 @@ func (d *Daemon) Status() daemon.Status {
 	return s
 }
 
+// Sockets are the live connections.
+func (d *Daemon) Sockets() []admin.Socket {
+	d.t.Helper()
+	list, err := d.Admin.Sockets(context.Background())
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return list
+}
+
 // Addr is the first address of a listener: host:port, or unix:path.
 func (d *Daemon) Addr(listener string) string {
 	d.t.Helper()

@@ -69,6 +69,7 @@ type Listener struct {
 	Service        *service.Ref // for everything that no route takes; nil: nothing
 	Routes         []Route
 	TLS            *TLS
+	HTTP3          bool // over UDP at the addresses too; TLS is set
 	Detect         Detect
 	ProxyFrom      []netip.Prefix // peers that send a PROXY header, v1 or v2
 	Allow, Deny    []netip.Prefix // deny wins; an empty Allow allows all

@@ -85,6 +85,9 @@ func (l *loader) listener(name string, b *hcl.Block) {
 	if raw.TLS != nil {
 		ln.TLS = l.tls(raw.TLS)
 	}
+	if ln.HTTP3 = raw.HTTP3; ln.HTTP3 && ln.TLS == nil {
+		l.errorf(b.DefRange, "HTTP/3 without TLS", "There is no HTTP/3 in clear text. Add a tls block, or remove http3.")
+	}
 	for i := range raw.Routes {
 		if r, ok := l.route(&raw.Routes[i], raw.TLS != nil); ok {
 			ln.Routes = append(ln.Routes, r)

@@ -130,10 +130,13 @@ type listenerBlock struct {
 	TrustedProxies []netip.Prefix      `hcl:"trusted_proxies,optional"`
 	ProxyProtocol  *proxyProtocolBlock `hcl:"proxy_protocol,block"`
 	TLS            *tlsBlock           `hcl:"tls,block"`
-	Detect         detectBlock         `hcl:"detect,block"`
-	Limits         listenerLimits      `hcl:"limits,block"`
-	Timeouts       timeoutsBlock       `hcl:"timeouts,block"`
-	Routes         []routeBlock        `hcl:"route,block"`
+	// Serves HTTP/3 too, over UDP at the same addresses, and tells clients so.
+	// It needs a tls block.
+	HTTP3    bool           `hcl:"http3,optional"`
+	Detect   detectBlock    `hcl:"detect,block"`
+	Limits   listenerLimits `hcl:"limits,block"`
+	Timeouts timeoutsBlock  `hcl:"timeouts,block"`
+	Routes   []routeBlock   `hcl:"route,block"`
 }
 
 // Load balancers in front that send a PROXY header, version 1 or 2.

@@ -3,11 +3,13 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
 	"github.com/porticod/portico/pkg/config"
 	"github.com/porticod/portico/pkg/listen"
+	"github.com/porticod/portico/pkg/mux"
 	"github.com/porticod/portico/pkg/service"
 )
 
@@ -36,6 +38,7 @@ type leftover struct {
 	services  []*instance
 	listeners []*listener
 	sockets   []*listen.Socket
+	quic      []*mux.QUIC
 }
 
 // commit makes n the running generation. Nothing in it can fail, and a request
@@ -46,6 +49,8 @@ func (d *Daemon) commit(n *next) leftover {
 		update()
 	}
 	d.budget.SetLimit(n.cfg.Limits.Connections)
+	d.bound, n.bound = n.bound, d.bound // policies name ports
+	maps.Copy(d.quic, n.quic)
 	listeners := map[string]*listener{}
 	for _, cfg := range n.cfg.Listeners {
 		l := d.listeners[cfg.Name]
@@ -56,9 +61,13 @@ func (d *Daemon) commit(n *next) leftover {
 		if !d.unchanged(l, cfg, n) {
 			d.applyListener(l, cfg, d.table(l, cfg, n.services), n.tls.config(cfg.Name))
 		}
-		for _, a := range cfg.Addresses {
+		for _, a := range sockets(cfg) {
 			key := keyOf(cfg, a)
-			s := n.bound[key]
+			if q := d.quic[key]; q != nil {
+				q.SetPort(l.port)
+				continue
+			}
+			s := d.bound[key]
 			s.OnError(func(error) { d.connections.AcceptError(cfg.Name) })
 			s.SetHandler(l.port.Serve)
 			if n.fresh[key] != nil {
@@ -71,9 +80,14 @@ func (d *Daemon) commit(n *next) leftover {
 			old.listeners = append(old.listeners, l)
 		}
 	}
-	for a, s := range d.bound {
-		if n.bound[a] == nil {
-			old.sockets = append(old.sockets, s)
+	for key, s := range n.bound { // of the generation before
+		if d.bound[key] != nil {
+			continue
+		}
+		old.sockets = append(old.sockets, s)
+		if q := d.quic[key]; q != nil {
+			old.quic = append(old.quic, q)
+			delete(d.quic, key)
 		}
 	}
 	for ref, in := range d.services {
@@ -81,7 +95,7 @@ func (d *Daemon) commit(n *next) leftover {
 			old.services = append(old.services, in)
 		}
 	}
-	d.cfg, d.services, d.listeners, d.bound = n.cfg, n.services, listeners, n.bound
+	d.cfg, d.services, d.listeners = n.cfg, n.services, listeners
 	d.commitTLS(n.tls)
 	return old
 }
@@ -104,6 +118,9 @@ func (d *Daemon) unchanged(l *listener, cfg config.Listener, n *next) bool {
 func (d *Daemon) retire(old leftover) {
 	drain := d.cfg.Drain
 	d.retiring.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), drain)
+		closeQUIC(ctx, old.quic)
+		cancel()
 		d.closeSockets(old.sockets)
 		for _, l := range old.listeners {
 			d.retiring.Go(func() {

@@ -62,6 +62,7 @@ type Daemon struct {
 	draining   map[service.Ref][]*instance
 	listeners  map[string]*listener
 	bound      map[socketKey]*listen.Socket
+	quic       map[socketKey]*mux.QUIC
 	tls        secure
 	keeper     *tlsconf.Keeper // nil before the first Apply
 
@@ -75,6 +76,7 @@ func New(o Options) *Daemon {
 		requests: front.NewMetrics(o.Metrics), connections: mux.NewMetrics(), reloads: newReloadMetrics(o.Metrics),
 		services: map[service.Ref]*instance{}, draining: map[service.Ref][]*instance{},
 		listeners: map[string]*listener{}, bound: map[socketKey]*listen.Socket{},
+		quic: map[socketKey]*mux.QUIC{},
 	}
 	o.Metrics.MustRegister(d.connections)
 	d.access.Store(o.Access)
@@ -137,6 +139,7 @@ type next struct {
 	updates  []func()
 	bound    map[socketKey]*listen.Socket
 	fresh    map[socketKey]*listen.Socket
+	quic     map[socketKey]*mux.QUIC // of fresh sockets
 	tls      secure
 }
 
@@ -147,6 +150,9 @@ func (d *Daemon) undo(n *next) {
 	}
 	for _, in := range n.revived {
 		d.retireInstance(in)
+	}
+	for _, q := range n.quic {
+		q.Close(context.Background()) // nobody was let in
 	}
 	for _, s := range n.fresh {
 		if d.cfg == nil && s.Held() {
@@ -159,7 +165,7 @@ func (d *Daemon) undo(n *next) {
 
 // prepare opens what cfg has anew. It touches nothing that runs.
 func (d *Daemon) prepare(ctx context.Context, cfg *config.Config) (*next, error) {
-	n := &next{cfg: cfg, services: map[service.Ref]*instance{}, bound: map[socketKey]*listen.Socket{}, fresh: map[socketKey]*listen.Socket{}}
+	n := &next{cfg: cfg, services: map[service.Ref]*instance{}, bound: map[socketKey]*listen.Socket{}, fresh: map[socketKey]*listen.Socket{}, quic: map[socketKey]*mux.QUIC{}}
 	var err error
 	if n.tls, err = d.prepareTLS(cfg); err != nil {
 		return n, err
@@ -169,18 +175,15 @@ func (d *Daemon) prepare(ctx context.Context, cfg *config.Config) (*next, error)
 	}
 	// Sockets first: they fail most often and cost least.
 	for _, l := range cfg.Listeners {
-		for _, a := range l.Addresses {
+		for _, a := range sockets(l) {
 			key := keyOf(l, a)
 			if s, ok := d.bound[key]; ok {
 				n.bound[key] = s
 				continue
 			}
-			s, err := d.sockets.Open(key.address())
-			if err != nil {
+			if err := d.bind(n, l, key); err != nil {
 				return n, fmt.Errorf("listener %q: %w", l.Name, err)
 			}
-			n.bound[key] = s
-			n.fresh[key] = s
 		}
 	}
 	for _, spec := range cfg.Services {

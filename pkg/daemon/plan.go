@@ -87,7 +87,7 @@ func plan(old, next *config.Config) Plan {
 func planListeners(p *Plan, old, next *config.Config) {
 	held, wanted := addresses(old), addresses(next)
 	for _, l := range next.Listeners {
-		for _, a := range l.Addresses {
+		for _, a := range sockets(l) {
 			if !held[keyOf(l, a)] {
 				p.Bind = append(p.Bind, l.Name+" "+a.String())
 			}
@@ -97,12 +97,28 @@ func planListeners(p *Plan, old, next *config.Config) {
 		}
 	}
 	for _, l := range old.Listeners {
-		for _, a := range l.Addresses {
+		for _, a := range sockets(l) {
 			if !wanted[keyOf(l, a)] {
 				p.Unbind = append(p.Unbind, l.Name+" "+a.String())
 			}
 		}
 	}
+}
+
+// sockets are the addresses that l is bound to: after each of TCP that of HTTP/3,
+// where it is served.
+func sockets(l config.Listener) []config.Address {
+	if !l.HTTP3 {
+		return l.Addresses
+	}
+	var all []config.Address
+	for _, a := range l.Addresses {
+		all = append(all, a)
+		if a.Network == "tcp" {
+			all = append(all, config.Address{Network: "udp", Host: a.Host, Port: a.Port})
+		}
+	}
+	return all
 }
 
 // A socketKey tells sockets apart. Where the kernel picks the port, two
@@ -113,7 +129,7 @@ type socketKey struct {
 }
 
 func keyOf(l config.Listener, a config.Address) socketKey {
-	if a.Network == "tcp" && a.Port == 0 {
+	if a.Network != "unix" && a.Port == 0 {
 		return socketKey{a, l.Name}
 	}
 	return socketKey{Address: a}
@@ -128,7 +144,7 @@ func (k socketKey) address() listen.Address {
 func addresses(cfg *config.Config) map[socketKey]bool {
 	m := map[socketKey]bool{}
 	for _, l := range cfg.Listeners {
-		for _, a := range l.Addresses {
+		for _, a := range sockets(l) {
 			m[keyOf(l, a)] = true
 		}
 	}

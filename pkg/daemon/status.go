@@ -48,6 +48,7 @@ type ListenerStatus struct {
 	Service   string   `json:"service,omitempty"` // the default
 	Routes    []string `json:"routes,omitempty"`
 	TLS       bool     `json:"tls"`
+	HTTP3     bool     `json:"http3"` // over UDP, at the same addresses
 	// Certificates that clients may get; empty without TLS.
 	Certificates []CertificateStatus `json:"certificates"`
 	Connections  int                 `json:"connections"`
@@ -167,7 +168,7 @@ func (in *instance) status(running bool) ServiceStatus {
 func (d *Daemon) listenerStatus(cfg config.Listener) ListenerStatus {
 	l := d.listeners[cfg.Name]
 	conns := l.port.Open()
-	s := ListenerStatus{Name: cfg.Name, TLS: cfg.TLS != nil, Certificates: d.certificates(cfg.Name), Connections: conns, Requests: l.front.Active(), Addresses: []string{}, URLs: []string{}}
+	s := ListenerStatus{Name: cfg.Name, TLS: cfg.TLS != nil, HTTP3: cfg.HTTP3, Certificates: d.certificates(cfg.Name), Connections: conns, Requests: l.front.Active(), Addresses: []string{}, URLs: []string{}}
 	speaksHTTP := false
 	if cfg.Service != nil {
 		s.Service = cfg.Service.String()

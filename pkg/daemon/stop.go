@@ -3,6 +3,8 @@ package daemon
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/porticod/portico/pkg/listen"
@@ -46,10 +48,11 @@ func (d *Daemon) Stop(ctx context.Context) error {
 
 	err := waitFor(ctx, func() bool { return d.old(begun) == 0 })
 	_ = waitFor(ctx, func() bool { return time.Since(begun) > idleGrace || d.idleConnections(begun) == 0 })
-	d.letGo()
-	d.accepting.Wait()
 	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), lastCall)
 	defer cancelLast()
+	closeQUIC(last, slices.Collect(maps.Values(d.quic)))
+	d.letGo()
+	d.accepting.Wait()
 	for _, l := range d.listeners {
 		err = errors.Join(err, l.port.Close(last))
 	}

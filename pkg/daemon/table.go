@@ -116,6 +116,7 @@ func (d *Daemon) policy(cfg config.Listener, t *route.Table, h http.Handler, tc 
 		HTTP:     h,
 
 		TLS: tc, RedirectHTTP: cfg.TLS != nil && cfg.TLS.Redirect,
+		HTTP3: cfg.HTTP3, AltSvc: d.altSvc(cfg),
 
 		DetectTimeout: cfg.Detect.Timeout, SilentClose: closesSilent(cfg, t),
 		ProxyFrom: cfg.ProxyFrom, Allow: cfg.Allow, Deny: cfg.Deny,

@@ -48,6 +48,8 @@ func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{ResponseWriter: w, request: r, conn: connOf(r), start: time.Now()}
 	if x.conn != nil {
 		x.verdict = x.conn.Verdict()
+	} else if v, ok := mux.QUICVerdict(r.Context()); ok {
+		x.verdict = v
 	}
 	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		x.peer = ap.Addr().Unmap()
@@ -251,7 +253,7 @@ func (x *exchange) begin() {
 	if !x.wrote {
 		x.status, x.wrote = http.StatusOK, true
 	}
-	if x.request.ProtoMajor == 2 && x.settings != nil && x.settings.WriteTimeout > 0 {
+	if x.request.ProtoMajor >= 2 && x.settings != nil && x.settings.WriteTimeout > 0 {
 		if now := time.Now(); x.deadline.Sub(now) < x.settings.WriteTimeout/2 {
 			x.deadline = now.Add(x.settings.WriteTimeout)
 			_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(x.deadline)

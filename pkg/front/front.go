@@ -75,7 +75,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x.admit(s)
-	if f.stopping() {
+	if f.stopping() && r.ProtoMajor < 3 {
 		w.Header().Set("Connection", "close") // HTTP/2: net/http makes it GOAWAY
 	}
 	if strings.HasPrefix(r.URL.Path, challengeRoot) && s.Challenge != nil && s.Challenge(x, r) {

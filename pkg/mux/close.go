@@ -30,7 +30,7 @@ func (p *Port) Conns() []Info {
 	for i, c := range conns {
 		infos[i] = c.info()
 	}
-	return infos
+	return append(infos, p.quicConns()...)
 }
 
 func (p *Port) list() []*Conn {

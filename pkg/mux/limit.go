@@ -58,13 +58,17 @@ func (c *Conn) release() {
 	c.ticket.released = true
 	t := c.ticket
 	c.mu.Unlock()
+	t.giveBack(c.port)
+}
+
+func (t *ticket) giveBack(p *Port) {
 	t.stats.open.Dec()
-	c.port.open.Add(-1)
+	p.open.Add(-1)
 	if t.budget != nil {
 		t.budget.used.Add(-1)
 	}
 	if t.peer.IsValid() {
-		c.port.peers.leave(t.peer)
+		p.peers.leave(t.peer)
 	}
 }
 
@@ -82,11 +86,11 @@ func (c *Conn) hold(a netip.Addr, limit int) (reason string) {
 	return ""
 }
 
-// enter counts c for the limits that need no address.
-func (p *Port) enter(c *Conn, s *state) (reason string) {
+// enter counts a connection for the limits that need no address.
+func (p *Port) enter(t *ticket, s *state) (reason string) {
 	n := p.open.Add(1)
 	if b := s.Budget; b != nil {
-		c.ticket.budget = b
+		t.budget = b
 		if n, limit := b.used.Add(1), b.limit.Load(); limit > 0 && n > limit {
 			return refusedTotal
 		}
@@ -100,24 +104,27 @@ func (p *Port) enter(c *Conn, s *state) (reason string) {
 // admit applies the lists and limits to the client's address. Unix peers have
 // none and pass; loopback is exempt from limits, not from the lists.
 func (p *Port) admit(c *Conn, s *state, a netip.Addr) (reason string) {
-	if !a.IsValid() {
-		return ""
+	if reason = p.welcome(s, a); reason != "" || exempt(a) || s.PerIP == 0 {
+		return reason
 	}
-	if contains(s.Deny, a) || len(s.Allow) > 0 && !contains(s.Allow, a) {
+	return c.hold(limitKey(a), s.PerIP)
+}
+
+// welcome is admit without counting the connection.
+func (p *Port) welcome(s *state, a netip.Addr) (reason string) {
+	switch {
+	case !a.IsValid():
+		return ""
+	case contains(s.Deny, a) || len(s.Allow) > 0 && !contains(s.Allow, a):
 		return refusedDenied
-	}
-	if a.IsLoopback() {
-		return ""
-	}
-	a = limitKey(a)
-	if !p.peers.allow(a) {
+	case !exempt(a) && !p.peers.allow(limitKey(a)):
 		return refusedRate
-	}
-	if s.PerIP > 0 {
-		return c.hold(a, s.PerIP)
 	}
 	return ""
 }
+
+// exempt reports whether no limit of addresses holds for a.
+func exempt(a netip.Addr) bool { return !a.IsValid() || a.IsLoopback() }
 
 // limitKey is what counts as one client: an IPv4 address, or the /64 that an
 // IPv6 client has to itself.

@@ -30,6 +30,7 @@ type Port struct {
 
 	mu     sync.Mutex // guards the rest
 	conns  map[*Conn]struct{}
+	quic   map[*quicConn]struct{}
 	closed bool
 }
 
@@ -52,7 +53,7 @@ func NewPort(log zerolog.Logger, m *Metrics) *Port {
 		m = NewMetrics()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Port{log: log, metrics: m, ctx: ctx, cancel: cancel, conns: map[*Conn]struct{}{}}
+	return &Port{log: log, metrics: m, ctx: ctx, cancel: cancel, conns: map[*Conn]struct{}{}, quic: map[*quicConn]struct{}{}}
 }
 
 // Apply makes pol the port's policy. Connections that were handed over keep
@@ -115,7 +116,7 @@ func (p *Port) Serve(nc net.Conn) {
 	s.stats.open.Inc()
 	addr := peerAddr(c.remote)
 	c.proxied = s.proxies(addr)
-	reason := p.enter(c, s)
+	reason := p.enter(&c.ticket, s)
 	if reason == "" && !c.proxied {
 		reason = p.admit(c, s, addr)
 	}
@@ -262,7 +263,7 @@ func (c *Conn) settle(s *state, v Verdict) Choice {
 	return choice
 }
 
-func isHTTP(p Protocol) bool { return p == HTTP1 || p == HTTP2 }
+func isHTTP(p Protocol) bool { return p == HTTP1 || p == HTTP2 || p == HTTP3 }
 
 // classify waits until the bytes say enough or the deadline passes.
 func (c *Conn) classify(deadline time.Time) (v Verdict, err error) {

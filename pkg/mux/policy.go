@@ -18,6 +18,7 @@ const (
 	Silent   Protocol = "silent" // nothing was sent before the deadline
 	HTTP1    Protocol = "http1"
 	HTTP2    Protocol = "http2" // the preface of RFC 9113 section 3.4, prior knowledge
+	HTTP3    Protocol = "http3" // over QUIC: never classified
 	TLS      Protocol = "tls"
 	SSH      Protocol = "ssh"
 	Postgres Protocol = "postgres"
@@ -72,6 +73,8 @@ type Policy struct {
 
 	TLS          *tls.Config // nil: the port is plain. NextProtos is set by the port
 	RedirectHTTP bool        // plain HTTP on a TLS port is redirected, not refused with 400
+	HTTP3        bool        // is served beside; TLS must be set
+	AltSvc       string      // header of answers inside TLS (RFC 7838); empty: none
 
 	DetectTimeout time.Duration // for the PROXY header and the first bytes; 0: 3 s
 	SilentClose   bool          // a silent client is closed, not given to Choose as Silent

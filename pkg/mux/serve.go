@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/quic-go/quic-go/http3"
 )
 
 // serveHTTPConn hands c to the HTTP server of the port as it is now.
@@ -98,6 +100,7 @@ func (t tlsConn) ConnectionState() tls.ConnectionState { return t.c.ConnectionSt
 type tlsConfigs struct {
 	given *tls.Config
 	http  *tls.Config
+	quic  *tls.Config
 
 	mu  sync.Mutex
 	raw map[string]*tls.Config // guarded by mu; by ALPN, of which routes name few
@@ -116,7 +119,9 @@ func newTLSConfigs(given *tls.Config, old *state) *tlsConfigs {
 			h.NextProtos = append(h.NextProtos, proto)
 		}
 	}
-	return &tlsConfigs{given: given, http: h, raw: map[string]*tls.Config{}}
+	q := given.Clone()
+	q.MinVersion, q.NextProtos = tls.VersionTLS13, []string{http3.NextProtoH3}
+	return &tlsConfigs{given: given, http: h, quic: q, raw: map[string]*tls.Config{}}
 }
 
 // forRaw is the configuration for a raw service.
@@ -158,6 +163,14 @@ func (p *Port) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refusePlain(w, r)
 		return
 	}
+	if s.AltSvc != "" && r.TLS != nil {
+		w.Header().Set("Alt-Svc", s.AltSvc)
+	}
+	s.answer(w, r)
+}
+
+// answer has the policy's handler answer.
+func (s *state) answer(w http.ResponseWriter, r *http.Request) {
 	if d := s.Front.ReadTimeout; d > 0 && r.Body != nil && r.Body != http.NoBody {
 		r.Body = &patientBody{ReadCloser: r.Body, rc: http.NewResponseController(w), limit: d}
 	}

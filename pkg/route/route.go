@@ -214,8 +214,11 @@ func (t *Table) Request(peer netip.Addr, v mux.Verdict, r *http.Request) *Target
 
 func (r *Rule) matches(peer netip.Addr, v mux.Verdict, req *http.Request, host, p string) bool {
 	proto := mux.HTTP1
-	if req.ProtoMajor >= 2 {
+	switch req.ProtoMajor {
+	case 2:
 		proto = mux.HTTP2
+	case 3:
+		proto = mux.HTTP3
 	}
 	return (len(r.Hosts) == 0 || matchName(r.Hosts, host)) &&
 		(len(r.Paths) == 0 || matchPath(r.Paths, p)) &&
@@ -247,7 +250,7 @@ func (t *Table) anyHTTP() bool {
 	return slices.ContainsFunc(t.Rules, func(r Rule) bool { return r.Target.HTTP != nil })
 }
 
-func isHTTP(p mux.Protocol) bool { return p == mux.HTTP1 || p == mux.HTTP2 }
+func isHTTP(p mux.Protocol) bool { return p == mux.HTTP1 || p == mux.HTTP2 || p == mux.HTTP3 }
 
 func from(allowed []netip.Prefix, peer netip.Addr) bool {
 	if len(allowed) == 0 {

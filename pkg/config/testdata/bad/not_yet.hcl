@@ -6,7 +6,6 @@ storage {
 listener "one" {
   address = "127.0.0.1:8443"
   service = service.static.site
-  http3   = true
   tls {
     self_signed = true
   }
