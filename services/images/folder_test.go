@@ -1,7 +1,11 @@
 package images_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -143,5 +147,113 @@ func TestPage(t *testing.T) {
 	s.update("index = false")
 	if a := s.get("/"); a.StatusCode != 404 {
 		t.Errorf("without an index: %s", a.Status)
+	}
+}
+
+// A folder of ten thousand is listed page by page, forwards and backwards, and
+// what is not on the page costs nothing.
+func TestManyFiles(t *testing.T) {
+	const count = 10_000
+	root := filepath.Join(t.TempDir(), "root")
+	data := jpegOf(t, photo(32, 32, 0))
+	write(t, root+"/p00000.jpg", data)
+	for i := 1; i < count; i++ {
+		if err := os.Link(root+"/p00000.jpg", fmt.Sprintf("%s/p%05d.jpg", root, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := serve(t, root, "")
+	begin := time.Now()
+	l := s.list("/?after=p04999.jpg&limit=3")
+	if got := l.names(); got != "p05000.jpg|p05001.jpg|p05002.jpg" || l.Next == nil {
+		t.Errorf("in the middle: %s", got)
+	}
+	page := string(s.get("/?after=p04999.jpg&limit=3").body)
+	if !strings.Contains(page, `href="./?after=p04996.jpg&amp;limit=3" rel="prev"`) {
+		t.Errorf("no way back on\n%s", page)
+	}
+	if page := string(s.get("/?after=p00002.jpg&limit=3").body); !strings.Contains(page, `href="./?limit=3" rel="prev"`) {
+		t.Errorf("no way back to the first page on\n%s", page)
+	}
+	if page := s.get("/"); len(page.body) > 200_000 {
+		t.Errorf("the first page has %d bytes", len(page.body))
+	}
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("four pages took %v", took)
+	}
+	// What comes and goes shows at once.
+	if err := os.Remove(root + "/p05001.jpg"); err != nil {
+		t.Fatal(err)
+	}
+	write(t, root+"/p05000a.jpg", data)
+	if got := s.list("/?after=p04999.jpg&limit=3").names(); got != "p05000.jpg|p05000a.jpg|p05002.jpg" {
+		t.Errorf("after a change: %s", got)
+	}
+}
+
+// Every option takes effect with the next request, the folder too.
+func TestUpdates(t *testing.T) {
+	s := serve(t, gallery(t), "")
+	first := s.get("/hills.jpg?w=320")
+	if s.update("quality = 30"); len(s.get("/hills.jpg?w=320").body) >= len(first.body) {
+		t.Error("the quality stays")
+	}
+	if s.update("ladder = [100, 200]"); s.get("/hills.jpg?w=150").size(t) != "200x143 jpeg" {
+		t.Error("the ladder stays")
+	}
+	other := filepath.Join(t.TempDir(), "other")
+	data := jpegOf(t, photo(64, 48, 9))
+	write(t, other+"/hills.jpg", data)
+	s.list("/")
+	s.root = other
+	s.update("")
+	if a := s.get("/hills.jpg"); !bytes.Equal(a.body, data) {
+		t.Errorf("the old folder's picture is delivered: %s, %d bytes", a.Status, len(a.body))
+	}
+	if got := s.list("/").names(); got != "hills.jpg" {
+		t.Errorf("the old folder is listed: %s", got)
+	}
+	// A link to the folder that is moved counts at once, as does one inside of it
+	// that leads out from then on.
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(other, link); err != nil {
+		t.Fatal(err)
+	}
+	s.root = link
+	s.update("")
+	s.get("/hills.jpg")
+	if err := os.Remove(link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Dir(other), link); err != nil {
+		t.Fatal(err)
+	}
+	if a := s.get("/hills.jpg"); a.StatusCode != 404 {
+		t.Errorf("after the link was moved: %s", a.Status)
+	}
+	if a := s.get("/other/hills.jpg"); a.StatusCode != 200 {
+		t.Errorf("below the new folder: %s", a.Status)
+	}
+}
+
+// A picture that was delivered from memory is not there any more once it is
+// reached by a link out of the folder only.
+func TestLinkThatTakesAPlace(t *testing.T) {
+	s := serve(t, gallery(t), "")
+	time.Sleep(150 * time.Millisecond) // so that it is remembered
+	if a := s.get("/more/glass.png"); a.StatusCode != 200 {
+		t.Fatal(a.Status)
+	}
+	away := filepath.Join(t.TempDir(), "away")
+	if err := os.Rename(s.root+"/more", away); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(away, s.root+"/more"); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); s.get("/more/glass.png").StatusCode != 404; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a link leads out of the folder")
+		}
 	}
 }
