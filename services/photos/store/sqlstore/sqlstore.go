@@ -45,11 +45,15 @@ const lastIDQuery = `SELECT max(
 // Open opens the database at path and makes it where it is missing. now is the
 // clock; nil: time.Now.
 func Open(ctx context.Context, path string, log zerolog.Logger, now func() time.Time) (*DB, error) {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
+	return open(ctx, path, sqlite.Options{Log: log}, now)
+}
+
+func open(ctx context.Context, path string, opt sqlite.Options, now func() time.Time) (*DB, error) {
+	var err error
+	if opt.Migrations, err = fs.Sub(migrations, "migrations"); err != nil {
 		return nil, err
 	}
-	db, err := sqlite.Open(ctx, path, sqlite.Options{Migrations: sub, Log: log})
+	db, err := sqlite.Open(ctx, path, opt)
 	if err != nil {
 		return nil, err
 	}

@@ -96,3 +96,4 @@ CREATE TABLE reports (
 ) STRICT;
 CREATE INDEX reports_open ON reports (id) WHERE resolved_at IS NULL;
 CREATE INDEX reports_reporter ON reports (reporter_id);
+CREATE INDEX reports_target ON reports (target_id);
