@@ -172,16 +172,12 @@ func (c *Chat) Close() error {
 		return nil
 	}
 	c.closed = true
-	var left []*session
-	for s := range c.sessions {
-		left = append(left, s)
-	}
 	c.mu.Unlock()
 
 	c.stopWatch()
 	c.hub.close()
 	c.cancel()
-	for _, s := range left {
+	for _, s := range c.everySession() {
 		s.tr.abort()
 		s.gone()
 	}

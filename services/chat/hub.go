@@ -83,6 +83,13 @@ func (h *hub) leave(s subscriber) (here bool) {
 	user, _ := s.who()
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.forget(s)
+	return h.presentLocked(user)
+}
+
+// forget needs mu.
+func (h *hub) forget(s subscriber) {
+	user, _ := s.who()
 	if i := slices.Index(h.people[user], s); i >= 0 {
 		h.count--
 		if rest := slices.Delete(h.people[user], i, i+1); len(rest) > 0 {
@@ -94,7 +101,6 @@ func (h *hub) leave(s subscriber) (here bool) {
 	if s, ok := s.(*session); ok {
 		h.unwatch(s)
 	}
-	return h.presentLocked(user)
 }
 
 func (h *hub) presentLocked(user int64) bool {

@@ -110,7 +110,7 @@ func TestSessionWithoutConnectEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, tr := newTestChat(t), &fakeTransport{}
 		s := newSession(c, tr)
-	s.done = make(chan struct{})
+		s.done = make(chan struct{})
 		c.wheel.add(s, time.Second)
 		time.Sleep(9 * time.Second)
 		if _, code := tr.written(); code != 0 {
@@ -226,7 +226,7 @@ func TestAnswersAndEventsHaveTheirOwnRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, tr := newTestChat(t), &fakeTransport{stuck: make(chan struct{})}
 		s := newSession(c, tr)
-	s.done = make(chan struct{})
+		s.done = make(chan struct{})
 		s.user, s.connected = store.Person{ID: 1}, true
 		c.hub.join(s, 20)
 		c.hub.hold(s)
@@ -273,7 +273,7 @@ func TestHeldEventsComeAfterTheReplay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, tr := newTestChat(t), &fakeTransport{}
 		s := newSession(c, tr)
-	s.done = make(chan struct{})
+		s.done = make(chan struct{})
 		s.user, s.connected = store.Person{ID: 1}, true
 		c.hub.join(s, 20)
 		event := func(cursor int64) []store.Event {
