@@ -7,7 +7,6 @@ import (
 
 	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/services/photos/entity"
-	"github.com/porticod/portico/services/photos/store"
 )
 
 // signUp is POST /api/v1/accounts. With an app's token the new one is the app's;
@@ -112,10 +111,5 @@ func (p *Photos) accountStatuses(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.params.Bool(false, "pinned") {
-		return []entity.Status{}, nil // nothing can be pinned yet
-	}
-	return p.feed(c, store.Feed{
-		Authors: []int64{u.ID}, Visibilities: visible(rel), OnlyMedia: c.params.Bool(false, "only_media"),
-	})
+	return p.feed(c, c.accountFeed(u.ID, rel))
 }

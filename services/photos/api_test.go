@@ -22,7 +22,7 @@ func TestEveryAnswerIsJSON(t *testing.T) {
 	}{
 		{"GET", "/api", "", "", "", 404},
 		{"GET", "/api/", "", "", "", 404},
-		{"GET", "/api/v1/trends/tags", "", "", "", 404},
+		{"GET", "/api/v1/trends/nothing", "", "", "", 404},
 		{"GET", "/.well-known/nothing", "", "", "", 404},
 		{"GET", "/oauth/nothing", "", "", "", 404},
 		{"GET", "/api/v1/push/subscription", ann, "", "", 404},

@@ -115,6 +115,14 @@ func problemOf(err error) (p *problem, unexpected bool) {
 		return errNotFound.(*problem), false
 	case errors.Is(err, store.ErrMedia):
 		return answer(http.StatusUnprocessableEntity, "Validation failed: media_ids has a picture that is not there, not yours, or in a post already")
+	case errors.Is(err, store.ErrParent):
+		return answer(http.StatusNotFound, "The post you are trying to reply to does not appear to exist.")
+	case errors.Is(err, store.ErrPins):
+		return answer(http.StatusUnprocessableEntity, fmt.Sprintf("Validation failed: You have already pinned the maximum number of posts (%d)", store.MaxPins))
+	case errors.Is(err, store.ErrTooManyTags):
+		return answer(http.StatusUnprocessableEntity, fmt.Sprintf("Validation failed: you follow as many hashtags as you may (%d)", store.MaxTagFollows))
+	case errors.Is(err, store.ErrItem):
+		return answer(http.StatusUnprocessableEntity, "Validation failed: status_ids has a post that is not there or not yours")
 	case errors.Is(err, store.ErrTooMany):
 		return answer(http.StatusUnprocessableEntity, "Validation failed: you have as many as are allowed; remove some")
 	case errors.Is(err, store.ErrQuota):

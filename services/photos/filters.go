@@ -204,6 +204,3 @@ func (p *Photos) deleteFilter(c *call) (any, error) {
 	p.filtersChanged(c)
 	return entity.Empty{}, nil
 }
-
-// filtersChanged has the viewer's open streams learn of it.
-func (p *Photos) filtersChanged(*call) {}

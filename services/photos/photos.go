@@ -78,8 +78,13 @@ type Photos struct {
 	lanes   []*lane
 	opened  time.Time
 	unwatch func()
+	ctx     context.Context // ends with the service; of what outlives its request
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
+
+	hub     *hub
+	streams sync.WaitGroup // goroutines of WebSockets
+	env     service.Env
 }
 
 var (
@@ -126,12 +131,16 @@ func (t Type) start(ctx context.Context, env service.Env, cfg Config, st store.S
 	p.config.Store(&cfg)
 	p.api, p.pages = p.newAPI(), p.newWeb()
 	p.authorization = p.newAuthorization(key)
+	p.hub, p.env = newHub(), env
+	st.OnNotice(func(n store.Notice) { p.publish(event{kind: eventNotice, notice: n}) })
 	p.unwatch = p.people.Watch(func(c account.Change) {
 		if concerns(c.Kind) {
 			p.wakeWorker()
 		}
+		p.followListeners(c)
 	})
 	ctx, p.cancel = context.WithCancel(ctx)
+	p.ctx = ctx
 	p.done.Go(func() { p.work(ctx) })
 	p.done.Go(func() { p.workOrphans(ctx) })
 	for _, l := range p.lanes {
@@ -153,7 +162,9 @@ func (p *Photos) Collectors() []prometheus.Collector { return p.metrics.collecto
 // Close waits for the worker and closes the data.
 func (p *Photos) Close() error {
 	p.unwatch()
+	p.hub.close(endGone)
 	p.cancel()
+	p.streams.Wait()
 	p.done.Wait()
 	return p.store.Close()
 }
@@ -176,6 +187,8 @@ func (p *Photos) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			preflight(w, r)
 		case tus:
 			p.serveTus(w, r)
+		case r.URL.Path == streamRoot || strings.HasPrefix(r.URL.Path, streamRoot+"/"):
+			p.serveStreaming(w, r)
 		default:
 			p.api.ServeHTTP(w, r)
 		}

@@ -123,19 +123,16 @@ func (v *visit) share() (to string, err error) {
 		return "", err
 	}
 	c := &call{w: v.w, r: v.r, cfg: v.cfg, params: form, viewer: v.viewer}
-	d, err := c.draft(len(files), form.String("key"))
+	d, err := v.p.draft(c, len(files), form.String("key"))
 	if err != nil {
 		return "", err
 	}
 	if d.MediaIDs, err = v.addAll(files, form.Strings("description")); err != nil {
 		return "", err
 	}
-	s, created, err := v.p.store.AddStatus(v.r.Context(), d)
+	s, err := v.p.addStatus(c, d)
 	if err != nil {
 		return "", err
-	}
-	if created {
-		v.p.metrics.posts.Inc()
 	}
 	e, err := v.renderer().status(s)
 	return e.URL, err

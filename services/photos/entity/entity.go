@@ -103,37 +103,37 @@ type Account struct {
 
 // Status is a post.
 type Status struct {
-	ID                 ID           `json:"id"`
-	URI                string       `json:"uri"`
-	URL                string       `json:"url"`
-	CreatedAt          Time         `json:"created_at"`
-	EditedAt           Time         `json:"edited_at"`
-	Account            Account      `json:"account"`
-	Content            string       `json:"content"` // HTML
-	Text               *string      `json:"text,omitempty"`
-	SpoilerText        string       `json:"spoiler_text"`
-	Visibility         string       `json:"visibility"`
-	Sensitive          bool         `json:"sensitive"`
-	Language           *string      `json:"language"`
-	Media              []Media      `json:"media_attachments"`
-	Application        *Application `json:"application"`
-	Mentions           None         `json:"mentions"`
-	Tags               None         `json:"tags"`
-	Emojis             None         `json:"emojis"`
-	Filtered           None         `json:"filtered"`
-	ReblogsCount       int64        `json:"reblogs_count"`
-	FavouritesCount    int64        `json:"favourites_count"`
-	RepliesCount       int64        `json:"replies_count"`
-	InReplyToID        Null         `json:"in_reply_to_id"`
-	InReplyToAccountID Null         `json:"in_reply_to_account_id"`
-	Reblog             Null         `json:"reblog"`
-	Poll               Null         `json:"poll"`
-	Card               Null         `json:"card"`
-	Favourited         bool         `json:"favourited"`
-	Reblogged          bool         `json:"reblogged"`
-	Muted              bool         `json:"muted"`
-	Bookmarked         bool         `json:"bookmarked"`
-	Pinned             bool         `json:"pinned"`
+	ID                 ID             `json:"id"`
+	URI                string         `json:"uri"`
+	URL                string         `json:"url"`
+	CreatedAt          Time           `json:"created_at"`
+	EditedAt           Time           `json:"edited_at"`
+	Account            Account        `json:"account"`
+	Content            string         `json:"content"` // HTML
+	Text               *string        `json:"text,omitempty"`
+	SpoilerText        string         `json:"spoiler_text"`
+	Visibility         string         `json:"visibility"`
+	Sensitive          bool           `json:"sensitive"`
+	Language           *string        `json:"language"`
+	Media              []Media        `json:"media_attachments"`
+	Application        *Application   `json:"application"`
+	Mentions           []Mention      `json:"mentions"`
+	Tags               []StatusTag    `json:"tags"`
+	Emojis             None           `json:"emojis"`
+	Filtered           []FilterResult `json:"filtered"`
+	ReblogsCount       int64          `json:"reblogs_count"`
+	FavouritesCount    int64          `json:"favourites_count"`
+	RepliesCount       int64          `json:"replies_count"`
+	InReplyToID        OptionalID     `json:"in_reply_to_id"`
+	InReplyToAccountID OptionalID     `json:"in_reply_to_account_id"`
+	Reblog             Null           `json:"reblog"`
+	Poll               Null           `json:"poll"`
+	Card               Null           `json:"card"`
+	Favourited         bool           `json:"favourited"`
+	Reblogged          bool           `json:"reblogged"`
+	Muted              bool           `json:"muted"`
+	Bookmarked         bool           `json:"bookmarked"`
+	Pinned             bool           `json:"pinned"`
 }
 
 // Media is a picture, attached to a post or about to be.

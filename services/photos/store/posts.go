@@ -31,7 +31,7 @@ const (
 // NoticeKinds are all of them.
 var NoticeKinds = [...]NoticeKind{NoticeMention, NoticeFavourite, NoticeFollow, NoticeFollowRequest, NoticeStatus}
 
-// MaxNotices is how many notices one user has; older ones are forgotten.
+// MaxNotices is about how many notices one user has; older ones are forgotten.
 const MaxNotices = 2000
 
 // Notice tells somebody about something.

@@ -33,15 +33,27 @@ func (d *DB) addNotice(tx *sqlite.Tx, n store.Notice) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`DELETE FROM notices WHERE user_id = ?1 AND id <=
-		(SELECT id FROM notices WHERE user_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)`, n.User, store.MaxNotices)
-	if err != nil {
+	if err := d.prune(tx, n.User); err != nil {
 		return err
 	}
 	if d.onNotice != nil {
 		tx.AfterCommit(func() { d.onNotice(n) })
 	}
 	return nil
+}
+
+// pruneEvery: looking for what is too old costs as much as a user has, so it is
+// not done each time.
+const pruneEvery = 32
+
+// prune forgets the oldest notices of user where they are too many.
+func (d *DB) prune(tx *sqlite.Tx, user int64) error {
+	if d.noticed++; d.noticed%pruneEvery != 0 {
+		return nil
+	}
+	_, err := tx.Exec(`DELETE FROM notices WHERE user_id = ?1 AND id <=
+		(SELECT id FROM notices WHERE user_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)`, user, store.MaxNotices)
+	return err
 }
 
 // dropNotices takes back what user was told of what actor did, because actor

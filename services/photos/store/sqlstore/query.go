@@ -59,8 +59,8 @@ func newestFirst[T any](list []T, p store.Page) []T {
 // jsonText is texts as json_each takes them.
 func jsonText[T ~string](texts []T) string {
 	b, err := json.Marshal(texts)
-	if err != nil {
-		return "[]" // strings always marshal
+	if err != nil || texts == nil {
+		return "[]" // strings always marshal; null would be one row
 	}
 	return string(b)
 }

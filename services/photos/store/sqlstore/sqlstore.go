@@ -27,6 +27,7 @@ type DB struct {
 	lastID int64 // used by functions of Write only, which run one at a time
 
 	onNotice func(store.Notice) // set before the store is used
+	noticed  int                // notices so far; used as lastID is
 }
 
 var _ store.Store = (*DB)(nil)

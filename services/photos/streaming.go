@@ -1,0 +1,407 @@
+package photos
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/porticod/portico/pkg/account"
+	"github.com/porticod/portico/services/photos/entity"
+	"github.com/porticod/portico/services/photos/store"
+)
+
+const streamRoot = "/api/v1/streaming"
+
+var (
+	errListeners = &problem{status: http.StatusTooManyRequests, body: entity.Error{Error: "Too many streams are open; close some"}, retry: retryAfter}
+	errStreams   = fail(http.StatusTooManyRequests, "A connection has at most %d streams", maxStreams)
+	errNoStream  = fail(http.StatusBadRequest, "Unknown stream type")
+)
+
+// A channel is what a listener is written to. write and thump are called by one
+// goroutine; the others by any.
+type channel interface {
+	// write sends an event of a stream; payload is one line.
+	write(s stream, event string, payload string) error
+	thump() error
+	// close ends it politely, with a WebSocket close code.
+	close(code int, reason string)
+}
+
+// A listening is a listener with what it takes to deliver events to it.
+type listening struct {
+	*listener
+	p     *Photos
+	base  string
+	token string // empty: nobody in particular
+	out   channel
+}
+
+// serveStreaming answers below /api/v1/streaming. It is apart from the table of
+// calls, because here answers have no end.
+func (p *Photos) serveStreaming(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", "GET, OPTIONS")
+		p.writeProblem(w, r, fail(http.StatusMethodNotAllowed, "%s is not allowed here", r.Method))
+		return
+	}
+	name := strings.Trim(strings.TrimPrefix(r.URL.Path, streamRoot), "/")
+	if name == "health" {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		_, _ = w.Write([]byte("OK"))
+		return
+	}
+	var err error
+	if name == "" && hasToken(r.Header, "Upgrade", "websocket") {
+		err = p.serveSocket(w, r)
+	} else {
+		err = p.serveEvents(w, r, strings.ReplaceAll(name, "/", ":"))
+	}
+	if err != nil {
+		p.writeProblem(w, r, err)
+	}
+}
+
+func hasToken(h http.Header, name, token string) bool {
+	for _, v := range h.Values(name) {
+		for t := range strings.SplitSeq(v, ",") {
+			if strings.EqualFold(strings.TrimSpace(t), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// streamToken is who wants to listen: by the header, or as browsers must say it,
+// in the query or as the subprotocol, which then is to be echoed.
+func streamToken(r *http.Request) (token, protocol string) {
+	if token, ok := bearer(r.Header.Get("Authorization")); ok {
+		return token, ""
+	}
+	if token = r.URL.Query().Get("access_token"); token != "" {
+		return token, ""
+	}
+	protocol, _, _ = strings.Cut(r.Header.Get("Sec-WebSocket-Protocol"), ",")
+	protocol = strings.TrimSpace(protocol)
+	return protocol, protocol
+}
+
+// listen finds out who listens. The caller joins and leaves the hub.
+func (p *Photos) listen(r *http.Request, token string) (*listening, viewer, error) {
+	l := &listening{p: p, base: baseOf(p.config.Load().PublicURL, r), token: token}
+	v, err := l.viewer(r.Context())
+	if err != nil {
+		return nil, v, err
+	}
+	o := owner{user: v.user.ID}
+	if !v.signedIn() {
+		o.addr = peer(r).String()
+	}
+	l.listener = newListener(o)
+	return l, v, nil
+}
+
+// viewer is who listens now.
+func (l *listening) viewer(ctx context.Context) (viewer, error) {
+	if l.token == "" {
+		return viewer{}, nil
+	}
+	v, err := l.p.verify(ctx, l.token)
+	if errors.Is(err, account.ErrToken) {
+		err = errToken
+	}
+	return v, err
+}
+
+// open returns the stream that a client names, if v may have it.
+func (p *Photos) open(ctx context.Context, v viewer, name, tag, list string) (stream, error) {
+	s, scope := stream{name: name}, ""
+	switch name {
+	case "user", "direct", "list":
+		scope = "read:statuses"
+	case "user:notification":
+		scope = "read:notifications"
+	case "hashtag", "hashtag:local":
+		if s.arg = normalTag(tag); s.arg == "" {
+			return s, fail(http.StatusBadRequest, "No valid tag for this stream")
+		}
+	case "public", "public:local", "public:remote", "public:media", "public:local:media", "public:remote:media":
+	default:
+		return s, errNoStream
+	}
+	switch {
+	case scope != "" && v.session.ID == "":
+		return s, errToken
+	case scope != "" && !v.signedIn():
+		return s, errUser
+	case scope != "" && !allows(v.session.Scopes, scope):
+		return s, errScope
+	}
+	if name != "list" {
+		return s, nil
+	}
+	id, err := strconv.ParseInt(list, 10, 64)
+	if err == nil {
+		_, err = p.store.List(ctx, v.user.ID, id)
+	}
+	if err != nil {
+		return s, errNotFound
+	}
+	s.list, s.arg = id, strconv.FormatInt(id, 10)
+	return s, nil
+}
+
+// run delivers events until the listener ends or ctx does; it returns why it
+// ended. It is the only one that writes events.
+func (l *listening) run(ctx context.Context) int {
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			l.end(endGone)
+		case <-beat.C:
+			if l.out.thump() != nil {
+				l.end(endGone)
+			}
+			l.check() // a token may have been forgotten without a word
+		case <-l.wake:
+		}
+		queue, recheck, code := l.take()
+		if code != 0 {
+			return code
+		}
+		if recheck {
+			if err := l.still(ctx); err != nil {
+				l.end(endOf(err))
+				continue
+			}
+		}
+		for _, ev := range queue {
+			if err := l.deliver(ctx, ev); err != nil {
+				l.end(endOf(err))
+				break
+			}
+		}
+	}
+}
+
+// endOf is the code for an error: what is wrong with the client's token, or
+// else something here, or its connection.
+func endOf(err error) int {
+	if pr, _ := problemOf(err); pr.status == http.StatusUnauthorized || pr.status == http.StatusForbidden {
+		return endPolicy
+	}
+	return endSlow
+}
+
+// still is an error where who listens may not any more.
+func (l *listening) still(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, streamWait)
+	defer cancel()
+	v, err := l.viewer(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range l.subscribed() {
+		if s.list == 0 {
+			continue
+		}
+		if _, err := l.p.store.List(ctx, v.user.ID, s.list); errors.Is(err, store.ErrNotFound) {
+			l.unsubscribe(s)
+		}
+	}
+	return nil
+}
+
+// deliver writes an event to those of the streams that it belongs to, as far as
+// who listens may see it by now. What is gone again is left out.
+func (l *listening) deliver(ctx context.Context, ev event) error {
+	ctx, cancel := context.WithTimeout(ctx, streamWait)
+	defer cancel()
+	v, err := l.viewer(ctx)
+	if err != nil {
+		return err
+	}
+	d := &delivery{listening: l, ctx: ctx, v: v, r: l.p.rendererOf(ctx, l.base, v), ev: ev}
+	switch ev.kind {
+	case eventFilters:
+		err = d.send("filters_changed", "undefined")
+	case eventNotice:
+		err = d.notice()
+	case eventDelete:
+		err = d.deletion()
+	default:
+		err = d.status()
+	}
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, account.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// A delivery is one event for one listener.
+type delivery struct {
+	*listening
+	ctx context.Context
+	v   viewer
+	r   *renderer
+	ev  event
+}
+
+// send writes to all streams that want the event.
+func (d *delivery) send(name, payload string) error {
+	for _, s := range d.subscribed() {
+		if s.wants(d.ev, d.owner.user) {
+			if err := d.out.write(s, name, payload); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (d *delivery) notice() error {
+	if !allows(d.v.session.Scopes, "read:notifications") {
+		return nil
+	}
+	n, err := d.p.store.Notice(d.ctx, d.v.user.ID, d.ev.notice.ID)
+	if err != nil {
+		return err
+	}
+	list, err := d.r.notifications([]store.Notice{n})
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	payload, err := marshal(list[0])
+	if err != nil {
+		return err
+	}
+	return d.send("notification", payload)
+}
+
+// deletion tells of a post that those who listen might have seen.
+func (d *delivery) deletion() error {
+	if err := d.r.learn([]int64{d.ev.status.Author}); err != nil {
+		return err
+	}
+	if !d.r.sees(d.ev.status) {
+		return nil
+	}
+	return d.send("delete", strconv.FormatInt(d.ev.status.ID, 10))
+}
+
+// status tells of a post that is new or was changed.
+func (d *delivery) status() error {
+	s, err := d.p.store.Status(d.ctx, d.ev.status.ID)
+	if err != nil {
+		return err
+	}
+	e, err := d.r.status(s)
+	if err != nil {
+		return err // ErrNotFound where it is not for this viewer
+	}
+	payload, err := marshal(e)
+	if err != nil {
+		return err
+	}
+	name := "update"
+	if d.ev.kind == eventEdit {
+		name = "status.update"
+	}
+	for _, st := range d.subscribed() {
+		if !st.wants(d.ev, d.owner.user) {
+			continue
+		}
+		if st.name == "direct" {
+			if err := d.conversation(st, s); err != nil {
+				return err
+			}
+			continue
+		}
+		shows, err := d.shows(st, s)
+		if err != nil {
+			return err
+		}
+		if shows {
+			if err := d.out.write(st, name, payload); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// shows tells whether a stream has a post that its viewer may see.
+func (d *delivery) shows(st stream, s store.Status) (bool, error) {
+	switch {
+	case st.name == "user":
+		return d.p.store.InHome(d.ctx, d.v.user.ID, s.ID)
+	case st.name == "list":
+		return d.p.store.InList(d.ctx, st.list, s.ID)
+	case d.v.signedIn() && d.v.user.ID != s.Author:
+		muted, err := d.p.store.Muted(d.ctx, d.v.user.ID, s.Author)
+		return !muted, err
+	}
+	return true, nil
+}
+
+// conversation tells that a conversation of direct posts went on.
+func (d *delivery) conversation(st stream, s store.Status) error {
+	c, err := d.p.store.ConversationOf(d.ctx, d.v.user.ID, s.Thread)
+	if err != nil {
+		return err
+	}
+	list, err := d.r.conversations([]store.Conversation{c})
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	payload, err := marshal(list[0])
+	if err != nil {
+		return err
+	}
+	return d.out.write(st, "conversation", payload)
+}
+
+// marshal writes JSON in one line, as writeJSON does.
+func marshal(v any) (string, error) {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return "", err
+	}
+	return strings.TrimSuffix(b.String(), "\n"), nil
+}
+
+// followListeners has those who listen find out about changes of accounts that
+// concern them. It does not block.
+func (p *Photos) followListeners(c account.Change) {
+	switch c.Kind {
+	case account.Deleted, account.Suspended, account.PasswordSet, account.SessionEnded:
+	default:
+		return // blocks and roles are asked for with each event
+	}
+	p.hub.each(func(l *listener) {
+		if l.owner.user == c.UserID {
+			l.check()
+		}
+	})
+}
+
+// track registers something long-lived with the daemon.
+func (p *Photos) track(conn net.Conn, l *listener) (done func()) {
+	return p.env.Track(conn, func(code int) { l.end(code) })
+}
+
+// reasonOf is what a close frame says.
+func reasonOf(code int) string {
+	return map[int]string{endGone: "going away", endPolicy: "the access token is invalid", endRestart: "restarting", endSlow: "too slow; connect again"}[code]
+}
