@@ -87,7 +87,7 @@ func (w *workshop) next() error {
 		return fmt.Errorf("read picture: %w", err)
 	}
 	var end answer
-	hash, err := w.make(req, bytes.NewReader(src))
+	hash, err := w.make(req, inMemory{bytes.NewReader(src), src})
 	if err != nil {
 		end.fail(err)
 	}
@@ -101,6 +101,14 @@ func (w *workshop) next() error {
 	}
 	return w.out.Flush()
 }
+
+// inMemory is a Source whose bytes can be had.
+type inMemory struct {
+	*bytes.Reader
+	b []byte
+}
+
+func (m inMemory) Bytes() []byte { return m.b }
 
 func (w *workshop) make(req request, src Source) (hash string, err error) {
 	info, err := Inspect(src)

@@ -81,6 +81,35 @@ func expand(m *image.YCbCr) {
 
 func clamp(v int) uint8 { return uint8(min(max(v, 0), 255)) }
 
+// plain returns a frame of a color model that only decoders give as YCbCr, with
+// chroma of half the size where half is true.
+func (f *frame) plain(half bool) *frame {
+	if f.model != rgb && f.model != cmyk && f.model != ycck {
+		return f
+	}
+	w, h := f.size()
+	out := &frame{model: ycc, planes: []plane{newPlane(w, h), newPlane(w, h), newPlane(w, h)}}
+	for y := range h {
+		a, b, c := f.planes[0].row(y), f.planes[1].row(y), f.planes[2].row(y)
+		ys, cb, cr := out.planes[0].row(y), out.planes[1].row(y), out.planes[2].row(y)
+		for x := range ys {
+			r, g, bl := a[x], b[x], c[x]
+			if f.model == ycck {
+				r, g, bl = color.YCbCrToRGB(r, g, bl)
+			}
+			if f.model != rgb {
+				k := uint16(f.planes[3].row(y)[x])
+				r, g, bl = uint8((uint16(r)*k+127)/255), uint8((uint16(g)*k+127)/255), uint8((uint16(bl)*k+127)/255)
+			}
+			ys[x], cb[x], cr[x] = color.RGBToYCbCr(r, g, bl)
+		}
+	}
+	if half {
+		out.planes[1], out.planes[2] = out.planes[1].halve(), out.planes[2].halve()
+	}
+	return out
+}
+
 // flatten puts an rgba frame on white and returns it as YCbCr.
 func (f *frame) flatten() *frame {
 	if f.model != rgba {

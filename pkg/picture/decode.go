@@ -8,26 +8,30 @@ import (
 	"image"
 	"image/draw"
 	"image/gif"
-	"image/jpeg"
 	"image/png"
 	"io"
 	"runtime/debug"
 
 	"golang.org/x/image/webp"
+
+	"github.com/porticod/portico/pkg/picture/jpegdec"
 )
 
-// decode reads the pixels of a picture that Inspect and Limits accepted. The
-// decoders are strict: they report truncation and damage where faster ones
-// would leave a part of the picture gray. They read through ctx, so they end
-// with it.
-func decode(ctx context.Context, src Source, info Info) (f *frame, err error) {
-	r := &ctxReader{ctx: ctx, r: io.NewSectionReader(src, 0, src.Size())}
+// decode reads the pixels of a picture that Inspect and Limits accepted, as many
+// of them as targets call for. The decoders are strict: they report truncation
+// and damage where others would leave a part of the picture gray. They look at
+// ctx all the time, so they end with it.
+func decode(ctx context.Context, src Source, info Info, targets []target) (f *frame, err error) {
 	defer func() {
 		// A bug in a decoder must cost one picture, not the daemon.
 		if v := recover(); v != nil {
 			f, err = nil, fmt.Errorf("%w: the %v decoder failed: %v\n%s", ErrBroken, info.Format, v, debug.Stack())
 		}
 	}()
+	if info.Format == JPEG {
+		return decodeJPEG(ctx, src, info, targets)
+	}
+	r := &ctxReader{ctx: ctx, r: io.NewSectionReader(src, 0, src.Size())}
 	m, err := decodeImage(bufio.NewReaderSize(r, 32<<10), info)
 	switch {
 	case r.err != nil:
@@ -43,8 +47,6 @@ func decode(ctx context.Context, src Source, info Info) (f *frame, err error) {
 
 func decodeImage(r io.Reader, info Info) (image.Image, error) {
 	switch info.Format {
-	case JPEG:
-		return jpeg.Decode(r)
 	case PNG:
 		return png.Decode(r)
 	case GIF:
@@ -83,7 +85,7 @@ func onScreen(m image.Image, w, h int) image.Image {
 }
 
 func classifyDecode(f Format, err error) error {
-	var unsupportedJPEG jpeg.UnsupportedError
+	var unsupportedJPEG jpegdec.UnsupportedError
 	var unsupportedPNG png.UnsupportedError
 	switch {
 	case errors.Is(err, ErrFormat):
@@ -114,20 +116,14 @@ func (c *ctxReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// cost estimates from above the bytes that decoding and making specs takes.
-func cost(info Info, specs []Spec) int64 {
+// cost estimates from above the bytes that decoding and making specs of a file of
+// size bytes takes.
+func cost(info Info, size int64, specs []Spec) int64 {
 	px := info.Pixels()
 	var n int64 = 1 << 20
 	switch info.Format {
 	case JPEG:
-		s := px * int64(info.samples) / 4
-		n += s + s/2 // samples and their halves
-		if info.Progressive {
-			n += 4 * s // coefficients
-		}
-		if info.comps == 4 {
-			n += 8 * px
-		}
+		n += 2*size + jpegCost(info, specs)
 	default:
 		n += px * int64(info.depth)
 		if info.Progressive {

@@ -88,35 +88,55 @@ const (
 	gray model = iota // Y
 	ycc               // Y, Cb, Cr, as in JFIF
 	rgba              // R, G, B, A, premultiplied
+	rgb               // R, G, B
+	cmyk              // C, M, Y, K, all inverted, as Adobe writes them
+	ycck              // the same, the first three as Y, Cb, Cr
 )
 
 // A frame is a decoded picture in planes.
 type frame struct {
 	model  model
 	planes []plane
-	halved []*frame // halved[i] is the frame at 1/2^(i+1), made when needed
+	// shift[i] tells that plane i was decoded at 1/2^shift of its size; nil
+	// where all have their own.
+	shift []int
+	// halved[i][j] is plane i at 1/2^(j+1) of what it was decoded at, made when
+	// needed and kept, so that all sizes of a ladder share it.
+	halved [][]plane
 }
 
 func (f *frame) size() (w, h int) { return f.planes[0].w, f.planes[0].h }
 
-// level returns the frame halved n times. Levels are kept, so that all sizes of a
-// ladder share them.
-func (f *frame) level(n int) *frame {
-	if n == 0 {
-		return f
+// own returns what of its samples plane i would cover at its own size.
+func (f *frame) own(i int) (fw, fh float64) {
+	p := f.planes[i]
+	if f.shift == nil {
+		return p.fw, p.fh
 	}
-	for len(f.halved) < n {
-		last := f
-		if k := len(f.halved); k > 0 {
-			last = f.halved[k-1]
-		}
-		next := &frame{model: f.model, planes: make([]plane, len(f.planes))}
-		for i, p := range last.planes {
-			next.planes[i] = p.halve()
-		}
-		f.halved = append(f.halved, next)
+	k := float64(int(1) << f.shift[i])
+	return p.fw * k, p.fh * k
+}
+
+// level returns plane i halved n times from its own size, or as near to that as
+// it was decoded.
+func (f *frame) level(i, n int) plane {
+	if f.shift != nil {
+		n -= f.shift[i]
 	}
-	return f.halved[n-1]
+	if n <= 0 {
+		return f.planes[i]
+	}
+	if f.halved == nil {
+		f.halved = make([][]plane, len(f.planes))
+	}
+	for len(f.halved[i]) < n {
+		last := f.planes[i]
+		if k := len(f.halved[i]); k > 0 {
+			last = f.halved[i][k-1]
+		}
+		f.halved[i] = append(f.halved[i], last.halve())
+	}
+	return f.halved[i][n-1]
 }
 
 // frameOf splits a decoded image into planes. alpha says whether it may have

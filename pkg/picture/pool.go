@@ -103,7 +103,7 @@ func (p *Pool) Make(ctx context.Context, src Source, job Job) (Result, error) {
 			return Result{}, err
 		}
 	}
-	need := cost(info, job.Specs)
+	need := cost(info, src.Size(), job.Specs)
 	if need > p.o.Memory {
 		return Result{}, fmt.Errorf("%w: it takes about %d MiB to decode, %d are there for all", ErrTooLarge, need>>20, p.o.Memory>>20)
 	}

@@ -112,7 +112,7 @@ func TestBudgetIsShared(t *testing.T) {
 	b := asJPEG(t, scene(800, 600), 80)
 	g := &gate{make(chan struct{}, 100), make(chan struct{})}
 	// Room for one picture of this size, workers for more.
-	pool := picture.NewPool(picture.Options{Memory: 4 << 20, Workers: 8, Queue: 1, Wait: 50 * time.Millisecond, Codec: g})
+	pool := picture.NewPool(picture.Options{Memory: 2 << 20, Workers: 8, Queue: 1, Wait: 50 * time.Millisecond, Codec: g})
 	job := picture.Job{Specs: []picture.Spec{{Width: 100}}}
 	var wg sync.WaitGroup
 	wg.Go(func() {

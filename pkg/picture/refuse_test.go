@@ -65,7 +65,7 @@ func TestBombs(t *testing.T) {
 		}
 	}
 	// One that fits the limits but not the budget.
-	if err := make1(withSize(jpg, 7000, 7000), picture.Options{Memory: 20 << 20}); !errors.Is(err, picture.ErrTooLarge) {
+	if err := make1(withSize(jpg, 7000, 7000), picture.Options{Memory: 2 << 20}); !errors.Is(err, picture.ErrTooLarge) {
 		t.Errorf("beyond the budget: %v, want ErrTooLarge", err)
 	}
 	// One that lies: fewer pixels than it says.
@@ -128,7 +128,7 @@ type brokenDisk struct{ *bytes.Reader }
 var errDisk = errors.New("input/output error")
 
 func (b brokenDisk) ReadAt(p []byte, off int64) (int, error) {
-	if off > 4000 {
+	if off+int64(len(p)) > 5000 {
 		return 0, errDisk
 	}
 	n, err := b.Reader.ReadAt(p, off)

@@ -160,25 +160,43 @@ func finishRow(dst []uint8, acc []int32) {
 	}
 }
 
-// resize makes w x h pixels of the window of f. Chroma gets half the size each
-// way where half is true.
-func (f *frame) resize(ctx context.Context, win window, w, h int, half bool) (*frame, error) {
-	fw, fh := f.planes[0].fw*(win.x1-win.x0), f.planes[0].fh*(win.y1-win.y0)
-	src := f.level(min(levels(fw, float64(w)), levels(fh, float64(h))))
+// A target is what a frame is resized to: w x h pixels of a window of it. With
+// half chroma gets half the size each way.
+type target struct {
+	w, h int
+	win  window
+	half bool
+}
+
+// chroma is the size of chroma, and what of it the picture covers.
+func (t target) chroma() (w, h int, fw, fh float64) {
+	if !t.half {
+		return t.w, t.h, float64(t.w), float64(t.h)
+	}
+	return (t.w + 1) / 2, (t.h + 1) / 2, float64(t.w) / 2, float64(t.h) / 2
+}
+
+// level is how often a plane that covers fw x fh samples may be halved first.
+func (t target) level(fw, fh float64, chroma bool) int {
+	dw, dh := float64(t.w), float64(t.h)
+	if chroma {
+		_, _, dw, dh = t.chroma()
+	}
+	return min(levels(fw*(t.win.x1-t.win.x0), dw), levels(fh*(t.win.y1-t.win.y0), dh))
+}
+
+// resize makes t of f.
+func (f *frame) resize(ctx context.Context, t target) (*frame, error) {
 	out := &frame{model: f.model, planes: make([]plane, len(f.planes))}
 	for i := range f.planes {
-		cw, ch, cfw, cfh := w, h, float64(w), float64(h)
-		p := src.planes[i]
-		if i > 0 && f.model == ycc {
-			if half {
-				cw, ch, cfw, cfh = (w+1)/2, (h+1)/2, cfw/2, cfh/2
-			}
-			// Chroma may be small already: take the level that suits it.
-			l := min(levels(f.planes[i].fw*(win.x1-win.x0), cfw), levels(f.planes[i].fh*(win.y1-win.y0), cfh))
-			p = f.level(l).planes[i]
+		w, h, fw, fh := t.w, t.h, float64(t.w), float64(t.h)
+		chroma := i > 0 && f.model == ycc
+		if chroma {
+			w, h, fw, fh = t.chroma()
 		}
+		ow, oh := f.own(i)
 		var err error
-		if out.planes[i], err = p.resize(ctx, win, cw, ch, cfw, cfh); err != nil {
+		if out.planes[i], err = f.level(i, t.level(ow, oh, chroma)).resize(ctx, t.win, w, h, fw, fh); err != nil {
 			return nil, err
 		}
 	}

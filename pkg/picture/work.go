@@ -15,7 +15,7 @@ type work struct {
 
 // do decodes src once and makes everything of it.
 func (k work) do(ctx context.Context, c Codec, src Source, info Info) (hash string, err error) {
-	f, err := decode(ctx, src, info)
+	f, err := decode(ctx, src, info, k.targets(info))
 	if err != nil {
 		return "", err
 	}
@@ -32,7 +32,7 @@ func (k work) do(ctx context.Context, c Codec, src Source, info Info) (hash stri
 	if !k.blurhash {
 		return "", nil
 	}
-	small, err := shape(ctx, f, info, Spec{Width: blurSide, Height: blurSide}, false)
+	small, err := shape(ctx, f, info, blurSpec)
 	if err != nil {
 		return "", err
 	}
@@ -42,10 +42,33 @@ func (k work) do(ctx context.Context, c Codec, src Source, info Info) (hash stri
 	return hash, nil
 }
 
+// targets is all that is to be made, for a decoder that can leave out what
+// nobody looks at.
+func (k work) targets(info Info) (out []target) {
+	for _, s := range k.specs {
+		out = append(out, s.target(info))
+	}
+	if k.blurhash {
+		out = append(out, blurSpec.target(info))
+	}
+	return out
+}
+
+// blurSpec is what a blurhash is made of.
+var blurSpec = Spec{Width: blurSide, Height: blurSide, Format: PNG}
+
+// target is what s makes of a picture as it is stored.
+func (s Spec) target(info Info) target {
+	w, h, win := s.plan(info.Width, info.Height)
+	if info.Orientation >= 5 {
+		w, h = h, w
+	}
+	return target{w, h, win.turned(info.Orientation), s.Format != PNG && s.quality() < fullChroma}
+}
+
 // one makes one variant of f.
 func one(ctx context.Context, c Codec, f *frame, info Info, s Spec, icc []byte) (Variant, error) {
-	half := s.Format != PNG && s.quality() < fullChroma
-	g, err := shape(ctx, f, info, s, half)
+	g, err := shape(ctx, f, info, s)
 	if err != nil {
 		return Variant{}, err
 	}
@@ -57,15 +80,13 @@ func one(ctx context.Context, c Codec, f *frame, info Info, s Spec, icc []byte) 
 	return Variant{Spec: s, Format: format, Width: w, Height: h, Data: data}, nil
 }
 
-// shape returns f in the size of s, the right way up.
-func shape(ctx context.Context, f *frame, info Info, s Spec, half bool) (*frame, error) {
-	w, h, win := s.plan(info.Width, info.Height)
-	if info.Orientation >= 5 {
-		w, h = h, w
-	}
-	g, err := f.resize(ctx, win.turned(info.Orientation), w, h, half)
+// shape returns f in the size of s, the right way up and in colors that can be
+// written.
+func shape(ctx context.Context, f *frame, info Info, s Spec) (*frame, error) {
+	t := s.target(info)
+	g, err := f.resize(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	return g.orient(info.Orientation), nil
+	return g.plain(t.half).orient(info.Orientation), nil
 }
