@@ -174,6 +174,8 @@ func (p *Photos) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
 	case path == "/healthz":
 		p.healthz(w, r)
+	case path == "/health": // where Mastodon's clients ask
+		http.ServeContent(w, r, "health.txt", time.Time{}, strings.NewReader("OK"))
 	case path == authorizePath || path == authorizePath+"/":
 		p.authorization.ServeHTTP(w, r)
 	case isAPI(path):
