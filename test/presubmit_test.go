@@ -21,27 +21,30 @@ const module = "github.com/porticod/portico/"
 // upper are the packages above the contract, the highest first: each may import
 // those after it, none of those before it. What else lies in pkg is a leaf.
 var upper = []string{
-	"pkg/cli", "pkg/admin", "pkg/probe", "pkg/daemon", "pkg/front", "pkg/route", "pkg/mux", "pkg/listen", "pkg/config",
+	"pkg/cli", "pkg/admin", "pkg/probe", "pkg/hostcheck", "pkg/daemon", "pkg/front", "pkg/route", "pkg/mux", "pkg/listen", "pkg/config",
 	"pkg/service",
 }
 
 // one says who alone may import a library.
 var one = map[string]string{
-	"github.com/soheilhy/cmux":        "pkg/mux",
-	"github.com/pires/go-proxyproto":  "pkg/mux",
-	"modernc.org/sqlite":              "pkg/sqlite",
-	"github.com/spf13/cobra":          "pkg/cli",
-	"github.com/gen2brain/jpegn":      "pkg/picture",
-	"github.com/gen2brain/jpegli":     "pkg/picture",
-	"github.com/bbrks/go-blurhash":    "pkg/picture",
-	"golang.org/x/crypto/argon2":      "pkg/account",
-	"github.com/chromedp/chromedp":    "internal",
-	"github.com/rogpeppe/go-internal": "test",
+	"github.com/soheilhy/cmux":         "pkg/mux",
+	"github.com/pires/go-proxyproto":   "pkg/mux",
+	"modernc.org/sqlite":               "pkg/sqlite",
+	"github.com/spf13/cobra":           "pkg/cli",
+	"github.com/gen2brain/jpegn":       "pkg/picture",
+	"github.com/gen2brain/jpegli":      "pkg/picture",
+	"github.com/bbrks/go-blurhash":     "pkg/picture",
+	"golang.org/x/crypto/argon2":       "pkg/account",
+	"github.com/caddyserver/certmagic": "pkg/acme",
+	"github.com/quic-go/quic-go":       "pkg/mux",
+	"github.com/chromedp/chromedp":     "internal",
+	"github.com/rogpeppe/go-internal":  "test",
 }
 
 // more says why a leaf has more than one library.
 var more = map[string]string{
 	"pkg/settings": "cty is the type system of hcl",
+	"pkg/acme":     "certmagic's interface has acmez's accounts and zap's logger in it",
 }
 
 // A pkg is what go list says about a package.

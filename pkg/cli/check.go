@@ -10,15 +10,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/porticod/portico/pkg/config"
+	"github.com/porticod/portico/pkg/hostcheck"
 	"github.com/porticod/portico/pkg/probe"
 	"github.com/porticod/portico/pkg/settings"
 )
 
 func newCheck(e *env) *cobra.Command {
 	var (
-		asJSON  bool
-		timeout time.Duration
-		vars    []string
+		asJSON   bool
+		onlyHost bool
+		timeout  time.Duration
+		vars     []string
 	)
 	cmd := &cobra.Command{
 		Use:   "check [LISTENER...]",
@@ -26,15 +28,22 @@ func newCheck(e *env) *cobra.Command {
 		Long: `Make a real request through every port of the config, or of the listeners named:
 an HTTP request, a WebSocket handshake, bytes that have to come back or a mere
 connection, as the kind of the service asks for. Each has a deadline. The table
-ends with the curl line that does the same; the exit status is 1 if one fails.`,
+ends with the curl line that does the same; the exit status is 1 if one fails.
+
+Without a listener's name it also looks for what commonly goes wrong on a host:
+names that lead elsewhere, certificates that expire, a full disk, a wrong clock,
+too few open files; each with what to do. With --host it looks for nothing else.`,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			ctx, cancel := interruptible(cmd.Context())
 			defer cancel()
-			checks, err := e.checks(ctx, names, vars)
+			cfg, err := e.checked(names, vars)
 			if err != nil {
 				return err
 			}
-			results := probe.Run(ctx, checks, timeout)
+			if onlyHost {
+				return e.printHost(hostcheck.Host{}.Run(ctx, cfg), asJSON)
+			}
+			results := probe.Run(ctx, probe.Checks(cfg, e.bound(ctx, cfg), names), timeout)
 			if asJSON {
 				err = printJSON(e.Out, results)
 			} else {
@@ -43,22 +52,25 @@ ends with the curl line that does the same; the exit status is 1 if one fails.`,
 			if err != nil {
 				return err
 			}
+			if !asJSON && len(names) == 0 {
+				err = e.printHost(hostcheck.Host{}.Run(ctx, cfg), false)
+			}
 			if slices.ContainsFunc(results, func(r probe.Result) bool { return !r.OK && !r.Skipped }) {
 				return silent(exitFailed)
 			}
-			return nil
+			return err
 		},
 		ValidArgsFunction: e.completeListeners,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "for programs")
+	cmd.Flags().BoolVar(&onlyHost, "host", false, "look at the host alone, not at the ports")
 	cmd.Flags().DurationVar(&timeout, "timeout", probe.DefaultTimeout, "how long one request may take")
 	addVars(cmd, &vars)
 	return cmd
 }
 
-// checks lists the requests to make. The file says what there is; the daemon,
-// if it runs, which ports the kernel picked.
-func (e *env) checks(ctx context.Context, names, vars []string) ([]probe.Check, error) {
+// checked loads the file that says what there is to check.
+func (e *env) checked(names, vars []string) (*config.Config, error) {
 	src, err := e.source(nil, vars)
 	if err != nil {
 		return nil, err
@@ -71,7 +83,31 @@ func (e *env) checks(ctx context.Context, names, vars []string) ([]probe.Check, 
 	if err := known(l.cfg, names); err != nil {
 		return nil, err
 	}
-	return probe.Checks(l.cfg, e.bound(ctx, l.cfg), names), nil
+	return l.cfg, nil
+}
+
+// printHost shows what is not as it should be, and how much else is.
+func (e *env) printHost(findings []hostcheck.Finding, asJSON bool) error {
+	failed := slices.ContainsFunc(findings, func(f hostcheck.Finding) bool { return f.Level == hostcheck.Fail })
+	if asJSON {
+		if err := printJSON(e.Out, findings); err != nil {
+			return err
+		}
+	} else {
+		good := 0
+		for _, f := range findings {
+			if f.Level == hostcheck.OK {
+				good++
+				continue
+			}
+			fmt.Fprintf(e.Out, "\n%s: %s: %s.\n  %s\n", f.Level, f.Check, f.Found, f.Remedy)
+		}
+		fmt.Fprintf(e.Out, "\nhost: %d of %d checks are fine\n", good, len(findings))
+	}
+	if failed {
+		return silent(exitFailed)
+	}
+	return nil
 }
 
 // bound asks the daemon where it listens. Where none answers, the file has to do.

@@ -146,7 +146,7 @@ func TestMistakes(t *testing.T) {
 		{"run-mistakes", []string{"config.hcl", twoMistakes}, "", []string{"run"}},
 		{"check-mistakes", []string{"config.hcl", twoMistakes}, "", []string{"check"}},
 		{"check-unknown-listener", []string{"config.hcl", good}, "", []string{"check", "wbe"}},
-		{"check-no-daemon", []string{"config.hcl", good}, "", []string{"check"}},
+		{"check-no-daemon", []string{"config.hcl", good}, "", []string{"check", "web"}},
 		{"status-no-daemon", []string{"config.hcl", good}, "", []string{"status"}},
 		{"reload-no-daemon", []string{"config.hcl", "broken {"}, "", []string{"reload"}},
 		{"sockets-named-socket", nil, "", []string{"sockets", "--admin", "no.sock"}},

@@ -57,7 +57,7 @@ func TestOverPort443(t *testing.T) {
 func TestOverPort80(t *testing.T) {
 	ca := startCA(t)
 	plain := `
-service "redirect" "https" { to = "https://$host$uri" }
+service "redirect" "https" { to = "https://{host}{uri}" }
 listener "plain" { service = service.redirect.https }
 `
 	d := testkit.StartBinary(t, program("portico"), base+plain+ca.listener("8443", "", `host = ["a.example.test"]`))

@@ -1,0 +1,278 @@
+// Package hostcheck finds what commonly goes wrong on a host, before people do:
+// names that lead elsewhere, certificates that expire, a full disk, a wrong clock,
+// too few open files. It changes nothing and asks nobody but the name server.
+package hostcheck
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/porticod/portico/pkg/config"
+)
+
+// Levels of a finding.
+const (
+	OK   = "ok"
+	Warn = "warn"
+	Fail = "fail"
+)
+
+// A Finding is what came of one check.
+type Finding struct {
+	Check  string `json:"check"`  // what was looked at, as a few words
+	Level  string `json:"level"`  // ok, warn, fail
+	Found  string `json:"found"`  // a sentence without a full stop
+	Remedy string `json:"remedy"` // what to do; empty where Level is ok
+}
+
+// A Host is what the checks look at; the zero Host is this machine.
+type Host struct {
+	Resolver interface { // nil: the system's
+		LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+	}
+	Addresses func() ([]net.Addr, error) // nil: those of the interfaces
+	Now       func() time.Time           // nil: time.Now
+}
+
+// lookupTime bounds the question for one name.
+const lookupTime = 5 * time.Second
+
+// Run makes all checks of cfg. Its findings are in a fixed order.
+func (h Host) Run(ctx context.Context, cfg *config.Config) []Finding {
+	if h.Resolver == nil {
+		h.Resolver = net.DefaultResolver
+	}
+	if h.Addresses == nil {
+		h.Addresses = net.InterfaceAddrs
+	}
+	if h.Now == nil {
+		h.Now = time.Now
+	}
+	all := []Finding{files(cfg), disk(cfg.DataDir), clock()}
+	all = append(all, h.names(ctx, cfg)...)
+	return append(all, h.certificates(cfg)...)
+}
+
+// names looks whether the names of the config lead to this machine. Behind a
+// router or load balancer they need not, so it only warns.
+func (h Host) names(ctx context.Context, cfg *config.Config) []Finding {
+	managed := map[string]bool{}
+	var names []string
+	for _, l := range cfg.Listeners {
+		for _, r := range l.Routes {
+			for _, n := range slices.Concat(r.Hosts, r.SNI) {
+				names = append(names, n)
+			}
+		}
+		if l.TLS != nil && l.TLS.ACME != nil {
+			for _, n := range l.TLS.ACME.Names {
+				managed[n] = true
+				names = append(names, n)
+			}
+		}
+	}
+	slices.Sort(names)
+	names = slices.DeleteFunc(slices.Compact(names), func(n string) bool {
+		_, err := netip.ParseAddr(n)
+		return err == nil || strings.HasPrefix(n, "*") || reserved(n)
+	})
+	found := make([]Finding, len(names))
+	var wg sync.WaitGroup
+	limit := make(chan struct{}, 8)
+	for i, n := range names {
+		wg.Go(func() {
+			limit <- struct{}{}
+			defer func() { <-limit }()
+			found[i] = h.name(ctx, n, managed[n])
+		})
+	}
+	wg.Wait()
+	return found
+}
+
+// reserved reports whether no public name server knows n: RFC 6761 and RFC 2606
+// keep such names for documentation, tests and this machine.
+func reserved(n string) bool {
+	labels := strings.Split(n, ".")
+	if slices.Contains([]string{"localhost", "test", "invalid", "example"}, labels[len(labels)-1]) {
+		return true
+	}
+	return len(labels) > 1 && labels[len(labels)-2] == "example" && slices.Contains([]string{"com", "net", "org"}, labels[len(labels)-1])
+}
+
+func (h Host) name(ctx context.Context, name string, managed bool) Finding {
+	f := Finding{Check: "name " + name, Level: OK}
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
+	addrs, err := h.Resolver.LookupNetIP(ctx, "ip", name)
+	why := "Nobody finds it there."
+	if managed {
+		why = "Nobody finds it there, and the CA gives no certificate for it."
+	}
+	if err != nil || len(addrs) == 0 {
+		f.Level, f.Found = Warn, "the name leads nowhere: "+reason(err)
+		f.Remedy = why + " Give it an A record (and AAAA, where the host has IPv6) with the public address of this host, or wait until a new one has spread."
+		return f
+	}
+	own, err := h.Addresses()
+	if err != nil {
+		f.Level, f.Found, f.Remedy = Warn, "the addresses of this machine cannot be listed: "+err.Error(), "Compare them with those of the name yourself."
+		return f
+	}
+	var foreign []string
+	for _, a := range addrs {
+		if !slices.ContainsFunc(own, func(o net.Addr) bool {
+			p, err := netip.ParsePrefix(o.String())
+			return err == nil && p.Addr().Unmap() == a.Unmap()
+		}) {
+			foreign = append(foreign, a.Unmap().String())
+		}
+	}
+	if len(foreign) == 0 {
+		f.Found = "leads to this machine"
+		return f
+	}
+	f.Level, f.Found = Warn, "leads to "+strings.Join(foreign, ", ")+", which is no address of this machine"
+	f.Remedy = "That is right behind a load balancer, or where the provider translates addresses; then see that ports 80 and 443 are led here. Otherwise correct the record. Of several addresses each must lead here: a CA picks any."
+	return f
+}
+
+func reason(err error) string {
+	var dns *net.DNSError
+	switch {
+	case err == nil:
+		return "it has no address"
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "there is no such name"
+	case errors.As(err, &dns) && dns.IsTimeout, errors.Is(err, context.DeadlineExceeded):
+		return "the name server does not answer"
+	}
+	return err.Error()
+}
+
+// certificates looks at how long files are good, and whether what a CA gives is
+// there.
+func (h Host) certificates(cfg *config.Config) (all []Finding) {
+	for _, l := range cfg.Listeners {
+		if l.TLS == nil {
+			continue
+		}
+		for _, c := range l.TLS.Certificates {
+			all = append(all, h.certificate(c))
+		}
+	}
+	return all
+}
+
+// soon is when people should have renewed what nobody renews for them.
+const soon = 14 * 24 * time.Hour
+
+func (h Host) certificate(c config.Certificate) Finding {
+	f := Finding{Check: "certificate " + filepath.Base(c.File), Level: OK}
+	pair, err := tls.LoadX509KeyPair(c.File, c.Key)
+	var leaf *x509.Certificate
+	if err == nil {
+		leaf, err = x509.ParseCertificate(pair.Certificate[0])
+	}
+	if err != nil {
+		f.Level, f.Found, f.Remedy = Fail, "cannot be read: "+err.Error(), "Restore "+c.File+" and its key."
+		return f
+	}
+	left := leaf.NotAfter.Sub(h.Now())
+	f.Found = "good until " + leaf.NotAfter.UTC().Format(time.DateOnly)
+	switch {
+	case left < 0:
+		f.Level, f.Found = Fail, "expired on "+leaf.NotAfter.UTC().Format(time.DateOnly)
+		f.Remedy = "Clients refuse it. Put a new one in its place; it is taken within seconds, without a reload."
+	case left < soon:
+		f.Level = Warn
+		f.Found += fmt.Sprintf(", %d days", int(left.Hours()/24))
+		f.Remedy = "Renew it now; a new file is taken within seconds. Or let an acme block do it."
+	}
+	return f
+}
+
+// disk looks at the room where data is kept.
+func disk(dir string) Finding {
+	f := Finding{Check: "disk", Level: OK}
+	for { // as long as it has not been made, the folder above tells
+		if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	free, total, ok := room(dir)
+	if !ok {
+		f.Found = "not known on this system"
+		return f
+	}
+	f.Found = fmt.Sprintf("%s of %s free at %s", size(free), size(total), dir)
+	switch {
+	case free < 256<<20:
+		f.Level = Fail
+	case free < 2<<30 || free < total/20:
+		f.Level = Warn
+	}
+	if f.Level != OK {
+		f.Remedy = "Make room or move data_dir: without it messages and pictures are refused, and nothing that is stored gets lost."
+	}
+	return f
+}
+
+func size(n uint64) string {
+	const unit = 1024
+	v, name := float64(n), "B"
+	for _, u := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if v < unit {
+			break
+		}
+		v, name = v/unit, u
+	}
+	return fmt.Sprintf("%.1f %s", v, name)
+}
+
+// files compares the limit of open files with what the config promises.
+func files(cfg *config.Config) Finding {
+	f := Finding{Check: "open files", Level: OK}
+	limit, ok := openFiles()
+	if !ok {
+		f.Found = "no limit that is known"
+		return f
+	}
+	want := uint64(max(cfg.Limits.Connections, 0))
+	f.Found = fmt.Sprintf("%d allowed here, limits.connections is %d", limit, want)
+	switch {
+	case want > 0 && want+100 > limit:
+		f.Level = Warn
+		f.Remedy = "Each connection takes one open file, and proxied ones two. Raise LimitNOFILE= in the unit (systemctl edit portico), or lower limits.connections."
+	case limit < 4096:
+		f.Level = Warn
+		f.Remedy = "That is little for a server. Under the unit it is raised; where you start portico by hand say: ulimit -n 65536."
+	}
+	return f
+}
+
+// clock asks the kernel whether somebody keeps it right.
+func clock() Finding {
+	f := Finding{Check: "clock", Level: OK, Found: "kept right by a time service"}
+	synced, ok := clockSynced()
+	switch {
+	case !ok:
+		f.Found = "the kernel does not say whether it is right"
+	case !synced:
+		f.Level, f.Found = Warn, "no time service keeps it right"
+		f.Remedy = "Certificates and tokens depend on it. Start one: timedatectl set-ntp true."
+	}
+	return f
+}

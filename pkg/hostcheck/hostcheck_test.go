@@ -1,0 +1,126 @@
+package hostcheck_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/porticod/portico/pkg/config"
+	"github.com/porticod/portico/pkg/hostcheck"
+)
+
+type resolver map[string][]netip.Addr
+
+func (r resolver) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
+	if addrs, ok := r[host]; ok {
+		return addrs, nil
+	}
+	return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+}
+
+// find runs the checks on a host with the address 198.51.100.1.
+func find(t *testing.T, cfg *config.Config, names resolver) map[string]hostcheck.Finding {
+	t.Helper()
+	h := hostcheck.Host{Resolver: names, Addresses: func() ([]net.Addr, error) {
+		return []net.Addr{&net.IPNet{IP: net.IPv4(198, 51, 100, 1), Mask: net.CIDRMask(24, 32)}}, nil
+	}}
+	byCheck := map[string]hostcheck.Finding{}
+	for _, f := range h.Run(t.Context(), cfg) {
+		if f.Level != hostcheck.OK && f.Remedy == "" {
+			t.Errorf("%s: no remedy", f.Check)
+		}
+		byCheck[f.Check] = f
+	}
+	return byCheck
+}
+
+func TestNames(t *testing.T) {
+	here, there := netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("203.0.113.9")
+	cfg := &config.Config{DataDir: t.TempDir(), Listeners: []config.Listener{{
+		Routes: []config.Route{{Hosts: []string{"good.portico.dev", "away.portico.dev", "*.portico.dev", "x.example.org", "127.0.0.1"}}},
+		TLS:    &config.TLS{ACME: &config.ACME{Names: []string{"gone.portico.dev"}}},
+	}}}
+	got := find(t, cfg, resolver{"good.portico.dev": {here}, "away.portico.dev": {here, there}})
+	for check, want := range map[string]struct{ level, text string }{
+		"name good.portico.dev": {hostcheck.OK, "leads to this machine"},
+		"name away.portico.dev": {hostcheck.Warn, "leads to 203.0.113.9, which"},
+		"name gone.portico.dev": {hostcheck.Warn, "there is no such name"},
+	} {
+		if f := got[check]; f.Level != want.level || !strings.Contains(f.Found, want.text) {
+			t.Errorf("%s: %+v", check, f)
+		}
+	}
+	if f := got["name gone.portico.dev"]; !strings.Contains(f.Remedy, "the CA gives no certificate") {
+		t.Errorf("a managed name: %s", f.Remedy)
+	}
+	for _, check := range []string{"name *.portico.dev", "name x.example.org", "name 127.0.0.1"} {
+		if _, ok := got[check]; ok {
+			t.Errorf("%s was looked up", check)
+		}
+	}
+}
+
+func TestCertificates(t *testing.T) {
+	dir := t.TempDir()
+	var certs []config.Certificate
+	for name, left := range map[string]time.Duration{"good": 60 * 24 * time.Hour, "soon": 3 * 24 * time.Hour, "over": -time.Hour} {
+		certs = append(certs, certificate(t, dir, name, left))
+	}
+	certs = append(certs, config.Certificate{File: filepath.Join(dir, "none.pem"), Key: filepath.Join(dir, "none.key")})
+	got := find(t, &config.Config{DataDir: dir, Listeners: []config.Listener{{TLS: &config.TLS{Certificates: certs}}}}, nil)
+	for name, level := range map[string]string{"good": hostcheck.OK, "soon": hostcheck.Warn, "over": hostcheck.Fail, "none": hostcheck.Fail} {
+		if f := got["certificate "+name+".pem"]; f.Level != level {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+}
+
+// The checks of the machine itself say something, whatever it is.
+func TestMachine(t *testing.T) {
+	cfg := &config.Config{DataDir: filepath.Join(t.TempDir(), "not", "made", "yet")}
+	cfg.Limits.Connections = 1 << 40
+	got := find(t, cfg, nil)
+	if f := got["open files"]; f.Level != hostcheck.Warn {
+		t.Errorf("more connections than files: %+v", f)
+	}
+	for _, check := range []string{"disk", "clock"} {
+		if got[check].Found == "" {
+			t.Errorf("nothing found about the %s", check)
+		}
+	}
+}
+
+func certificate(t *testing.T, dir, name string, left time.Duration) config.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(left)}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pk, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := config.Certificate{File: filepath.Join(dir, name+".pem"), Key: filepath.Join(dir, name+".key")}
+	for file, b := range map[string]*pem.Block{c.File: {Type: "CERTIFICATE", Bytes: der}, c.Key: {Type: "PRIVATE KEY", Bytes: pk}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(b), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
