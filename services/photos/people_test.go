@@ -31,8 +31,8 @@ type relationship struct {
 	MutingExpiresAt                           *string `json:"muting_expires_at"`
 }
 
-// act does something to somebody and returns what they are now.
-func (s *site) act(token, id, what string, pairs ...string) (r relationship) {
+// relate does something to somebody and returns what they are now.
+func (s *site) relate(token, id, what string, pairs ...string) (r relationship) {
 	s.t.Helper()
 	s.call("POST", "/api/v1/accounts/"+id+"/"+what, token, with(nil, pairs...)).is(200).into(&r)
 	return r
@@ -68,9 +68,9 @@ func TestFollow(t *testing.T) {
 	s := open(t, "")
 	ann, bob := s.signUp("ann"), s.signUp("bob")
 	annID, bobID := s.id("ann"), s.id("bob")
-	same(t, "a follow", s.act(ann, bobID, "follow", "notify", "true", "languages[]", "de"),
+	same(t, "a follow", s.relate(ann, bobID, "follow", "notify", "true", "languages[]", "de"),
 		relationship{ID: bobID, Following: true, Notifying: true, ShowingReblogs: true, Languages: []string{"de"}})
-	same(t, "options that are not given", s.act(ann, bobID, "follow", "reblogs", "0"),
+	same(t, "options that are not given", s.relate(ann, bobID, "follow", "reblogs", "0"),
 		relationship{ID: bobID, Following: true, Notifying: true, Languages: []string{"de"}})
 	same(t, "followers", s.names("/api/v1/accounts/"+bobID+"/followers", ""), []string{"ann"})
 	same(t, "following", s.names("/api/v1/accounts/"+annID+"/following", bob), []string{"bob"})
@@ -82,8 +82,8 @@ func TestFollow(t *testing.T) {
 	same(t, "followers_count", a.Followers, 1)
 	s.call("POST", "/api/v1/accounts/"+annID+"/follow", ann, nil).is(403)
 	s.call("POST", "/api/v1/accounts/7/follow", ann, nil).is(404)
-	same(t, "removed", s.act(bob, annID, "remove_from_followers").FollowedBy, false)
-	same(t, "unfollowed", s.act(ann, bobID, "unfollow"), relationship{ID: bobID})
+	same(t, "removed", s.relate(bob, annID, "remove_from_followers").FollowedBy, false)
+	same(t, "unfollowed", s.relate(ann, bobID, "unfollow"), relationship{ID: bobID})
 
 	var rels []relationship
 	s.get("/api/v1/accounts/relationships?id[]="+bobID+"&id[]="+annID+"&id[]=9&id[]=x", ann).is(200).into(&rels)
@@ -98,8 +98,8 @@ func TestLocked(t *testing.T) {
 	bobID := s.id("bob")
 	s.call("PATCH", "/api/v1/accounts/update_credentials", bob, url.Values{"locked": {"true"}}).is(200)
 	p := s.post(bob, "private")
-	same(t, "asked", s.act(ann, bobID, "follow"), relationship{ID: bobID, Requested: true})
-	s.act(eve, bobID, "follow")
+	same(t, "asked", s.relate(ann, bobID, "follow"), relationship{ID: bobID, Requested: true})
+	s.relate(eve, bobID, "follow")
 	s.get("/api/v1/statuses/"+p.ID, ann).is(404)
 	same(t, "requests", s.names("/api/v1/follow_requests", bob), []string{"eve", "ann"})
 	var me struct {
@@ -118,7 +118,7 @@ func TestLocked(t *testing.T) {
 	picture := got.Media[0].URL
 	s.get(picture, "").is(200)
 	// What one may see ends with the follow, be the URL ever so well signed.
-	s.act(bob, s.id("ann"), "remove_from_followers")
+	s.relate(bob, s.id("ann"), "remove_from_followers")
 	s.get(picture, "").is(404)
 	s.get("/api/v1/statuses/"+p.ID, ann).is(404)
 	same(t, "requests", s.names("/api/v1/follow_requests", bob), nil)
@@ -128,10 +128,10 @@ func TestBlock(t *testing.T) {
 	s := open(t, "")
 	ann, bob := s.signUp("ann"), s.signUp("bob")
 	annID, bobID := s.id("ann"), s.id("bob")
-	s.act(ann, bobID, "follow")
-	s.act(bob, annID, "follow")
+	s.relate(ann, bobID, "follow")
+	s.relate(bob, annID, "follow")
 	p := s.post(ann, "public")
-	same(t, "blocked", s.act(ann, bobID, "block"), relationship{ID: bobID, Blocking: true})
+	same(t, "blocked", s.relate(ann, bobID, "block"), relationship{ID: bobID, Blocking: true})
 	var rels []relationship
 	s.get("/api/v1/accounts/relationships?id[]="+annID, bob).is(200).into(&rels)
 	same(t, "who is blocked", rels, []relationship{{ID: annID, BlockedBy: true}})
@@ -139,10 +139,10 @@ func TestBlock(t *testing.T) {
 	s.get("/api/v1/statuses/"+p.ID, bob).is(404)
 	same(t, "blocks", s.names("/api/v1/blocks", ann), []string{"bob"})
 	same(t, "followers that a block hides", s.names("/api/v1/accounts/"+annID+"/followers", bob), nil)
-	same(t, "unblocked", s.act(ann, bobID, "unblock"), relationship{ID: bobID})
+	same(t, "unblocked", s.relate(ann, bobID, "unblock"), relationship{ID: bobID})
 	s.get("/api/v1/statuses/"+p.ID, bob).is(200)
 	// A block from elsewhere ends follows too.
-	s.act(ann, bobID, "follow")
+	s.relate(ann, bobID, "follow")
 	s.block("bob", "ann")
 	eventually(t, "the follow ends", func() bool { return len(s.names("/api/v1/accounts/"+annID+"/following", ann)) == 0 })
 }
@@ -153,7 +153,7 @@ func TestBlockPages(t *testing.T) {
 	var want []string
 	for _, name := range []string{"b1", "b2", "b3", "b4", "b5"} {
 		s.signUp(name)
-		s.act(ann, s.id(name), "block")
+		s.relate(ann, s.id(name), "block")
 		want = append([]string{name}, want...)
 	}
 	var got []string
@@ -195,26 +195,26 @@ func TestMuteAndNote(t *testing.T) {
 	ann := s.signUp("ann")
 	s.signUp("bob")
 	bobID := s.id("bob")
-	m := s.act(ann, bobID, "mute", "notifications", "false", "duration", "3600")
+	m := s.relate(ann, bobID, "mute", "notifications", "false", "duration", "3600")
 	if !m.Muting || m.MutingNotifications || m.MutingExpiresAt == nil {
 		t.Errorf("muted: %+v", m)
 	}
 	if b := s.get("/api/v1/mutes", ann).is(200).body; !strings.Contains(b, `"mute_expires_at":"`) {
 		t.Errorf("mutes: %s", b)
 	}
-	s.act(ann, bobID, "mute")
+	s.relate(ann, bobID, "mute")
 	if b := s.get("/api/v1/mutes", ann).is(200).body; !strings.Contains(b, `"mute_expires_at":null`) {
 		t.Errorf("mutes: %s", b)
 	}
-	same(t, "unmuted", s.act(ann, bobID, "unmute"), relationship{ID: bobID})
-	same(t, "a note", s.act(ann, bobID, "note", "comment", "kind").Note, "kind")
+	same(t, "unmuted", s.relate(ann, bobID, "unmute"), relationship{ID: bobID})
+	same(t, "a note", s.relate(ann, bobID, "note", "comment", "kind").Note, "kind")
 	s.call("POST", "/api/v1/accounts/"+bobID+"/note", ann, url.Values{"comment": {strings.Repeat("x", 2001)}}).is(422)
 	s.call("POST", "/api/v1/accounts/"+bobID+"/pin", ann, nil).is(422)
-	s.act(ann, bobID, "follow")
-	same(t, "endorsed", s.act(ann, bobID, "pin").Endorsed, true)
+	s.relate(ann, bobID, "follow")
+	same(t, "endorsed", s.relate(ann, bobID, "pin").Endorsed, true)
 	same(t, "endorsements", s.names("/api/v1/endorsements", ann), []string{"bob"})
 	same(t, "of others", s.names("/api/v1/accounts/"+s.id("ann")+"/endorsements", ""), []string{"bob"})
-	same(t, "not endorsed", s.act(ann, bobID, "unpin").Endorsed, false)
+	same(t, "not endorsed", s.relate(ann, bobID, "unpin").Endorsed, false)
 }
 
 func TestFindPeople(t *testing.T) {
@@ -222,19 +222,19 @@ func TestFindPeople(t *testing.T) {
 	ann := s.signUp("ann")
 	bob, carl := s.signUp("bob"), s.signUp("bobby")
 	s.signUp("bobo")
-	s.act(ann, s.id("bobo"), "follow")
+	s.relate(ann, s.id("bobo"), "follow")
 	same(t, "search", s.names("/api/v1/accounts/search?q=bob", ann), []string{"bobo", "bob", "bobby"})
 	same(t, "search with @", s.names("/api/v1/accounts/search?q=@bobby@"+s.Addr, ann), []string{"bobby"})
 	same(t, "only followed", s.names("/api/v1/accounts/search?q=bob&following=true", ann), []string{"bobo"})
 	same(t, "a page", s.names("/api/v1/accounts/search?q=bob&limit=1&offset=1", ann), []string{"bob"})
-	s.act(bob, s.id("ann"), "block")
+	s.relate(bob, s.id("ann"), "block")
 	same(t, "without who blocks", s.names("/api/v1/accounts/search?q=bob", ann), []string{"bobo", "bobby"})
-	s.act(carl, s.id("bobo"), "follow")
+	s.relate(carl, s.id("bobo"), "follow")
 	var fam []struct {
 		ID       string
 		Accounts []struct{ Username string }
 	}
-	s.act(ann, s.id("bobby"), "follow")
+	s.relate(ann, s.id("bobby"), "follow")
 	s.get("/api/v1/accounts/familiar_followers?id[]="+s.id("bobo"), ann).is(200).into(&fam)
 	if len(fam) != 1 || len(fam[0].Accounts) != 1 || fam[0].Accounts[0].Username != "bobby" {
 		t.Errorf("familiar followers: %+v", fam)
@@ -260,8 +260,8 @@ func TestGone(t *testing.T) {
 	s := open(t, "")
 	ann, bob := s.signUp("ann"), s.signUp("bob")
 	annID, bobID := s.id("ann"), s.id("bob")
-	s.act(bob, annID, "follow")
-	s.act(ann, bobID, "follow")
+	s.relate(bob, annID, "follow")
+	s.relate(ann, bobID, "follow")
 	p := s.post(bob, "public")
 	u, err := s.people.UserByName(t.Context(), "bob")
 	if err != nil {

@@ -162,7 +162,7 @@ func TestPortraits(t *testing.T) {
 func TestPrivateLists(t *testing.T) {
 	s := open(t, "")
 	ann, bob := s.signUp("ann"), s.signUp("bob")
-	s.act(bob, s.id("ann"), "follow")
+	s.relate(bob, s.id("ann"), "follow")
 	path := "/api/v1/accounts/" + s.id("ann") + "/followers"
 	s.call("PATCH", "/api/v1/accounts/update_credentials", ann, url.Values{"hide_collections": {"true"}}).is(200)
 	same(t, "for oneself", s.names(path, ann), []string{"bob"})
@@ -182,7 +182,7 @@ func TestLists(t *testing.T) {
 	s.call("POST", "/api/v1/lists", ann, url.Values{"title": {"friends"}}).is(200).into(&l)
 	path := "/api/v1/lists/" + l.ID
 	s.call("POST", path+"/accounts", ann, url.Values{"account_ids[]": {bobID}}).is(404)
-	s.act(ann, bobID, "follow")
+	s.relate(ann, bobID, "follow")
 	s.send("POST", path+"/accounts/", strings.NewReader(`{"account_ids":[`+bobID+`]}`), "Content-Type", "application/json", "Authorization", "Bearer "+ann).is(200)
 	same(t, "members", s.names(path+"/accounts", ann), []string{"bob"})
 	same(t, "all members", s.names(path+"/accounts?limit=0", ann), []string{"bob"})
