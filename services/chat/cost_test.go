@@ -1,0 +1,129 @@
+package chat
+
+import (
+	"net"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/porticod/portico/services/chat/store"
+)
+
+// sinkTransport counts what it is given.
+type sinkTransport struct{ writes, items *atomic.Int64 }
+
+func (s sinkTransport) offer(batch []*item) (bool, error) {
+	s.writes.Add(1)
+	s.items.Add(int64(len(batch)))
+	return true, nil
+}
+func (sinkTransport) rest() error                      { return nil }
+func (sinkTransport) close()                           {}
+func (sinkTransport) abort()                           {}
+func (sinkTransport) keepalive() (time.Duration, bool) { return 0, true }
+
+// crowd is a group of so many that all are connected.
+func crowd(c *Chat, n int) (tr sinkTransport, audience []int64) {
+	tr = sinkTransport{new(atomic.Int64), new(atomic.Int64)}
+	for i := range n {
+		s := newSession(c, tr)
+		s.user, s.connected = store.Person{ID: int64(i + 1)}, true
+		c.hub.join(s, 20)
+		c.hub.hold(s)
+		s.release()
+		audience = append(audience, s.user.ID)
+	}
+	return tr, audience
+}
+
+func notice(from int64, n int, audience []int64) Notice {
+	out := Notice{Prev: from, Cursor: from + int64(n)}
+	for i := range n {
+		out.Events = append(out.Events, store.Event{Cursor: from + int64(i) + 1, Type: store.Message, Text: "hello", Audience: audience})
+	}
+	return out
+}
+
+// A write is a system call, and most of what a delivery costs: what is handed out
+// together goes out together.
+func TestOneWriteForWhatComesTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTestChat(t)
+		tr, audience := crowd(c, 1000)
+		for i := range 5 {
+			c.hub.deliver(notice(int64(i*8), 8, audience))
+			synctest.Wait()
+		}
+		if w, n := tr.writes.Load(), tr.items.Load(); w != 5*1000 || n != 5*8*1000 {
+			t.Errorf("%d writes of %d events; 5 notices of 8 events for 1000 are 5000 of 40000", w, n)
+		}
+	})
+}
+
+// What a delivery allocates is a queue for each receiver that had none, however
+// many events there are; the events are shared.
+func TestAllocationsOfADelivery(t *testing.T) {
+	const receivers, events = 2000, 4
+	c := newTestChat(t)
+	tr, audience := crowd(c, receivers)
+	at := int64(0)
+	perRun := testing.AllocsPerRun(20, func() {
+		want := tr.items.Load() + receivers*events
+		c.hub.deliver(notice(at, events, audience))
+		at += events
+		for tr.items.Load() < want {
+			time.Sleep(50 * time.Microsecond)
+		}
+	})
+	if per := perRun / (receivers * events); per > 0.5 {
+		t.Errorf("%.2f allocations for each delivered message", per)
+	}
+}
+
+// The daemon closes what takes too long to end: that ends the session as well,
+// at once and also where nobody is reading.
+func TestACutConnectionEndsItsSession(t *testing.T) {
+	c := newTestChat(t)
+	c.sessions = map[*session]struct{}{}
+	mine, other := net.Pipe()
+	defer other.Close()
+	conn := newWSConn(c, mine, nil)
+	s := conn.cmd.s
+	s.done = make(chan struct{})
+	c.work.Add(1)
+	c.sessions[s] = struct{}{}
+	untracked := make(chan struct{})
+	conn.tracked(func() { close(untracked) })
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+	for what, done := range map[string]chan struct{}{"session": s.done, "connection": untracked} {
+		select {
+		case <-done:
+		case <-time.After(5 * time.Second):
+			t.Errorf("the %s lives on", what)
+		}
+	}
+	c.work.Wait()
+	if len(c.sessions) > 0 {
+		t.Error("the chat still knows the session")
+	}
+	late := false
+	conn.tracked(func() { late = true })
+	if !late {
+		t.Error("what is tracked after the end is not let go")
+	}
+}
+
+// Where a rune is cut does not matter.
+func TestUTF8CheckerTakesPieces(t *testing.T) {
+	for _, text := range []string{"", "plain", "κόσμε", "\U0010ffff👍🏽", "\ufffd"} {
+		for cut := range len(text) + 1 {
+			var u utf8Checker
+			if !u.write([]byte(text[:cut])) || !u.write([]byte(text[cut:])) || !u.ended() {
+				t.Errorf("%q cut at %d is refused", text, cut)
+			}
+		}
+	}
+}
