@@ -54,7 +54,10 @@ func TestCrash(t *testing.T) {
 		newReader(s, cid, "long poll", (*reader).poll), newReader(s, dan, "WebSocket", (*reader).socket),
 		newReader(s, bob, "WebSocket", (*reader).socket),
 	}
-	convs := []*conversation{direct(s, ann, bob), direct(s, cid, dan), direct(s, ann, cid), group(s, ann, bob, cid, dan)}
+	convs := []*conversation{direct(s, ann, bob), direct(s, cid, dan), direct(s, ann, cid), group(s, "all", ann, bob, cid, dan)}
+	mixed := group(s, "mixed", ann, bob, cid, dan)
+	changers := []*changer{newChanger(s, ann, mixed.id, dan), newChanger(s, bob, mixed.id, nil), newChanger(s, cid, mixed.id, nil)}
+	changers[1].overSocket = true
 
 	ctx, cancel := context.WithCancel(t.Context())
 	var reading, writing sync.WaitGroup
@@ -73,6 +76,9 @@ func TestCrash(t *testing.T) {
 			}
 		}
 	}
+	for _, c := range changers {
+		writing.Go(c.run)
+	}
 	for i := range kills {
 		s.letWrite(1 + rand.IntN(80))
 		d.Kill()
@@ -83,9 +89,11 @@ func TestCrash(t *testing.T) {
 		}
 	}
 	s.letWrite(50)
+	s.letChange(changers)
 	close(s.stop)
 	writing.Wait()
 	s.judge(convs, readers, kills)
+	s.judgeChanges(mixed, changers, readers)
 }
 
 // letWrite waits for some acknowledgements, or a moment: sometimes a server dies
@@ -169,7 +177,7 @@ func direct(s *scene, a, b *user) *conversation {
 	return &conversation{c.ID, []*user{a, b}}
 }
 
-func group(s *scene, people ...*user) *conversation {
+func group(s *scene, cid string, people ...*user) *conversation {
 	s.t.Helper()
 	names := make([]string, 0, len(people)-1)
 	for _, p := range people[1:] {
@@ -177,7 +185,7 @@ func group(s *scene, people ...*user) *conversation {
 	}
 	var c struct{ ID string }
 	people[0].must(s.t, "POST", s.base+"/v1/conversations",
-		map[string]any{"kind": "group", "cid": "group", "title": "All", "members": names}, &c)
+		map[string]any{"kind": "group", "cid": cid, "title": "All", "members": names}, &c)
 	return &conversation{c.ID, people}
 }
 

@@ -156,6 +156,15 @@ type event struct {
 	CID    string
 	From   string
 	Text   string
+
+	Target       int64
+	User, Action string
+	Deleted      bool
+	Attachments  []struct{ ID string }
+	Reactions    []struct {
+		Emoji string
+		Users []string
+	}
 }
 
 // A line is what a WebSocket sends.

@@ -26,13 +26,14 @@ type reader struct {
 	cursor  int64
 	resumes int
 	lastSeq map[string]int64
-	read    map[string][]event // messages of a conversation
+	read    map[string][]event  // messages of a conversation
+	log     map[string][]string // all that counts in it
 }
 
 // newReader starts at the present.
 func newReader(s *scene, u *user, name string, once func(*reader, context.Context)) *reader {
 	s.t.Helper()
-	r := &reader{s: s, u: u, name: name, once: once, lastSeq: map[string]int64{}, read: map[string][]event{}}
+	r := &reader{s: s, u: u, name: name, once: once, lastSeq: map[string]int64{}, read: map[string][]event{}, log: map[string][]string{}}
 	var at struct {
 		Epoch  string
 		Cursor int64
@@ -66,10 +67,12 @@ func (r *reader) take(e event) {
 	switch e.Type {
 	case "mark", "conversation": // they are state, no steps of the conversation
 	default:
-		if before := r.lastSeq[e.Conv]; e.Seq != before+1 {
+		back := e.Action == "added" && e.User == r.u.name // he did not see what came before
+		if before := r.lastSeq[e.Conv]; e.Seq != before+1 && (!back || e.Seq <= before) {
 			r.s.wrong("%s got seq %d of %s after %d (%s)", r, e.Seq, e.Conv, before, e.Type)
 		}
 		r.lastSeq[e.Conv] = e.Seq
+		r.log[e.Conv] = append(r.log[e.Conv], fmt.Sprint(e.Seq, " ", e.Type, " ", e.From, " ", e.CID, e.Target, e.Action, e.User))
 	}
 	if e.Type == "message" {
 		r.read[e.Conv] = append(r.read[e.Conv], e)
