@@ -12,65 +12,102 @@ import (
 	"github.com/porticod/portico/services/chat/api"
 )
 
+// A route is one call: who may make it is up to its wrapper.
+type route struct {
+	pattern string
+	handle  func(http.ResponseWriter, *http.Request) error
+}
+
+type authedHandler = func(http.ResponseWriter, *http.Request, *identity) error
+
+// signedIn is for users, to what has a limit of its own.
+func (c *Chat) signedIn(h authedHandler) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		who, err := c.authenticate(r.Context(), bearer(r))
+		if err != nil {
+			return err
+		}
+		return h(w, r, who)
+	}
+}
+
+// limited is for users, with the limit of calls.
+func (c *Chat) limited(h authedHandler) func(http.ResponseWriter, *http.Request) error {
+	return c.signedIn(func(w http.ResponseWriter, r *http.Request, who *identity) error {
+		if err := c.allowCall(who.user.ID); err != nil {
+			return err
+		}
+		return h(w, r, who)
+	})
+}
+
+// table is every call; openapi.yaml describes each.
+func (c *Chat) table() []route {
+	const conv, msg = "/v1/conversations/{conv}", "/v1/conversations/{conv}/messages/{seq}"
+	return []route{
+		{"GET /healthz", c.getHealth},
+		{"GET /v1/openapi.yaml", described(api.OpenAPI)},
+		{"GET /v1/asyncapi.yaml", described(api.AsyncAPI)},
+
+		{"POST /v1/accounts", c.postAccounts},
+		{"POST /v1/sessions", c.postSessions},
+		{"GET /v1/sessions", c.limited(c.getSessions)},
+		{"DELETE /v1/sessions/{session}", c.limited(c.deleteSession)},
+		{"GET /v1/me", c.limited(c.getMe)},
+		{"PATCH /v1/me", c.limited(c.patchMe)},
+		{"DELETE /v1/me", c.limited(c.deleteMe)},
+		{"POST /v1/me/password", c.limited(c.postPassword)},
+		{"GET /v1/users", c.limited(c.getUsers)},
+		{"GET /v1/users/{username}", c.limited(c.getUser)},
+		{"PUT /v1/blocks/{username}", c.limited(c.putBlock)},
+		{"DELETE /v1/blocks/{username}", c.limited(c.deleteBlock)},
+		{"GET /v1/blocks", c.limited(c.getBlocks)},
+		{"GET /v1/export", c.limited(c.getExport)},
+
+		{"POST /v1/conversations", c.limited(c.postConversations)},
+		{"GET /v1/conversations", c.limited(c.getConversations)},
+		{"GET " + conv, c.limited(c.getConversation)},
+		{"PATCH " + conv, c.limited(c.patchConversation)},
+		{"DELETE " + conv, c.limited(c.deleteConversation)},
+		{"PUT " + conv + "/settings", c.limited(c.putSettings)},
+		{"GET " + conv + "/members", c.limited(c.getMembers)},
+		{"PUT " + conv + "/members/{username}", c.limited(c.putMember)},
+		{"DELETE " + conv + "/members/{username}", c.limited(c.deleteMember)},
+		{"POST " + conv + "/invite", c.limited(c.postInvite)},
+		{"DELETE " + conv + "/invite", c.limited(c.deleteInvite)},
+		{"GET /v1/invites/{code}", c.limited(c.getInvite)},
+		{"POST /v1/invites/{code}", c.limited(c.postInvited)},
+
+		{"POST " + conv + "/messages", c.signedIn(c.postMessages)},
+		{"GET " + conv + "/messages", c.limited(c.getMessages)},
+		{"GET " + msg, c.limited(c.getMessage)},
+		{"PATCH " + msg, c.limited(c.patchMessage)},
+		{"DELETE " + msg, c.limited(c.deleteMessage)},
+		{"PUT " + msg + "/reactions/{emoji}", c.limited(c.putReaction)},
+		{"DELETE " + msg + "/reactions/{emoji}", c.limited(c.deleteReaction)},
+		{"GET " + msg + "/receipts", c.limited(c.getReceipts)},
+		{"POST " + conv + "/marks", c.limited(c.postMarks)},
+		{"POST " + conv + "/typing", c.limited(c.postTyping)},
+		{"GET /v1/search", c.limited(c.getSearch)},
+		{"GET /v1/presence", c.limited(c.getPresence)},
+
+		{"POST /v1/blobs", c.limited(c.postBlobs)},
+		{"GET /v1/blobs/{blob}", c.getBlob},
+		{"GET /v1/events", c.limited(c.getEvents)},
+		{"GET /v1/ws", c.serveWS},
+	}
+}
+
 // routes is everything that the service serves.
 func (c *Chat) routes() http.Handler {
 	mux := http.NewServeMux()
-	public := func(pattern string, h func(http.ResponseWriter, *http.Request) error) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if err := h(w, r); err != nil {
+	for _, r := range c.table() {
+		mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) {
+			if err := r.handle(w, req); err != nil {
 				c.fail(w, err)
 			}
 		})
 	}
-	// open is for what has a limit of its own.
-	open := func(pattern string, h func(http.ResponseWriter, *http.Request, *identity) error) {
-		public(pattern, func(w http.ResponseWriter, r *http.Request) error {
-			who, err := c.authenticate(r.Context(), bearer(r))
-			if err != nil {
-				return err
-			}
-			return h(w, r, who)
-		})
-	}
-	authed := func(pattern string, h func(http.ResponseWriter, *http.Request, *identity) error) {
-		open(pattern, func(w http.ResponseWriter, r *http.Request, who *identity) error {
-			if err := c.allowCall(who.user.ID); err != nil {
-				return err
-			}
-			return h(w, r, who)
-		})
-	}
-	public("GET /healthz", c.getHealth)
-	public("POST /v1/accounts", c.postAccounts)
-	public("POST /v1/sessions", c.postSessions)
-	authed("GET /v1/sessions", c.getSessions)
-	authed("DELETE /v1/sessions/{id}", c.deleteSession)
-	authed("GET /v1/me", c.getMe)
-	authed("PATCH /v1/me", c.patchMe)
-	authed("POST /v1/me/password", c.postPassword)
-	authed("GET /v1/users", c.getUsers)
-	authed("GET /v1/users/{username}", c.getUser)
-	authed("POST /v1/conversations", c.postConversations)
-	authed("GET /v1/conversations", c.getConversations)
-	authed("GET /v1/conversations/{conv}", c.getConversation)
-	authed("GET /v1/conversations/{conv}/members", c.getMembers)
-	open("POST /v1/conversations/{conv}/messages", c.postMessages)
-	authed("GET /v1/conversations/{conv}/messages", c.getMessages)
-	authed("POST /v1/conversations/{conv}/marks", c.postMarks)
-	c.groupRoutes(authed)
-	authed("DELETE /v1/me", c.deleteMe)
-	authed("GET /v1/export", c.getExport)
-	authed("PUT /v1/blocks/{username}", c.putBlock)
-	authed("DELETE /v1/blocks/{username}", c.deleteBlock)
-	authed("GET /v1/blocks", c.getBlocks)
-	authed("GET /v1/search", c.getSearch)
-	authed("GET /v1/presence", c.getPresence)
-	authed("POST /v1/blobs", c.postBlobs)
-	public("GET /v1/blobs/{blob}", c.getBlob)
-	authed("GET /v1/events", c.getEvents)
-	public("GET /v1/ws", c.serveWS)
-	public("GET /v1/openapi.yaml", described(api.OpenAPI))
-	public("GET /v1/asyncapi.yaml", described(api.AsyncAPI))
 	page(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c.cors(w, r) {
@@ -82,26 +119,6 @@ func (c *Chat) routes() http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
-}
-
-func (c *Chat) groupRoutes(authed func(string, func(http.ResponseWriter, *http.Request, *identity) error)) {
-	const conv, msg = "/v1/conversations/{conv}", "/v1/conversations/{conv}/messages/{seq}"
-	authed("PATCH "+conv, c.patchConversation)
-	authed("DELETE "+conv, c.deleteConversation)
-	authed("PUT "+conv+"/settings", c.putSettings)
-	authed("PUT "+conv+"/members/{username}", c.putMember)
-	authed("DELETE "+conv+"/members/{username}", c.deleteMember)
-	authed("POST "+conv+"/invite", c.postInvite)
-	authed("DELETE "+conv+"/invite", c.deleteInvite)
-	authed("GET /v1/invites/{code}", c.getInvite)
-	authed("POST /v1/invites/{code}", c.postInvited)
-	authed("POST "+conv+"/typing", c.postTyping)
-	authed("GET "+msg, c.getMessage)
-	authed("PATCH "+msg, c.patchMessage)
-	authed("DELETE "+msg, c.deleteMessage)
-	authed("PUT "+msg+"/reactions/{emoji}", c.putReaction)
-	authed("DELETE "+msg+"/reactions/{emoji}", c.deleteReaction)
-	authed("GET "+msg+"/receipts", c.getReceipts)
 }
 
 // described serves a description of the protocol.

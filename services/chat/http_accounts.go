@@ -99,7 +99,7 @@ func sessionOf(s account.Session, who *identity) sessionJSON {
 }
 
 func (c *Chat) deleteSession(w http.ResponseWriter, r *http.Request, who *identity) error {
-	id := r.PathValue("id")
+	id := r.PathValue("session")
 	if id == "current" {
 		id = who.session.ID
 	}
