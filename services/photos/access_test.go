@@ -1,65 +1,148 @@
 package photos_test
 
 import (
+	"bufio"
+	"context"
+	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 )
 
-// reader is somebody who tries to see something, with the URLs of pictures as
-// they were given to them.
+// A reader is somebody who tries to see something, and what they are to the
+// author.
 type reader struct {
 	name  string
 	token string
+	rel   rel
+	// What they heard on their streams, filled in at the end.
+	heard map[string]string
+}
+
+// rel is what the table of TestAccess goes by.
+type rel struct{ self, follows, named, blocked, mutes, person bool }
+
+// maySee is the rule as docs/photos.md has it, written a second time.
+func (r rel) maySee(visibility string) bool {
+	switch visibility {
+	case "public", "unlisted":
+		return !r.blocked
+	case "private":
+		return r.self || !r.blocked && (r.follows || r.named)
+	case "direct":
+		return r.self || !r.blocked && r.named
+	}
+	return false
+}
+
+// readers are everybody of the matrix; the author is ann, whom people ask to
+// follow.
+func (s *site) readers() (list []*reader) {
+	s.t.Helper()
+	ann := s.signUp("ann")
+	annID := s.id("ann")
+	s.call("PATCH", "/api/v1/accounts/update_credentials", ann, url.Values{"locked": {"true"}}).is(200)
+	var tok struct {
+		AccessToken string `json:"access_token"`
+	}
+	s.call("POST", "/oauth/token", "", with(s.app("read"), "grant_type", "client_credentials")).is(200).into(&tok)
+	list = []*reader{{name: "anybody"}, {name: "app", token: tok.AccessToken}, {name: "ann", token: ann, rel: rel{self: true, person: true}}}
+	for name, r := range map[string]rel{
+		"stranger": {}, "follower": {follows: true}, "asker": {}, "left": {}, "named": {named: true}, "friend": {named: true, follows: true},
+		"muter": {follows: true, mutes: true}, "blocked": {blocked: true}, "blocker": {blocked: true}, "shunned": {blocked: true, named: true},
+	} {
+		r.person = true
+		token := s.signUp(name)
+		list = append(list, &reader{name: name, token: token, rel: r})
+		if r.follows || name == "asker" || name == "left" || name == "blocked" {
+			s.relate(token, annID, "follow")
+		}
+		if r.follows || name == "left" || name == "blocked" {
+			s.call("POST", "/api/v1/follow_requests/"+s.id(name)+"/authorize", ann, nil).is(200)
+		}
+		switch name {
+		case "left":
+			s.relate(ann, s.id(name), "remove_from_followers")
+		case "muter":
+			s.relate(token, annID, "mute", "notifications", "false")
+		case "blocked", "shunned":
+			s.relate(ann, s.id(name), "block")
+		case "blocker":
+			s.relate(token, annID, "block")
+		}
+	}
+	return list
 }
 
 // TestAccess tries every way to read with every kind of reader and every kind of
 // post. Where somebody may not see something, nobody may tell that it is there.
 func TestAccess(t *testing.T) {
 	s := open(t, "")
-	ann, eve := s.signUp("ann"), s.signUp("eve")
-	var tok struct {
-		AccessToken string `json:"access_token"`
+	readers := s.readers()
+	ann := readers[2].token
+	streams := s.hear(readers)
+	posts := map[string]status{}
+	for _, visibility := range []string{"public", "unlisted", "private", "direct", "deleted"} {
+		var p status
+		s.call("POST", "/api/v1/statuses", ann, url.Values{
+			"status": {"look at #places " + visibility + ", @named @friend @shunned"}, "media_ids[]": {s.picture(ann, small).ID},
+			"visibility": {strings.Replace(visibility, "deleted", "public", 1)},
+		}).is(200).into(&p)
+		posts[visibility] = p
 	}
-	s.call("POST", "/oauth/token", "", with(s.app("read"), "grant_type", "client_credentials")).is(200).into(&tok)
-	blocked, blocker := s.signUp("blocked"), s.signUp("blocker")
-	s.block("ann", "blocked")
-	s.block("blocker", "ann")
-	readers := []reader{
-		{"anybody", ""}, {"an app", tok.AccessToken}, {"a stranger", eve}, {"the author", ann},
-		{"one who is blocked", blocked}, {"one who blocks", blocker},
-	}
-	gone := s.post(ann, "public")
-	s.call("DELETE", "/api/v1/statuses/"+gone.ID, ann, nil).is(200)
-	posts := map[string]status{
-		"public": s.post(ann, "public"), "unlisted": s.post(ann, "unlisted"), "private": s.post(ann, "private"), "deleted": gone,
-	}
+	streams()
+	s.call("DELETE", "/api/v1/statuses/"+posts["deleted"].ID, ann, nil).is(200)
 	for visibility, p := range posts {
 		for _, who := range readers {
 			t.Run(visibility+" for "+who.name, func(t *testing.T) {
-				author := who.token == ann
-				see := visibility == "public" || visibility == "unlisted" || visibility == "private" && author
-				see = see && who.token != blocked && who.token != blocker
+				see := who.rel.maySee(visibility)
 				s.checkPost(t, p, who, see)
-				if !see && (visibility == "private" || visibility == "deleted") { // else the bytes are for everybody
+				if !see && visibility != "public" && visibility != "unlisted" { // else the bytes are for everybody
 					s.checkNoBytes(t, p, who)
 				}
-				lists := map[string]bool{
-					"/api/v1/timelines/public":                       see && visibility == "public",
-					"/api/v1/accounts/" + p.Account.ID + "/statuses": see,
-				}
-				if who.token != "" && who.name != "an app" {
-					lists["/api/v1/timelines/home"] = see && author
-				}
-				for path, want := range lists {
-					if got := strings.Contains(s.get(path, who.token).is(200).body, `"id":"`+p.ID+`"`); got != want {
-						t.Errorf("%s has it: %v", path, got)
-					}
+				s.checkLists(t, p, who, visibility, see)
+				if visibility != "deleted" {
+					who.checkHeard(t, p, visibility, see)
 				}
 			})
 		}
 	}
 	s.checkPages(t, posts)
+}
+
+// checkLists tries everything that lists posts.
+func (s *site) checkLists(t *testing.T, p status, who *reader, visibility string, see bool) {
+	t.Helper()
+	id := `"id":"` + p.ID + `"`
+	inPublic := see && visibility == "public" && !who.rel.mutes
+	lists := map[string]bool{
+		"/api/v1/timelines/public?local=1":                                          inPublic,
+		"/api/v1/timelines/tag/places":                                              inPublic,
+		"/api/v1/accounts/" + p.Account.ID + "/statuses":                            see,
+		"/api/v1/accounts/" + p.Account.ID + "/statuses?only_media=1&tagged=places": see,
+		"/api/v1/statuses?id[]=" + p.ID:                                             see,
+	}
+	if who.rel.person {
+		// Home has those whom one follows, and what one wrote oneself; direct
+		// posts are in conversations.
+		lists["/api/v1/timelines/home"] = see && visibility != "direct" && (who.rel.self || who.rel.follows && !who.rel.mutes)
+		lists["/api/v1/notifications"] = see && who.rel.named
+	}
+	for path, want := range lists {
+		if got := strings.Contains(s.get(path, who.token).is(200).body, id); got != want {
+			t.Errorf("%s has it: %v", path, got)
+		}
+	}
+	if who.rel.person {
+		// Search may find less, and conversations show only the last post; never
+		// more.
+		for _, path := range []string{"/api/v1/conversations", "/api/v1/timelines/direct", "/api/v2/search?q=places", "/api/v2/search?q=" + visibility, "/api/v2/search?resolve=1&q=" + url.QueryEscape(p.URL)} {
+			if !see && strings.Contains(s.get(path, who.token).is(200).body, id) {
+				t.Errorf("%s has it", path)
+			}
+		}
+	}
 }
 
 // block has one block another, as any service may let them.
@@ -78,32 +161,127 @@ func (s *site) block(who, whom string) {
 	}
 }
 
-// checkPost tries the post itself and the bytes of its picture.
-func (s *site) checkPost(t *testing.T, p status, who reader, see bool) {
+// checkPost tries the post itself, what is below it, and the bytes of its
+// picture.
+func (s *site) checkPost(t *testing.T, p status, who *reader, see bool) {
 	t.Helper()
 	r := s.get("/api/v1/statuses/"+p.ID, who.token)
 	if r.StatusCode == 200 != see {
 		t.Errorf("the post: %s", r.Status)
 	}
-	if see {
-		var got status
-		r.into(&got)
-		for _, u := range []string{got.Media[0].URL, got.Media[0].PreviewURL, got.Media[0].Sizes[0].URL} {
-			s.get(u, "").is(200) // as a browser does, without the token
+	gone := s.get("/api/v1/statuses/1", who.token).is(404).body
+	for _, part := range []string{"", "/context", "/history", "/favourited_by", "/reblogged_by"} {
+		got := s.get("/api/v1/statuses/"+p.ID+part, who.token)
+		if got.StatusCode == 200 != see || !see && got.body != gone {
+			t.Errorf("%q: %s, %s", part, got.Status, got.body)
 		}
+	}
+	if who.rel.person {
+		if got := s.get("/api/v1/statuses/"+p.ID+"/source", who.token); got.StatusCode == 200 != see {
+			t.Errorf("the source: %s", got.Status)
+		}
+		for _, act := range []string{"favourite", "unfavourite", "bookmark", "unbookmark", "mute", "unmute"} {
+			if got := s.call("POST", "/api/v1/statuses/"+p.ID+"/"+act, who.token, nil); got.StatusCode == 200 != see {
+				t.Errorf("%s: %s", act, got.Status)
+			}
+		}
+		answer := url.Values{"status": {"me too"}, "in_reply_to_id": {p.ID}, "visibility": {"direct"}}
+		if got := s.call("POST", "/api/v1/statuses", who.token, answer); got.StatusCode == 200 != see {
+			t.Errorf("an answer: %s", got.Status)
+		}
+	}
+	if !see {
 		return
 	}
-	if r.body != s.get("/api/v1/statuses/1", who.token).is(404).body {
-		t.Errorf("the answer tells that there is something: %s", r.body)
+	var got status
+	r.into(&got)
+	for _, u := range []string{got.Media[0].URL, got.Media[0].PreviewURL, got.Media[0].Sizes[0].URL} {
+		s.get(u, "").is(200) // as a browser does, without the token
 	}
 }
 
-func (s *site) checkNoBytes(t *testing.T, p status, who reader) {
+// checkNoBytes tries the addresses of the author's picture without what they
+// were signed with, and with a signature for another picture.
+func (s *site) checkNoBytes(t *testing.T, p status, who *reader) {
 	t.Helper()
 	for _, u := range []string{p.Media[0].URL, p.Media[0].PreviewURL} {
 		plain, _, _ := strings.Cut(u, "?")
 		if got := s.get(plain, who.token); got.StatusCode != 404 {
 			t.Errorf("the bytes: %s", got.Status)
+		}
+	}
+}
+
+// streamsOf are what a reader listens to.
+var streamsOf = []string{"user", "public", "hashtag?tag=places", "direct"}
+
+// hear opens streams for all readers. What it returns waits until all have heard
+// everything and closes them.
+func (s *site) hear(readers []*reader) (done func()) {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(s.t.Context())
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, who := range readers {
+		who.heard = map[string]string{}
+		for _, name := range streamsOf {
+			if !who.rel.person {
+				continue // there is no stream without a person
+			}
+			req, err := http.NewRequestWithContext(ctx, "GET", s.URL+"/api/v1/streaming/"+name, nil)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			req.Header.Set("Authorization", "Bearer "+who.token)
+			res, err := s.Client.Do(req)
+			if err != nil || res.StatusCode != 200 {
+				s.t.Fatalf("%s of %s: %v, %v", name, who.name, res, err)
+			}
+			wg.Go(func() {
+				defer res.Body.Close()
+				lines := bufio.NewScanner(res.Body)
+				lines.Buffer(nil, 1<<20)
+				for lines.Scan() {
+					mu.Lock()
+					who.heard[name] += lines.Text() + "\n"
+					mu.Unlock()
+				}
+			})
+		}
+	}
+	return func() {
+		// The last post is public: who has heard that one has heard all before.
+		eventually(s.t, "everybody hears the last post", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, who := range readers {
+				if who.rel.person && !who.rel.blocked && !who.rel.mutes && !strings.Contains(who.heard["public"], " deleted, ") {
+					return false
+				}
+			}
+			return true
+		})
+		cancel()
+		wg.Wait()
+	}
+}
+
+// checkHeard looks for a post in what a reader heard.
+func (r *reader) checkHeard(t *testing.T, p status, visibility string, see bool) {
+	t.Helper()
+	if !r.rel.person {
+		return
+	}
+	id := `"id":"` + p.ID + `"`
+	public := see && visibility == "public" && !r.rel.mutes
+	for name, want := range map[string]bool{
+		"user":               see && (r.rel.named || visibility != "direct" && (r.rel.self || r.rel.follows && !r.rel.mutes)),
+		"public":             public,
+		"hashtag?tag=places": public,
+		"direct":             see && visibility == "direct",
+	} {
+		if got := strings.Contains(r.heard[name], id); got != want {
+			t.Errorf("the stream %s has it: %v", name, got)
 		}
 	}
 }
