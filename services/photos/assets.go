@@ -6,15 +6,10 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
-	"html/template"
 	"mime"
 	"net/http"
 	"path"
-	"strconv"
-	"strings"
 	"time"
-
-	"github.com/porticod/portico/services/photos/entity"
 )
 
 //go:embed web
@@ -83,34 +78,4 @@ func (a assets) serve(w http.ResponseWriter, r *http.Request) bool {
 	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.data))
 	return true
-}
-
-func parseTemplates(a assets) (*template.Template, error) {
-	funcs := template.FuncMap{
-		"asset": a.url,
-		// What toHTML made is escaped already.
-		"safe":     func(s string) template.HTML { return template.HTML(s) }, //nolint:gosec
-		"srcset":   srcset,
-		"large":    large,
-		"date":     func(t entity.Time) string { return time.Time(t).UTC().Format("2 January 2006") },
-		"datetime": func(t entity.Time) string { return time.Time(t).UTC().Format(time.RFC3339) },
-	}
-	return template.New("").Funcs(funcs).ParseFS(webFiles, "web/*.html")
-}
-
-// srcset lists the sizes of a picture, and the original where it is small.
-func srcset(m entity.Media) string {
-	var parts []string
-	for _, s := range m.Sizes {
-		parts = append(parts, s.URL+" "+strconv.Itoa(s.Width)+"w")
-	}
-	return strings.Join(parts, ", ")
-}
-
-// large is the URL for browsers without srcset.
-func large(m entity.Media) string {
-	if n := len(m.Sizes); n > 0 {
-		return m.Sizes[n-1].URL
-	}
-	return *m.URL
 }

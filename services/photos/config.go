@@ -24,6 +24,9 @@ type Config struct {
 	// PublicURL is scheme, host and port of every URL in answers, such as
 	// "https://photos.example.org". Default: what the client used.
 	PublicURL string `hcl:"public_url,optional"`
+	// ChatURL is scheme, host and port of the chat whose accounts these are,
+	// such as "https://chat.example.org": profiles get a button for a message.
+	ChatURL string `hcl:"chat_url,optional"`
 	// MaxUpload is the largest picture file that is accepted.
 	MaxUpload settings.Size `hcl:"max_upload,optional"`
 	// Quota is how many bytes the pictures of one account may take, originals
@@ -77,11 +80,13 @@ const (
 
 // Validate checks what types cannot express.
 func (c *Config) Validate() error {
-	switch u, err := url.Parse(c.PublicURL); {
-	case c.PublicURL == "":
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+	if c.PublicURL != "" && !isOrigin(c.PublicURL) {
 		return &settings.Error{Attr: "public_url", Summary: "Not scheme, host and port",
 			Detail: `Write it like "https://photos.example.org", without a path: the service answers at the root.`}
+	}
+	if c.ChatURL != "" && !isOrigin(c.ChatURL) {
+		return &settings.Error{Attr: "chat_url", Summary: "Not scheme, host and port",
+			Detail: `Write it like "https://chat.example.org", without a path: it is where people open the chat.`}
 	}
 	switch {
 	case c.MaxUpload < minUpload || c.MaxUpload > maxUpload:
@@ -118,4 +123,11 @@ func (c *Config) ruleList() []entity.Rule {
 		list[i] = entity.Rule{ID: entity.ID(i + 1), Text: r}
 	}
 	return list
+}
+
+// isOrigin tells whether text is scheme, host and port of a web server.
+func isOrigin(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && strings.Trim(u.Path, "/") == "" &&
+		u.RawQuery == "" && u.Fragment == "" && u.User == nil
 }

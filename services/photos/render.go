@@ -243,7 +243,7 @@ func (r *renderer) media(m store.Media) entity.Media {
 // for the viewer's session where they are not.
 func (r *renderer) mediaURL(m store.Media, name string) string {
 	path := mediaPath(m.ID, name)
-	if forEverybody(m.Visibility) {
+	if plainURL(m) {
 		return r.base + path
 	}
 	return r.base + path + "?" + r.p.signer.sign(path, r.viewer)

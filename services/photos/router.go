@@ -118,11 +118,13 @@ func (p *Photos) serveCall(w http.ResponseWriter, r *http.Request, e endpoints) 
 		p.writeProblem(w, r, err)
 		return
 	}
-	if a, ok := body.(answer); ok {
+	switch a := body.(type) {
+	case answer:
 		writeJSON(w, a.status, a.body)
-		return
+	case written:
+	default:
+		writeJSON(w, http.StatusOK, body)
 	}
-	writeJSON(w, http.StatusOK, body)
 }
 
 // An answer is what a handler returns whose status is not 200.
@@ -130,6 +132,9 @@ type answer struct {
 	status int
 	body   any
 }
+
+// written is what a handler returns that has answered itself.
+type written struct{}
 
 func (p *Photos) runCall(c *call, rt route) (any, error) {
 	var err error

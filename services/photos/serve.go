@@ -69,9 +69,46 @@ func (p *Photos) serveMedia(w http.ResponseWriter, r *http.Request) {
 		p.writeProblem(w, r, err)
 		return
 	}
-	if err := p.sendFile(w, r, f, forEverybody(m.Visibility)); err != nil {
+	if f.Hash != m.Original.Hash {
+		h.Add("Vary", "Accept")
+		f = smaller(m, f, r.Header.Values("Accept"))
+	}
+	if err := p.sendFile(w, r, f, plainURL(m)); err != nil {
+		h.Del("Vary")
 		p.writeProblem(w, r, err)
 	}
+}
+
+// plainURL tells that the bytes of m are for everybody and for good, so that
+// their URLs need no signature. Stories are for people who signed in, for a day.
+func plainURL(m store.Media) bool { return m.Story == 0 && forEverybody(m.Visibility) }
+
+// smaller is the same picture as f in a type that the client says it reads, where
+// there is one; f where there is none.
+func smaller(m store.Media, f store.File, accept []string) store.File {
+	for _, v := range m.Variants {
+		if v.Width == f.Width && v.Bytes < f.Bytes && accepts(accept, v.Type) {
+			f = v
+		}
+	}
+	return f
+}
+
+// accepts tells whether an Accept header names a type (RFC 9110, section 12.5.1).
+// Wildcards do not count: who sends */* may read JPEG only.
+func accepts(headers []string, mediaType string) bool {
+	for _, header := range headers {
+		for item := range strings.SplitSeq(header, ",") {
+			name, params, _ := strings.Cut(item, ";")
+			if !strings.EqualFold(strings.TrimSpace(name), mediaType) {
+				continue
+			}
+			q, found := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q=")
+			weight, err := strconv.ParseFloat(q, 64)
+			return !found || err == nil && weight > 0
+		}
+	}
+	return false
 }
 
 // allowedFile finds the file that a URL names, if who holds the URL may see it.
@@ -88,16 +125,23 @@ func (p *Photos) allowedFile(r *http.Request) (m store.Media, f store.File, err 
 	if !ok {
 		return m, f, errNotFound
 	}
+	if !m.Expires.IsZero() && !m.Expires.After(time.Now()) {
+		return m, f, errNotFound // a story that is over
+	}
 	var v viewer
-	if !forEverybody(m.Visibility) {
+	if !plainURL(m) {
 		if v, err = p.signedFor(r); err != nil {
 			return m, f, err
 		}
 	}
-	if may, err := p.mayReadMedia(r.Context(), v, m); err != nil || !may {
-		return m, f, errors.Join(err, errNotFound)
+	if m.Story != 0 && !v.signedIn() {
+		return m, f, errNotFound
 	}
-	return m, f, nil
+	may, err := p.mayReadMedia(r.Context(), v, m)
+	if err == nil && !may {
+		err = errNotFound
+	}
+	return m, f, err
 }
 
 // signedFor is the viewer that a signed URL names, as long as their session

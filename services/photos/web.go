@@ -2,12 +2,12 @@ package photos
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
@@ -16,7 +16,8 @@ import (
 	"github.com/porticod/portico/services/photos/store"
 )
 
-// web is the page: everything is rendered here, and reading needs no script.
+// web is the page: everything is rendered here. Reading needs no script, nor does
+// whatever a form can do.
 type web struct {
 	p      *Photos
 	tmpl   *template.Template
@@ -32,20 +33,7 @@ func (p *Photos) newWeb() *web {
 		panic(err)
 	}
 	wb := &web{p: p, assets: a, tmpl: template.Must(parseTemplates(a)), mux: http.NewServeMux(), cookie: "portico_photos_" + p.name}
-	for pattern, do := range map[string]func(*visit) error{
-		"GET /{$}":                wb.feed,
-		"GET /{who}":              wb.profile,
-		"GET /{who}/{id}":         wb.post,
-		"POST /{who}/{id}/delete": wb.remove,
-		"GET /login":              func(v *visit) error { return v.show("login.html", page{Heading: "Sign in"}) },
-		"POST /login":             wb.signIn,
-		"GET /signup":             func(v *visit) error { return v.show("signup.html", page{Heading: "Sign up"}) },
-		"POST /signup":            wb.signUp,
-		"POST /logout":            wb.signOut,
-		"GET /upload":             wb.uploadForm,
-		"POST /upload":            wb.upload,
-		"/":                       func(*visit) error { return errNoPage },
-	} {
+	for pattern, do := range wb.table() {
 		wb.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { wb.serve(w, r, do) })
 	}
 	wb.mux.HandleFunc("GET "+assetRoot+"{name}", func(w http.ResponseWriter, r *http.Request) {
@@ -58,13 +46,88 @@ func (p *Photos) newWeb() *web {
 
 func (wb *web) ServeHTTP(w http.ResponseWriter, r *http.Request) { wb.mux.ServeHTTP(w, r) }
 
+// table has all pages and forms.
+func (wb *web) table() map[string]func(*visit) error {
+	return map[string]func(*visit) error{
+		"GET /{$}":               wb.home,
+		"GET /explore":           wb.explore,
+		"GET /{who}":             wb.profile,
+		"GET /{who}/{id}":        wb.below,
+		"GET /{who}/{id}/{part}": wb.belowThat,
+		"GET /notifications":     signedIn(wb.notifications),
+		"GET /search":            wb.search,
+		"GET /likes":             signedIn(wb.likes),
+		"GET /bookmarks":         signedIn(wb.bookmarks),
+		"GET /settings":          signedIn(wb.settings),
+		"GET /settings/people":   signedIn(wb.peopleSettings),
+		"GET /settings/devices":  signedIn(wb.devices),
+		"GET /settings/albums":   signedIn(wb.albumSettings),
+		"GET /export":            signedIn(wb.export),
+		"GET /report":            signedIn(wb.reportForm),
+		"GET /operate":           signedIn(wb.operate),
+		"GET /upload":            signedIn(wb.uploadForm),
+		"POST /upload":           wb.upload,
+		"POST /story":            wb.uploadStory,
+		"POST /settings":         signedIn(wb.saveSettings),
+		"POST /settings/avatar":  signedIn(wb.saveAvatar),
+		"POST /do/{action}":      wb.act,
+		"GET /login":             func(v *visit) error { return v.show("login.html", page{Heading: "Sign in"}) },
+		"POST /login":            wb.signIn,
+		"GET /signup":            func(v *visit) error { return v.show("signup.html", page{Heading: "Sign up"}) },
+		"POST /signup":           wb.signUp,
+		"POST /logout":           wb.signOut,
+		"/":                      func(*visit) error { return errNoPage },
+	}
+}
+
+// below has what lies below a person, and two more trees: patterns of the mux
+// could not tell them apart.
+func (wb *web) below(v *visit) error {
+	switch who, id := v.r.PathValue("who"), v.r.PathValue("id"); {
+	case who == "tags":
+		return wb.tag(v)
+	case who == "stories":
+		return wb.story(v)
+	case id == "followers":
+		return wb.followers(v)
+	case id == "following":
+		return wb.following(v)
+	case id == "albums":
+		return wb.albumList(v)
+	}
+	return wb.post(v)
+}
+
+// belowThat has /@ann/albums/ID and /@ann/ID/likes.
+func (wb *web) belowThat(v *visit) error {
+	switch id, part := v.r.PathValue("id"), v.r.PathValue("part"); {
+	case id == "albums":
+		v.r.SetPathValue("id", part)
+		return wb.album(v)
+	case part == "likes":
+		return wb.likedBy(v)
+	}
+	return errNoPage
+}
+
+// signedIn sends who is not to the page where one signs in.
+func signedIn(do func(*visit) error) func(*visit) error {
+	return func(v *visit) error {
+		if !v.viewer.signedIn() {
+			return v.redirect("/login")
+		}
+		return do(v)
+	}
+}
+
 var (
 	errNoPage = fail(http.StatusNotFound, "There is no such page.")
 	errOrigin = fail(http.StatusForbidden, "This form was sent from another site.")
 )
 
-// contentPolicy lets the page load its own files and nothing else.
-const contentPolicy = "default-src 'none'; img-src 'self' blob:; style-src 'self'; script-src 'self'; connect-src 'self'; " +
+// contentPolicy lets the page load its own files and nothing else. Placeholders
+// of pictures are data.
+const contentPolicy = "default-src 'none'; img-src 'self' blob: data:; style-src 'self'; script-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // A visit is one request to the page.
@@ -79,18 +142,25 @@ type visit struct {
 // A page is what the templates show.
 type page struct {
 	Site, Heading, Problem, Preview string
-	Me                              *account.User
+	Nav                             string // where in the bar one is
+	Path                            string // of this page, with its query
+	Me                              *entity.Account
+	Operator                        bool
+	Unread                          int64 // notifications
 	CanSignUp, NeedsInvite          bool
+	ChatURL                         string // empty: no chat is known
 
-	Username string // entered before
-	Profile  *entity.Account
-	Statuses []entity.Status
-	Older    string
+	Username string   // entered before
+	Consent  *consent // of an app that asks to be let in
+	Older    string   // the next page
 	Upload   uploadForm
-	Status   *entity.Status
-	Mine     bool
 
-	Consent *consent
+	Cards   []card // posts in full
+	Tiles   []card // posts in a grid
+	Tray    []entity.StoryGroup
+	People  []personRow
+	Data    any // what only one page has
+	Welcome bool
 }
 
 // uploadForm is what the form says about its limits.
@@ -98,6 +168,7 @@ type uploadForm struct {
 	Key                                     string
 	MaxUpload                               string
 	MaxPictures, MaxCaption, MaxDescription int
+	Privacy                                 string // of posts that name none
 }
 
 func (wb *web) serve(w http.ResponseWriter, r *http.Request, do func(*visit) error) {
@@ -175,18 +246,17 @@ func (v *visit) showProblem(name string, pg page, err error) {
 }
 
 func (v *visit) write(status int, name string, pg page) error {
-	pg.Site = v.cfg.Title
-	if v.viewer.signedIn() {
-		pg.Me = &v.viewer.user
+	pg.Site, pg.Path, pg.ChatURL = v.cfg.Title, v.r.URL.RequestURI(), strings.TrimSuffix(v.cfg.ChatURL, "/")
+	if v.r.Method != http.MethodGet {
+		pg.Path = "/"
+	}
+	if err := v.addViewer(&pg); err != nil {
+		return err
 	}
 	reg := v.p.people.Registration()
 	pg.CanSignUp, pg.NeedsInvite = reg != account.Closed, reg == account.ByCode
-	pg.Upload = uploadForm{
-		Key: rand.Text(), MaxUpload: sizeText(int64(v.cfg.MaxUpload)), MaxPictures: maxPictures,
-		MaxCaption: v.cfg.Limits.Caption, MaxDescription: v.cfg.Limits.Description,
-	}
 	var b bytes.Buffer
-	if err := v.tmpl.ExecuteTemplate(&b, name, pg); err != nil {
+	if err := v.tmpl.ExecuteTemplate(&b, name, &pg); err != nil {
 		return fmt.Errorf("render %s: %w", name, err)
 	}
 	h := v.w.Header()
@@ -195,6 +265,44 @@ func (v *visit) write(status int, name string, pg page) error {
 	v.w.WriteHeader(status)
 	_, _ = v.w.Write(b.Bytes()) // a client that left is nobody's error
 	return nil
+}
+
+// addViewer adds what every page shows to who is signed in.
+func (v *visit) addViewer(pg *page) error {
+	pg.Upload = uploadForm{
+		Key: rand.Text(), MaxUpload: sizeText(int64(v.cfg.MaxUpload)), MaxPictures: maxPictures,
+		MaxCaption: v.cfg.Limits.Caption, MaxDescription: v.cfg.Limits.Description, Privacy: store.Public.String(),
+	}
+	if !v.viewer.signedIn() || pg.Consent != nil {
+		return nil
+	}
+	ctx, me := v.r.Context(), v.viewer.user
+	prof, err := v.p.store.Profile(ctx, me.ID)
+	if err != nil {
+		return err
+	}
+	pg.Me = new(v.renderer().accountWith(me, prof))
+	pg.Operator, pg.Upload.Privacy = me.Role == account.RoleAdmin, prof.Privacy.String()
+	pg.Unread, err = v.unread(ctx)
+	return err
+}
+
+// shownUnread is how many notifications the bar counts.
+const shownUnread = 99
+
+// unread is how many notifications came since the person looked last.
+func (v *visit) unread(ctx context.Context) (int64, error) {
+	markers, err := v.p.store.Markers(ctx, v.viewer.user.ID)
+	if err != nil {
+		return 0, err
+	}
+	f := store.NoticeFeed{User: v.viewer.user.ID, Exclude: v.viewer.blocks.All(), Page: store.Page{Limit: shownUnread}}
+	for _, m := range markers {
+		if m.Timeline == "notifications" {
+			f.Since = m.LastRead
+		}
+	}
+	return v.p.store.CountNotices(ctx, f)
 }
 
 // sizeText is a number of bytes for people.
@@ -214,112 +322,7 @@ func (v *visit) redirect(to string) error {
 // every name that the service has.
 func (v *visit) renderer() *renderer { return v.p.renderer(v.r, "", v.viewer) }
 
-func (wb *web) feed(v *visit) error {
-	return v.list(page{}, store.Feed{Visibilities: []store.Visibility{store.Public}})
-}
-
-// webPage is how many posts a page of the grid shows: whole rows of three.
-const webPage = 30
-
-// list shows a grid of posts.
-func (v *visit) list(pg page, f store.Feed) error {
-	f.Page = store.Page{Limit: webPage}
-	if s := v.r.URL.Query().Get("max_id"); s != "" {
-		n, err := strconv.ParseInt(s, 10, 64)
-		if err != nil || n < 0 {
-			return errNoPage
-		}
-		f.Max = n
-	}
-	list, err := v.p.store.Feed(v.r.Context(), f)
-	if err != nil {
-		return err
-	}
-	if pg.Statuses, err = v.renderer().statuses(list); err != nil {
-		return err
-	}
-	if len(list) == webPage {
-		pg.Older = v.r.URL.Path + "?" + url.Values{"max_id": {strconv.FormatInt(list[webPage-1].ID, 10)}}.Encode()
-	}
-	return v.show("feed.html", pg)
-}
-
-// who is the person that a path like /@ann names.
-func (v *visit) who() (account.User, error) {
-	name, found := strings.CutPrefix(v.r.PathValue("who"), "@")
-	if !found {
-		return account.User{}, errNoPage
-	}
-	u, err := v.p.people.UserByName(v.r.Context(), name)
-	if errors.Is(err, account.ErrNotFound) || err == nil && v.viewer.knows(u).gone {
-		return u, errNoPage
-	}
-	return u, err
-}
-
-func (wb *web) profile(v *visit) error {
-	u, err := v.who()
-	if err != nil {
-		return err
-	}
-	a, err := v.renderer().account(u)
-	if err != nil {
-		return err
-	}
-	rel, err := v.p.relation(v.r.Context(), v.viewer, u)
-	if err != nil {
-		return err
-	}
-	return v.list(page{Heading: a.DisplayName, Profile: &a}, store.Feed{Authors: []int64{u.ID}, Visibilities: visible(rel)})
-}
-
-// status is the post that a path like /@ann/1 names.
-func (v *visit) status() (store.Status, entity.Status, error) {
-	u, err := v.who()
-	if err != nil {
-		return store.Status{}, entity.Status{}, err
-	}
-	id, err := strconv.ParseInt(v.r.PathValue("id"), 10, 64)
-	if err != nil {
-		return store.Status{}, entity.Status{}, errNoPage
-	}
-	s, err := v.p.store.Status(v.r.Context(), id)
-	if err == nil && s.Author != u.ID {
-		err = store.ErrNotFound
-	}
-	var e entity.Status
-	if err == nil {
-		e, err = v.renderer().status(s)
-	}
-	if errors.Is(err, store.ErrNotFound) {
-		err = errNoPage
-	}
-	return s, e, err
-}
-
-func (wb *web) post(v *visit) error {
-	s, e, err := v.status()
-	if err != nil {
-		return err
-	}
-	pg := page{Heading: e.Account.DisplayName, Status: &e, Mine: s.Author == v.viewer.user.ID}
-	if len(e.Media) > 0 && !s.Sensitive && forEverybody(s.Visibility) {
-		pg.Preview = baseOf(v.cfg.PublicURL, v.r) + *e.Media[0].PreviewURL
-	}
-	return v.show("post.html", pg)
-}
-
-func (wb *web) remove(v *visit) error {
-	s, _, err := v.status()
-	if err != nil {
-		return err
-	}
-	if !v.viewer.signedIn() || s.Author != v.viewer.user.ID {
-		return errNoPage
-	}
-	if _, err := v.p.store.DeleteStatus(v.r.Context(), s.ID, s.Author, false); err != nil {
-		return err
-	}
-	v.p.discard(s.Media...)
-	return v.redirect("/@" + v.viewer.user.Username)
+// call is what handlers of the API take, for a form of the page.
+func (v *visit) call() *call {
+	return &call{w: v.w, r: v.r, cfg: v.cfg, params: &noParams, viewer: v.viewer}
 }

@@ -61,18 +61,20 @@ func TestPage(t *testing.T) {
 		}
 	}
 	r = b.see("/").is(200)
-	if !strings.Contains(r.body, `action="/upload"`) || strings.Contains(r.body, "/login") {
+	if !strings.Contains(r.body, `href="/upload"`) || strings.Contains(r.body, "/login") {
 		t.Error("the page does not know who is signed in")
 	}
 	to := b.share(t)
 	r = b.see(to).is(200)
-	for _, want := range []string{`alt="first &#34;one&#34;"`, `alt="second"`, "at the sea", "/delete"} {
+	for _, want := range []string{`alt="first &#34;one&#34;"`, `alt="second"`, "at the sea", "/do/delete", "data:image/png;base64,"} {
 		if !strings.Contains(r.body, want) {
 			t.Errorf("the post has no %s", want)
 		}
 	}
-	if r = b.see("/"); !strings.Contains(r.body, to) {
-		t.Error("the feed has no link to the post")
+	for _, path := range []string{"/", "/explore"} {
+		if r = b.see(path); !strings.Contains(r.body, to) {
+			t.Errorf("%s has no link to the post", path)
+		}
 	}
 	if r = b.see("/@ann").is(200); !strings.Contains(r.body, to) {
 		t.Error("the profile has no link to the post")
@@ -91,9 +93,12 @@ func TestPageOfOthers(t *testing.T) {
 	to := b.share(t)
 	other := &browser{site: b.site}
 	other.submit("/signup", url.Values{"username": {"eve"}, "password": {password}}).is(303)
-	other.submit(to+"/delete", nil).is(404)
+	this := url.Values{"id": {to[strings.LastIndex(to, "/")+1:]}, "back": {"/@ann"}}
+	other.submit("/do/delete", this).is(404)
 	b.see(to).is(200)
-	b.submit(to+"/delete", nil).is(303)
+	if r := b.submit("/do/delete", this).is(303); r.Header.Get("Location") != "/@ann" {
+		t.Errorf("after deleting: %s", r.Header.Get("Location"))
+	}
 	b.see(to).is(404)
 
 	old := b.cookie
@@ -129,7 +134,7 @@ func TestForeignForms(t *testing.T) {
 		"fetch metadata": {"Sec-Fetch-Site", "cross-site"},
 		"same site":      {"Sec-Fetch-Site", "same-site", "Origin", "http://127.0.0.1:1"},
 	} {
-		for _, path := range []string{"/upload", "/login", "/signup", "/logout"} {
+		for _, path := range []string{"/upload", "/login", "/signup", "/logout", "/do/follow", "/settings"} {
 			if r := b.call("POST", path, "", form, append(headers, "Cookie", b.cookie)...); r.StatusCode != 403 {
 				t.Errorf("%s to %s: %s", name, path, r.Status)
 			}
@@ -170,7 +175,7 @@ func TestPrivateOnThePage(t *testing.T) {
 	}
 	b.submit("/login", url.Values{"username": {"ann"}, "password": {password}}).is(303)
 	to := b.send(http.MethodPost, "/upload", body, "Content-Type", typ, "Origin", "https://photos.example.org", "Cookie", b.cookie).is(303).Header.Get("Location")
-	src := regexp.MustCompile(`<img src="(/media/[^"]+)"`).FindStringSubmatch(b.see(to).is(200).body)
+	src := regexp.MustCompile(`<img class="shot" src="(/media/[^"]+)"`).FindStringSubmatch(b.see(to).is(200).body)
 	if src == nil {
 		t.Fatal("the page has no picture, or not with a URL of its own")
 	}

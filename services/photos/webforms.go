@@ -72,43 +72,36 @@ func (wb *web) signOut(v *visit) error {
 }
 
 func (wb *web) uploadForm(v *visit) error {
-	if !v.viewer.signedIn() {
-		return v.redirect("/login")
-	}
-	return v.show("upload.html", page{Heading: "Share"})
+	return v.show("upload.html", page{Heading: "New post", Nav: "upload"})
 }
 
 // upload takes the form with up to maxPictures files and makes a post of them.
-func (wb *web) upload(v *visit) error {
+func (wb *web) upload(v *visit) error { return v.take("New post", v.share) }
+
+// uploadStory takes the form with one file and makes a story of it.
+func (wb *web) uploadStory(v *visit) error { return v.take("New post", v.shareStory) }
+
+func (v *visit) take(heading string, do func() (to string, err error)) error {
 	if !v.viewer.signedIn() {
 		return v.redirect("/login")
 	}
-	to, err := v.share()
+	to, err := do()
 	if err != nil {
-		v.showProblem("upload.html", page{Heading: "Share"}, err)
+		v.showProblem("upload.html", page{Heading: heading, Nav: "upload"}, err)
 		return nil
 	}
 	return v.redirect(to)
 }
 
-func (v *visit) share() (to string, err error) {
-	if err := v.p.uploads.enter(v.viewer.user.ID); err != nil {
-		return "", err
-	}
-	defer v.p.uploads.leave(v.viewer.user.ID)
-	var files []*spool
-	defer func() {
-		for _, f := range files {
-			f.close()
-		}
-	}()
-	limit := maxPictures*int64(v.cfg.MaxUpload) + params.MaxText
-	form, err := params.Read(v.w, v.r, limit, func(name, filename string, r io.Reader) error {
+// files reads a form with up to most files, which the caller closes.
+func (v *visit) files(most int) (files []*spool, form *params.Values, err error) {
+	limit := int64(most)*int64(v.cfg.MaxUpload) + params.MaxText
+	form, err = params.Read(v.w, v.r, limit, func(name, filename string, r io.Reader) error {
 		if name != "file" || filename == "" {
 			return nil
 		}
-		if len(files) == maxPictures {
-			return invalid("a post has at most %d pictures", maxPictures)
+		if len(files) == most {
+			return invalid("a post has at most %d pictures", most)
 		}
 		f, err := v.p.spool(r, int64(v.cfg.MaxUpload))
 		if err == nil {
@@ -119,10 +112,27 @@ func (v *visit) share() (to string, err error) {
 	if errors.Is(err, params.ErrTooLarge) {
 		err = tooLarge(v.cfg)
 	}
+	return files, form, err
+}
+
+func closeAll(files []*spool) {
+	for _, f := range files {
+		f.close()
+	}
+}
+
+func (v *visit) share() (to string, err error) {
+	if err := v.p.uploads.enter(v.viewer.user.ID); err != nil {
+		return "", err
+	}
+	defer v.p.uploads.leave(v.viewer.user.ID)
+	files, form, err := v.files(maxPictures)
+	defer closeAll(files)
 	if err != nil {
 		return "", err
 	}
-	c := &call{w: v.w, r: v.r, cfg: v.cfg, params: form, viewer: v.viewer}
+	c := v.call()
+	c.params = form
 	d, err := v.p.draft(c, len(files), form.String("key"))
 	if err != nil {
 		return "", err
@@ -136,6 +146,27 @@ func (v *visit) share() (to string, err error) {
 	}
 	e, err := v.renderer().status(s)
 	return e.URL, err
+}
+
+func (v *visit) shareStory() (to string, err error) {
+	if err := v.p.uploads.enter(v.viewer.user.ID); err != nil {
+		return "", err
+	}
+	defer v.p.uploads.leave(v.viewer.user.ID)
+	files, form, err := v.files(1)
+	defer closeAll(files)
+	if err != nil {
+		return "", err
+	}
+	c := v.call()
+	c.params = form
+	if len(files) == 1 {
+		c.upload = files[0]
+	}
+	if _, err := v.p.createStory(c); err != nil {
+		return "", err
+	}
+	return "/stories/" + v.viewer.user.Username, nil
 }
 
 // addAll stores the files in their order, each with its description.
