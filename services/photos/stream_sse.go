@@ -69,4 +69,6 @@ func (e *eventStream) send(text string) error {
 	return e.ctl.Flush()
 }
 
+func (e *eventStream) tell(string) error { return nil }
+
 func (e *eventStream) close(int, string) {} // the handler returns

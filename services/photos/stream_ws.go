@@ -198,7 +198,7 @@ func (l *listening) command(ctx context.Context, frame []byte) {
 	if err != nil {
 		pr, _ := problemOf(err)
 		if text, err := marshal(entity.StreamError{Error: pr.body.Error, Status: pr.status}); err == nil {
-			_ = l.out.(*socketStream).send(text)
+			_ = l.out.tell(text)
 		}
 	}
 }
@@ -218,11 +218,11 @@ func (s *socketStream) write(st stream, event, payload string) error {
 	if err != nil {
 		return err
 	}
-	return s.send(text)
+	return s.tell(text)
 }
 
-// send may be called by both goroutines: gws writes one frame after the other.
-func (s *socketStream) send(text string) error {
+// tell may be called by both goroutines: gws writes one frame after the other.
+func (s *socketStream) tell(text string) error {
 	if err := s.conn.SetWriteDeadline(time.Now().Add(streamWait)); err != nil {
 		return err
 	}

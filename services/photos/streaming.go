@@ -29,6 +29,8 @@ type channel interface {
 	// write sends an event of a stream; payload is one line.
 	write(s stream, event string, payload string) error
 	thump() error
+	// tell answers a command of the client, where it can send any.
+	tell(text string) error
 	// close ends it politely, with a WebSocket close code.
 	close(code int, reason string)
 }
