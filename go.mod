@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/bbrks/go-blurhash v1.1.1
 	github.com/chromedp/chromedp v0.23.0
+	github.com/deepteams/webp v1.2.5
 	github.com/gen2brain/jpegli v0.4.2
 	github.com/google/go-cmp v0.7.0
 	github.com/hashicorp/hcl/v2 v2.25.0
