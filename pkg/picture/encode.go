@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"compress/zlib"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"image"
 	"image/png"
 	"io"
 
 	blurhash "github.com/bbrks/go-blurhash"
+
+	"github.com/porticod/portico/pkg/picture/webpenc"
 )
 
 // A Codec writes JPEG. m is an *image.YCbCr (4:2:0 or 4:4:4) or an *image.Gray
@@ -31,6 +34,14 @@ func encode(c Codec, f *frame, s Spec, icc []byte) (data []byte, format Format, 
 	if format == PNG {
 		err = png.Encode(&buf, f.rgbImage())
 		return pngWithProfile(buf.Bytes(), icc), format, err
+	}
+	if format == WebP {
+		m := f.rgbImage()
+		if b := m.Bounds(); max(b.Dx(), b.Dy()) > webpenc.MaxSide {
+			return nil, format, fmt.Errorf("%w: a side of a WebP has at most %d pixels", ErrTooLarge, webpenc.MaxSide)
+		}
+		err = webpenc.Encode(&buf, m, s.quality(), icc)
+		return buf.Bytes(), format, err
 	}
 	err = c.EncodeJPEG(&buf, f.flatten().image(), s.quality(), s.Progressive)
 	return jpegWithProfile(buf.Bytes(), icc), format, err

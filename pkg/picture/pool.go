@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/porticod/portico/pkg/picture/jpegenc"
 )
@@ -36,11 +35,9 @@ type Options struct {
 type Pool struct {
 	o       Options
 	procs   *processes // nil: in this process
-	memory  *semaphore.Weighted
-	workers *semaphore.Weighted
-	inUse   atomic.Int64
+	queue   *queue
+	parties parties
 	running atomic.Int64
-	waiting atomic.Int64
 	made    atomic.Uint64
 	refused atomic.Uint64
 }
@@ -59,7 +56,7 @@ func NewPool(o Options) *Pool {
 	if o.Codec == nil {
 		o.Codec = new(jpegenc.Codec)
 	}
-	return &Pool{o: o, memory: semaphore.NewWeighted(o.Memory), workers: semaphore.NewWeighted(int64(o.Workers))}
+	return &Pool{o: o, queue: newQueue(o.Memory, o.Workers, o.Queue)}
 }
 
 // A Variant is a picture that was made.
@@ -80,6 +77,13 @@ type Job struct {
 	Each func(Variant) error
 	// Limits replaces those of the pool where it says something.
 	Limits Limits
+	// Priority says who goes before whom.
+	Priority Priority
+	// Key, if set, names the bytes of the source: two sources with one key are
+	// the same. Jobs of one key that wait at the same time are done with one
+	// decode, of the source of the one that came first: its Make returns when
+	// all is done, even if its ctx ends before.
+	Key string
 }
 
 // A Result is what became of a Job.
@@ -103,25 +107,21 @@ func (p *Pool) Make(ctx context.Context, src Source, job Job) (Result, error) {
 			return Result{}, err
 		}
 	}
-	need := cost(info, src.Size(), job.Specs)
-	if need > p.o.Memory {
+	if need := cost(info, src.Size(), job.Specs); need > p.o.Memory {
 		return Result{}, fmt.Errorf("%w: it takes about %d MiB to decode, %d are there for all", ErrTooLarge, need>>20, p.o.Memory>>20)
 	}
-	release, err := p.admit(ctx, need)
-	if err != nil {
-		return Result{}, err
+	key := partyKey{job.Key, job.Priority}
+	if job.Key == "" {
+		return p.lead(ctx, src, info, job, key, nil)
 	}
-	defer release()
-	work, cancel := context.WithTimeout(ctx, p.o.Time)
-	defer cancel()
-	res := Result{Info: info}
-	if err := p.run(work, src, job, &res); err != nil {
-		if work.Err() != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-			err = fmt.Errorf("%w: more than %v", ErrSlow, p.o.Time)
-		}
-		return Result{}, err
+	own, m := p.parties.join(ctx, key, job)
+	if m == nil {
+		return p.lead(ctx, src, info, job, key, own)
 	}
-	return res, nil
+	if res, err := p.follow(m, info, job); !errors.Is(err, errAlone) {
+		return res, err
+	}
+	return p.lead(ctx, src, info, job, key, nil)
 }
 
 // Ladder makes the picture in every width that is not more than its own, and in
@@ -173,60 +173,15 @@ func (p *Pool) Inspect(src Source, l Limits) (Info, error) {
 	return info, nil
 }
 
-// admit waits for memory and then for a worker. Both queues are first come,
-// first served, so a large picture is not starved by small ones.
-func (p *Pool) admit(ctx context.Context, need int64) (release func(), err error) {
-	if p.waiting.Add(1) > int64(p.o.Queue)+int64(p.o.Workers) {
-		p.waiting.Add(-1)
-		p.refused.Add(1)
-		return nil, fmt.Errorf("%w: %d are waiting", ErrBusy, p.o.Queue)
-	}
-	defer p.waiting.Add(-1)
-	wait, cancel := context.WithTimeout(ctx, p.o.Wait)
-	defer cancel()
-	if err := p.memory.Acquire(wait, need); err != nil {
-		return nil, p.busy(ctx)
-	}
-	if err := p.workers.Acquire(wait, 1); err != nil {
-		p.memory.Release(need)
-		return nil, p.busy(ctx)
-	}
-	p.inUse.Add(need)
-	p.running.Add(1)
-	return func() {
-		p.running.Add(-1)
-		p.inUse.Add(-need)
-		p.workers.Release(1)
-		p.memory.Release(need)
-	}, nil
-}
-
-func (p *Pool) busy(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	p.refused.Add(1)
-	return fmt.Errorf("%w: waited %v", ErrBusy, p.o.Wait)
-}
-
-// run makes job and gives what was made to its caller.
-func (p *Pool) run(ctx context.Context, src Source, job Job, res *Result) (err error) {
-	w := work{specs: job.Specs, blurhash: job.Blurhash, each: func(v Variant) error {
-		p.made.Add(1)
-		if job.Each != nil {
-			return job.Each(v)
-		}
-		res.Variants = append(res.Variants, v)
-		return nil
-	}}
+// run does k in another process, or in this one where there is none.
+func (p *Pool) run(ctx context.Context, src Source, info Info, k work) (hash string, err error) {
 	if p.procs != nil {
-		res.Blurhash, err = p.procs.do(ctx, src, w)
+		hash, err = p.procs.do(ctx, src, k)
 		if !errors.Is(err, errNoProcess) {
-			return err
+			return hash, err
 		}
 	}
-	res.Blurhash, err = w.do(ctx, p.o.Codec, src, res.Info)
-	return err
+	return k.do(ctx, p.o.Codec, src, info)
 }
 
 // UseProcesses has pictures decoded and encoded by other processes of this
@@ -256,9 +211,10 @@ type Stats struct {
 
 // Stats returns how the pool is doing.
 func (p *Pool) Stats() Stats {
+	free, waiting := p.queue.state()
 	return Stats{
-		Memory: p.inUse.Load(), Budget: p.o.Memory,
-		Running: int(p.running.Load()), Waiting: int(p.waiting.Load()),
+		Memory: p.o.Memory - free, Budget: p.o.Memory,
+		Running: int(p.running.Load()), Waiting: waiting,
 		Made: p.made.Load(), Refused: p.refused.Load(),
 	}
 }

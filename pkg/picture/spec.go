@@ -28,8 +28,8 @@ type Spec struct {
 	// other one gives. Nothing is ever made larger than it is.
 	Width, Height int
 	Fit           Fit
-	Format        Format // Auto, JPEG or PNG
-	Quality       int    // of JPEG, 1 to 100; 0 is DefaultQuality
+	Format        Format // Auto, JPEG, PNG; or WebP, which is slow: for the background
+	Quality       int    // of JPEG and WebP, 1 to 100; 0 is DefaultQuality
 	Progressive   bool   // JPEG: smaller, for what is kept, but slower to make
 }
 
@@ -46,7 +46,7 @@ func (s Spec) check() error {
 		return fmt.Errorf("picture size %d x %d is impossible", s.Width, s.Height)
 	case s.Quality < 0 || s.Quality > 100:
 		return fmt.Errorf("picture quality %d is not between 1 and 100", s.Quality)
-	case s.Format != Auto && s.Format != JPEG && s.Format != PNG:
+	case s.Format != Auto && s.Format != JPEG && s.Format != PNG && s.Format != WebP:
 		return fmt.Errorf("pictures cannot be written as %v", s.Format)
 	case s.Fit > Fill:
 		return fmt.Errorf("unknown fit %d", s.Fit)

@@ -1,0 +1,27 @@
+// Package webpenc writes WebP, in pure Go and therefore slowly: a picture of a
+// megapixel takes a tenth of a second and more. It does not read WebP, and it
+// writes no metadata but the color profile.
+package webpenc
+
+import (
+	"fmt"
+	"image"
+	"io"
+
+	"github.com/deepteams/webp"
+)
+
+// MaxSide is the longest side of a WebP in pixels.
+const MaxSide = 16383
+
+// Encode writes m, an *image.RGBA or *image.NRGBA. quality is 1 to 100; icc may
+// be nil.
+func Encode(w io.Writer, m image.Image, quality int, icc []byte) error {
+	o := webp.DefaultOptions()
+	o.Quality = float32(quality)
+	o.ICC = icc
+	if err := webp.Encode(w, m, o); err != nil {
+		return fmt.Errorf("encode webp: %w", err)
+	}
+	return nil
+}
