@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/porticod/portico/pkg/sqlite"
 	"github.com/porticod/portico/services/photos/store"
@@ -23,9 +24,9 @@ func (d *DB) readFeed(q sqlite.Queryer, f store.Feed) ([]store.Status, error) {
 	var args []any
 	switch {
 	case f.Home != 0:
-		where, args = d.many(homeSources, f, f.Home)
+		return d.readNear(q, homeSources, f, f.Home)
 	case f.List != 0:
-		where, args = d.many(listSources, f, f.List)
+		return d.readNear(q, listSources, f, f.List)
 	case f.Tags != nil:
 		where, args = d.many(tagSources, f, f.Viewer)
 		args = append(args, jsonText(f.Tags.Any), jsonText(f.Tags.All), jsonText(f.Tags.None))
@@ -33,6 +34,38 @@ func (d *DB) readFeed(q sqlite.Queryer, f store.Feed) ([]store.Status, error) {
 		where, args = d.few(f)
 	}
 	return readStatuses(q, where, args...)
+}
+
+// windows are in which time a page is looked for first: most are full within it,
+// and then only so much is read of each of the people somebody follows.
+var windows = [...]time.Duration{48 * time.Hour, 20 * 24 * time.Hour}
+
+// readNear reads a page of sources near the end where it begins, and further
+// where that does not fill it.
+func (d *DB) readNear(q sqlite.Queryer, sources string, f store.Feed, subject int64) ([]store.Status, error) {
+	for _, w := range windows {
+		near, span := f, w.Milliseconds()<<16
+		if f.Min > 0 {
+			near.Max = earlier(f.Max, f.Min+span)
+		} else {
+			near.Since = max(f.Since, earlier(f.Max, d.now().UnixMilli()<<16)-span)
+		}
+		where, args := d.many(sources, near, subject)
+		list, err := readStatuses(q, where, args...)
+		if err != nil || len(list) >= max(f.Limit, 1) {
+			return list, err
+		}
+	}
+	where, args := d.many(sources, f, subject)
+	return readStatuses(q, where, args...)
+}
+
+// earlier is the lower of two bounds, of which the first may be none.
+func earlier(a, b int64) int64 {
+	if a == 0 {
+		return b
+	}
+	return min(a, b)
 }
 
 // notMuted takes the author whom ?1 has muted out; ?5 is now, ?6 who else.

@@ -308,6 +308,17 @@ func home(s *suite) {
 	s.want(s.FollowTag(s.Context(), ann, "sea", false), nil)
 	s.want(s.Unfollow(s.Context(), ann, bob), nil)
 	s.same(read(store.Page{}), []int64{own.ID})
+
+	// Pages reach over any time, both ways.
+	s.clock.Move(10 * 24 * time.Hour)
+	later := s.wrote(by(ann, "later"))
+	s.clock.Move(100 * 24 * time.Hour)
+	last := s.wrote(by(ann, "last"))
+	s.same(read(store.Page{Limit: 3}), []int64{last.ID, later.ID, own.ID})
+	s.same(read(store.Page{Limit: 1, Max: last.ID}), []int64{later.ID})
+	s.same(read(store.Page{Limit: 1, Min: own.ID}), []int64{later.ID})
+	s.same(read(store.Page{Limit: 2, Min: own.ID}), []int64{last.ID, later.ID})
+	s.same(read(store.Page{Limit: 9, Min: own.ID, Max: last.ID}), []int64{later.ID})
 }
 
 func listFeed(s *suite) {
