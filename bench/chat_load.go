@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -163,80 +161,14 @@ func (s *chatSocket) acks(n int) error {
 	return nil
 }
 
-// A crowd is the receivers of a group.
-type crowd struct {
-	sockets []*chatSocket
-	got     atomic.Int64
-	arrived chan struct{} // a token: something came
-	failed  chan error
-	timing  atomic.Bool // latencies are kept
-
-	mu    sync.Mutex
-	times []time.Duration
-}
-
-// follow counts what comes to one receiver.
-func (c *crowd) follow(s *chatSocket) {
-	var times []time.Duration
-	for {
-		msg, err := s.read()
-		if err != nil {
-			c.mu.Lock()
-			c.times = append(c.times, times...)
-			c.mu.Unlock()
-			select {
-			case c.failed <- err:
-			default:
-			}
-			return
-		}
-		n := bytes.Count(msg, []byte(`"type":"message"`))
-		if c.timing.Load() {
-			now := time.Now().UnixNano()
-			for rest := msg; ; {
-				var at []byte
-				var found bool
-				if _, rest, found = bytes.Cut(rest, []byte(`"text":"@`)); !found {
-					break
-				}
-				at, rest, _ = bytes.Cut(rest, []byte("@"))
-				if sent, err := strconv.ParseInt(string(at), 10, 64); err == nil {
-					times = append(times, time.Duration(now-sent))
-				}
-			}
-		}
-		c.got.Add(int64(n))
-		select {
-		case c.arrived <- struct{}{}:
-		default:
-		}
-	}
-}
-
-// await waits until n messages came in all.
-func (c *crowd) await(n int64) error {
-	timeout := time.NewTimer(chatTimeout)
-	defer timeout.Stop()
-	for c.got.Load() < n {
-		select {
-		case <-c.arrived:
-		case err := <-c.failed:
-			return fmt.Errorf("a receiver ended: %w", err)
-		case <-timeout.C:
-			return fmt.Errorf("%d messages of %d came", c.got.Load(), n)
-		}
-	}
-	return nil
-}
-
 // measureDeliveries has one sender in a group of receivers: first as fast as
 // everybody keeps up, then at half of that.
 func (b *chatBench) measureDeliveries(w io.Writer) error {
-	fmt.Fprint(w, "| receivers of a group | deliveries a second | server CPU s a second | deliveries per CPU s | at half of that: deliveries a second | p50 ms send to receive | p99 ms | server CPU s a second |\n|---|---|---|---|---|---|---|---|\n")
-	for _, receivers := range []int{1, 100, 1000, 5000} {
-		row, err := b.deliver(receivers)
+	fmt.Fprint(w, "| receivers of a group | messages a frame | deliveries a second | server CPU s a second | deliveries per CPU s | at half of that: deliveries a second | p50 ms send to receive | p99 ms | server CPU s a second |\n|---|---|---|---|---|---|---|---|---|\n")
+	for _, load := range []struct{ receivers, lines int }{{1, 64}, {100, 64}, {1000, 16}, {5000, 16}, {5000, 4}, {5000, 1}} {
+		row, err := b.deliver(load.receivers, load.lines)
 		if err != nil {
-			return fmt.Errorf("%d receivers: %w", receivers, err)
+			return fmt.Errorf("%d receivers: %w", load.receivers, err)
 		}
 		fmt.Fprintln(w, row)
 	}
@@ -245,9 +177,9 @@ func (b *chatBench) measureDeliveries(w io.Writer) error {
 }
 
 // gather makes a group and connects its receivers; person 0 sends.
-func (b *chatBench) gather(receivers int) (conv string, from *chatSocket, c *crowd, err error) {
+func (b *chatBench) gather(receivers int, name string) (conv string, from *chatSocket, c *crowd, err error) {
 	members := min(receivers, chatPeople-1)
-	conv, err = b.create(0, map[string]any{"kind": "group", "cid": fmt.Sprintf("g%d", receivers), "title": "bench", "members": b.names[1 : members+1]})
+	conv, err = b.create(0, map[string]any{"kind": "group", "cid": name, "title": "bench", "members": b.names[1 : members+1]})
 	if err != nil {
 		return "", nil, nil, err
 	}
@@ -266,20 +198,18 @@ func (b *chatBench) gather(receivers int) (conv string, from *chatSocket, c *cro
 	return conv, from, c, err
 }
 
-func (b *chatBench) deliver(receivers int) (row string, err error) {
-	conv, from, c, err := b.gather(receivers)
+func (b *chatBench) deliver(receivers, lines int) (row string, err error) {
+	conv, from, c, err := b.gather(receivers, fmt.Sprintf("g%d-%d", receivers, lines))
 	if err != nil {
 		return "", err
 	}
-	var following sync.WaitGroup
-	for _, s := range c.sockets {
-		_ = s.conn.SetDeadline(time.Now().Add(2 * chatTimeout))
-		following.Go(func() { c.follow(s) })
+	stop, err := c.follow()
+	if err != nil {
+		return "", err
 	}
-	lines := map[int]int{1: 64, 100: 64, 1000: 16, 5000: 4}[receivers]
 	sent := 0
 	round := func(n int) error {
-		if err := from.write(messages(conv, fmt.Sprintf("%d-%d", receivers, sent), n, time.Now())); err != nil {
+		if err := from.write(messages(conv, fmt.Sprintf("%d-%d-%d", receivers, lines, sent), n, time.Now())); err != nil {
 			return err
 		}
 		sent += n
@@ -300,13 +230,13 @@ func (b *chatBench) deliver(receivers int) (row string, err error) {
 		return "", err
 	}
 	fast := float64(sent*receivers) / took.Seconds()
-	row = fmt.Sprintf("| %d | %.0f | %.2f | %.0f |", receivers, fast, cpu.Seconds()/took.Seconds(), float64(sent*receivers)/cpu.Seconds())
+	row = fmt.Sprintf("| %d | %d | %.0f | %.2f | %.0f |", receivers, lines, fast, cpu.Seconds()/took.Seconds(), float64(sent*receivers)/cpu.Seconds())
 
 	c.timing.Store(true)
 	before := sent
 	took, cpu, err = b.measured(func() error {
 		go from.ignore()
-		if err := b.pace(from, conv, fast/2/float64(receivers), &sent); err != nil {
+		if err := b.pace(from, conv, lines, fast/2/float64(receivers), &sent); err != nil {
 			return err
 		}
 		return c.await(int64(sent * receivers))
@@ -314,28 +244,23 @@ func (b *chatBench) deliver(receivers int) (row string, err error) {
 	if err != nil {
 		return "", err
 	}
+	stop()
 	closeAll(append(c.sockets, from))
-	following.Wait()
 	slices.Sort(c.times)
 	return row + fmt.Sprintf(" %.0f | %.1f | %.1f | %.2f |", float64((sent-before)*receivers)/took.Seconds(),
 		percentile(c.times, .5), percentile(c.times, .99), cpu.Seconds()/took.Seconds()), nil
 }
 
-// pace sends so many messages a second and waits for nothing, each in a frame of
-// its own up to a hundred frames a second, beyond that several in one.
-func (b *chatBench) pace(from *chatSocket, conv string, perSecond float64, sent *int) error {
+// pace sends frames of so many lines, so many messages a second, and waits for
+// nothing.
+func (b *chatBench) pace(from *chatSocket, conv string, lines int, perSecond float64, sent *int) error {
 	begun, start := time.Now(), *sent
 	for time.Since(begun) < b.each {
-		time.Sleep(max(10*time.Millisecond, time.Duration(float64(time.Second)/perSecond)))
-		due := int(time.Since(begun).Seconds()*perSecond) - (*sent - start)
-		for due > 0 {
-			n := min(due, 64)
-			if err := from.write(messages(conv, fmt.Sprintf("paced-%d", *sent), n, time.Now())); err != nil {
-				return err
-			}
-			due -= n
-			*sent += n
+		time.Sleep(time.Duration(float64(*sent-start+lines)/perSecond*float64(time.Second)) - time.Since(begun))
+		if err := from.write(messages(conv, fmt.Sprintf("paced-%d", *sent), lines, time.Now())); err != nil {
+			return err
 		}
+		*sent += lines
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"io"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -78,6 +79,41 @@ func TestAllocationsOfADelivery(t *testing.T) {
 	})
 	if per := perRun / (receivers * events); per > 0.5 {
 		t.Errorf("%.2f allocations for each delivered message", per)
+	}
+}
+
+// A write to a socket allocates nothing.
+func TestAllocationsOfAWrite(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		if c, err := ln.Accept(); err == nil {
+			_, _ = io.Copy(io.Discard, c)
+			_ = c.Close()
+		}
+	}()
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	conn := &wsConn{Conn: c, raw: pollable(c)}
+	batch := []*item{newPushItem(1, []byte(`{"cursor":1}`)), newPushItem(2, []byte(`{"cursor":2}`))}
+	failed := error(nil)
+	per := testing.AllocsPerRun(200, func() {
+		all, err := conn.offer(batch)
+		if err == nil && !all {
+			err = conn.rest()
+		}
+		if err != nil {
+			failed = err
+		}
+	})
+	if failed != nil || per > 0.5 {
+		t.Errorf("%.1f allocations for a write, %v", per, failed)
 	}
 }
 

@@ -19,7 +19,8 @@ const pollEvents = 256 // taken at a time
 // wait; a few of those are kept, because their stacks have grown to what
 // commands take.
 type poller struct {
-	file    *os.File
+	fd      int
+	file    *os.File // of fd, for the runtime's poller
 	raw     syscall.RawConn
 	ready   chan *wsConn // to goroutines that have nothing to do
 	stopped chan struct{}
@@ -41,7 +42,7 @@ func newPoller() (*poller, error) {
 		_ = syscall.Close(fd)
 		return nil, fmt.Errorf("make an epoll descriptor: %w", err)
 	}
-	p := &poller{file: os.NewFile(uintptr(fd), "epoll"), ready: make(chan *wsConn), stopped: make(chan struct{})}
+	p := &poller{fd: fd, file: os.NewFile(uintptr(fd), "epoll"), ready: make(chan *wsConn), stopped: make(chan struct{})}
 	if p.raw, err = p.file.SyscallConn(); err != nil {
 		return nil, errors.Join(fmt.Errorf("make an epoll descriptor: %w", err), p.file.Close())
 	}
@@ -111,12 +112,12 @@ func (p *poller) arm(t *wsConn) error {
 	return p.control(t, op, &syscall.EpollEvent{Events: pollIn, Fd: slot})
 }
 
+// control is for a connection that is not shut: it, and so the poller, stays open
+// meanwhile.
 func (p *poller) control(t *wsConn, op int, e *syscall.EpollEvent) error {
-	var err, inner error
-	outer := p.raw.Control(func(ep uintptr) {
-		inner = t.raw.Control(func(fd uintptr) { err = syscall.EpollCtl(int(ep), op, int(fd), e) })
-	})
-	return errors.Join(outer, inner, err)
+	var err error
+	cerr := t.raw.Control(func(fd uintptr) { err = syscall.EpollCtl(p.fd, op, int(fd), e) })
+	return errors.Join(cerr, err)
 }
 
 // place returns t's slot, -1 if it was shut meanwhile, and what to ask of epoll.

@@ -3,7 +3,6 @@ package chat
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"runtime/debug"
 	"sync"
@@ -105,13 +104,17 @@ func (t *wsConn) begin(head []byte) {
 	})
 }
 
-// park lets go of the connection until there is something to read.
+// park lets go of the connection until there is something to read. Where the
+// kernel does not take it, it gets a goroutine.
 func (t *wsConn) park() {
+	c := t.cmd.s.chat
 	t.busy.Store(false)
-	if err := t.cmd.s.chat.poller.arm(t); err != nil && t.phase.Load() != wsShut {
-		t.cmd.s.chat.failures.Error().Err(err).Msg("a WebSocket cannot be waited for")
-		t.hungUp()
+	err := c.poller.arm(t)
+	if err == nil || t.phase.Load() == wsShut || !t.busy.CompareAndSwap(false, true) {
+		return
 	}
+	c.failures.Warn().Err(err).Msg("a connection cannot be parked")
+	c.work.Go(func() { t.readOn(nil) })
 }
 
 var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}
@@ -135,24 +138,6 @@ func (t *wsConn) wake() {
 		return
 	}
 	t.park()
-}
-
-// readNow reads without waiting; nothing to read is syscall.EAGAIN.
-func readNow(raw syscall.RawConn, b []byte) (n int, err error) {
-	cerr := raw.Control(func(fd uintptr) {
-		for n, err = syscall.Read(int(fd), b); errors.Is(err, syscall.EINTR); {
-			n, err = syscall.Read(int(fd), b)
-		}
-	})
-	switch {
-	case cerr != nil:
-		return 0, cerr
-	case err != nil:
-		return 0, err
-	case n == 0:
-		return 0, io.EOF
-	}
-	return n, nil
 }
 
 // readOn waits for one that cannot be parked. What comes is dealt with in

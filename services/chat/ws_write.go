@@ -75,19 +75,6 @@ func (t *wsConn) rest() error {
 	return t.SetWriteDeadline(time.Time{})
 }
 
-// writeNow writes what there is room for.
-func writeNow(raw syscall.RawConn, b []byte) (n int, err error) {
-	cerr := raw.Control(func(fd uintptr) {
-		for n, err = syscall.Write(int(fd), b); errors.Is(err, syscall.EINTR); {
-			n, err = syscall.Write(int(fd), b)
-		}
-	})
-	if cerr != nil {
-		return 0, cerr
-	}
-	return max(n, 0), err
-}
-
 func writeItem(buf *bytes.Buffer, it *item) {
 	line := it.data
 	switch {

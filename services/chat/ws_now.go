@@ -1,0 +1,57 @@
+package chat
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"syscall"
+)
+
+// A ready is one system call on a descriptor, which does not wait. They are used
+// again and again, because a function that is handed to a RawConn would be
+// allocated for each call. Control and not Read or Write, because those obey
+// deadlines that were set for somebody else.
+type ready struct {
+	call func(fd int, b []byte) (int, error)
+	b    []byte
+	n    int
+	err  error
+	run  func(fd uintptr)
+}
+
+var readies = sync.Pool{New: func() any {
+	r := new(ready)
+	r.run = func(fd uintptr) {
+		for {
+			if r.n, r.err = r.call(int(fd), r.b); !errors.Is(r.err, syscall.EINTR) {
+				return
+			}
+		}
+	}
+	return r
+}}
+
+// atOnce makes a system call.
+func atOnce(raw syscall.RawConn, call func(int, []byte) (int, error), b []byte) (n int, err error) {
+	r := readies.Get().(*ready)
+	r.call, r.b = call, b
+	closed := raw.Control(r.run)
+	n, err = max(r.n, 0), r.err
+	r.call, r.b, r.n, r.err = nil, nil, 0, nil
+	readies.Put(r)
+	if closed != nil {
+		return 0, closed
+	}
+	return n, err
+}
+
+// readNow reads what there is; nothing is syscall.EAGAIN.
+func readNow(raw syscall.RawConn, b []byte) (n int, err error) {
+	if n, err = atOnce(raw, syscall.Read, b); n == 0 && err == nil {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// writeNow writes what there is room for; none is syscall.EAGAIN.
+func writeNow(raw syscall.RawConn, b []byte) (n int, err error) { return atOnce(raw, syscall.Write, b) }
