@@ -127,10 +127,13 @@ func (p page) SrcSet(i item) string {
 		if w > 1100 && len(parts) > 0 {
 			break
 		}
-		parts = append(parts, p.Local(i.Sizes[strconv.Itoa(w)])+" "+strconv.Itoa(w)+"w")
+		parts = append(parts, p.Version(i.Sizes[strconv.Itoa(w)])+" "+strconv.Itoa(w)+"w")
 	}
 	return strings.Join(parts, ", ")
 }
+
+// Version is the address of a version in the format that the browser likes best.
+func (p page) Version(u string) string { return p.Local(u) + "&fmt=auto" }
 
 // Local is an address of the folder as one relative to it, so that the page is
 // right behind a proxy that cuts a prefix off.

@@ -59,6 +59,10 @@ type Config struct {
 	MaxPixels int64 `hcl:"max_pixels,optional"`
 	// Quality is that of JPEG where the client does not say, 1 to 100.
 	Quality int `hcl:"quality,optional"`
+	// WebP makes versions in that format too, in the background, for clients that
+	// take it (fmt=auto) or ask for it (fmt=webp). Until one is there they get
+	// JPEG or PNG.
+	WebP bool `hcl:"webp,optional"`
 	// Index shows folders as a page of thumbnails, or as JSON to clients that
 	// accept it. Without it only pictures have addresses.
 	Index bool `hcl:"index,optional"`
@@ -87,6 +91,7 @@ func (Type) Default() Config {
 		Ladder:      []int{160, 320, 480, 640, 960, 1080, 1600, 2048},
 		MaxPixels:   50_000_000,
 		Quality:     picture.DefaultQuality,
+		WebP:        true,
 		Index:       true,
 	}
 }
@@ -158,8 +163,11 @@ type Service struct {
 	work      sync.WaitGroup // goroutines that use what Close releases
 	preparing atomic.Bool
 
-	mu    sync.Mutex
-	calls map[version]*call // guarded by mu: versions that are being made
+	wanted chan wanted // versions to be made when there is time
+
+	mu      sync.Mutex
+	calls   map[version]*call // guarded by mu: versions that are being made
+	backlog map[version]bool  // guarded by mu: those in wanted
 }
 
 var (
@@ -182,6 +190,7 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Service, 
 	}
 	s := &Service{
 		ctx: ctx, name: env.Name, pool: t.Pictures, lease: lease, calls: map[version]*call{},
+		wanted: make(chan wanted, maxBacklog), backlog: map[version]bool{},
 		// A disk that fails is one event, not one for each request.
 		log: env.Log.Sample(&zerolog.BurstSampler{Burst: 5, Period: time.Minute}),
 	}
@@ -206,6 +215,7 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Service, 
 	s.known = otter.Must(&otter.Options[ident, *facts]{MaximumSize: maxKnown})
 	s.m = newMetrics(s)
 	s.Update(cfg)
+	s.work.Go(s.makeWanted)
 	s.work.Go(func() { s.disk.load(ctx) }) // which evicts by the limits that Update set
 	return s, nil
 }

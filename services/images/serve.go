@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"path"
-	"strings"
 	"time"
 
 	"github.com/porticod/portico/pkg/picture"
@@ -141,12 +140,38 @@ func (s *Service) picture(w http.ResponseWriter, r *http.Request, cfg *Config, s
 		return f.err
 	}
 	spec := wish.spec(f.info, cfg)
-	if asItIs(spec, wish, f.info) && !(wish.auto && src.format == picture.WebP && !accepts(r, "image/webp")) {
+	if asItIs(spec, wish, f.info) && wish.keeps(r, f.info) {
 		return s.original(w, r, cfg, src)
 	}
-	o, err := s.version(r.Context(), src, spec)
-	if err != nil {
-		return err
+	return s.made(w, r, cfg, src, wish, f.info, spec)
+}
+
+// made answers with a version: with a better one than spec says where the client
+// takes that and it is there.
+func (s *Service) made(w http.ResponseWriter, r *http.Request, cfg *Config, src *source, wish wish, info picture.Info, spec picture.Spec) error {
+	var o *object
+	better, wanted := wish.better(r, spec, cfg)
+	if wanted {
+		if o = s.ready(r.Context(), version{src.id, better}); o == nil {
+			w.Header()["Cache-Control"] = noCache // another answer follows
+		}
+		wanted = o == nil
+	}
+	if o == nil || o == useless {
+		// A WebP in its own size is here because the client does not take it.
+		if asItIs(spec, wish, info) && info.Format != picture.WebP {
+			if wanted {
+				s.later(version{src.id, better}, src.name, src.size)
+			}
+			return s.original(w, r, cfg, src)
+		}
+		var err error
+		if o, err = s.version(r.Context(), src, spec); err != nil {
+			return err
+		}
+	}
+	if wanted {
+		s.later(version{src.id, better}, src.name, o.size)
 	}
 	if o.file != nil {
 		defer o.file.Close()
@@ -236,10 +261,5 @@ func asItIs(spec picture.Spec, w wish, info picture.Info) bool {
 	}
 	ow, oh := spec.Size(info.Width, info.Height)
 	return ow == info.Width && oh == info.Height && w.quality == 0 &&
-		(w.format == picture.Auto || w.format == info.Format)
-}
-
-// accepts reports whether the client says that it can show a type.
-func accepts(r *http.Request, media string) bool {
-	return strings.Contains(strings.Join(r.Header.Values("Accept"), ","), media)
+		(spec.Format == picture.Auto || spec.Format == info.Format)
 }

@@ -44,12 +44,13 @@ func (v version) key() key {
 type object struct {
 	data []byte
 	file *os.File // set instead of data
+	size int64    // bytes
 	// What follows are header values, never changed.
 	etag, media, length []string
 }
 
 func newObject(data []byte, file *os.File, size int64, etag, media string) *object {
-	return &object{data: data, file: file, etag: []string{etag}, media: []string{media}, length: []string{strconv.FormatInt(size, 10)}}
+	return &object{data: data, file: file, size: size, etag: []string{etag}, media: []string{media}, length: []string{strconv.FormatInt(size, 10)}}
 }
 
 // weight is what o takes in memory, in bytes.
@@ -128,46 +129,61 @@ func (s *Service) join(v version, name string) *call {
 	return c
 }
 
-// make makes a version. It opens the picture itself, because the request that
-// began it may be gone before it ends.
+// make makes a version that somebody waits for, and keeps it.
 func (s *Service) make(v version, name string) (*object, error) {
-	cfg := s.cfg.Load()
-	src := &source{name: name, id: v.id}
-	if err := s.need(cfg, src); err != nil {
-		return nil, err
-	}
-	defer src.close()
-	f, err := s.facts(cfg, src)
+	made, err := s.produce(v, name, picture.Interactive)
 	if err != nil {
 		return nil, err
 	}
-	if f.err != nil {
-		return nil, f.err
+	return s.keep(v, made), nil
+}
+
+// keep puts what was made into the caches.
+func (s *Service) keep(v version, made picture.Variant) *object {
+	o := newObject(made.Data, nil, int64(len(made.Data)), sumOf(made.Data).etag(), made.Format.MediaType())
+	s.store(v.key(), made.Format.Ext(), made.Data)
+	if len(o.data) <= maxHot && s.cfg.Load().MemoryCache > 0 {
+		s.hot.Set(v, o)
+	}
+	return o
+}
+
+// produce makes a version. It opens the picture itself, because the request that
+// began it may be gone before it ends.
+func (s *Service) produce(v version, name string, rank picture.Priority) (picture.Variant, error) {
+	cfg := s.cfg.Load()
+	src := &source{name: name, id: v.id}
+	if err := s.need(cfg, src); err != nil {
+		return picture.Variant{}, err
+	}
+	defer src.close()
+	f, err := s.facts(cfg, src)
+	if err == nil {
+		err = f.err
+	}
+	if err != nil {
+		return picture.Variant{}, err
 	}
 	begin := time.Now()
 	res, err := s.pool.Make(s.ctx, src.reader(), picture.Job{
 		Specs:    []picture.Spec{v.spec},
 		Blurhash: f.blurhash == "",
 		Limits:   picture.Limits{Pixels: cfg.MaxPixels},
+		Priority: rank,
+		Key:      string(v.id[:]), // several sizes at a time, as of a srcset, are one decode
 	})
 	if err != nil {
 		s.m.failures.Inc()
 		if faulty(err) {
 			s.known.Set(v.id, &facts{info: f.info, blurhash: f.blurhash, blur: f.blur, err: err})
 		}
-		return nil, err
+		return picture.Variant{}, err
 	}
 	s.m.made.Observe(time.Since(begin).Seconds())
 	if res.Blurhash != "" {
 		s.learn(v.id, f.info, res.Blurhash)
 	}
-	made := res.Variants[0]
-	o := newObject(made.Data, nil, int64(len(made.Data)), sumOf(made.Data).etag(), made.Format.MediaType())
-	s.store(v.key(), made.Format.Ext(), made.Data)
-	if len(o.data) <= maxHot && cfg.MemoryCache > 0 {
-		s.hot.Set(v, o)
-	}
-	return o, nil
+	return res.Variants[0], nil
 }
 
 // store keeps data on disk if it can. The picture is delivered all the same.
