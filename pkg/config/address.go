@@ -25,8 +25,9 @@ func parseAddress(s, file string) (addr Address, remedy string) {
 		path = settings.Resolve(file, path)
 		return Address{Network: "unix", Host: path}, checkSocketPath(path)
 	}
-	if strings.HasPrefix(s, "udp:") {
-		return Address{}, "UDP is not supported yet. Remove the address."
+	network := "tcp"
+	if rest, ok := strings.CutPrefix(s, "udp:"); ok {
+		network, s = "udp", rest
 	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
@@ -40,13 +41,13 @@ func parseAddress(s, file string) (addr Address, remedy string) {
 		host = "127.0.0.1"
 	}
 	if host == "" {
-		return Address{Network: "tcp", Port: int(n)}, ""
+		return Address{Network: network, Port: int(n)}, ""
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil {
 		return Address{}, hostHint(host, port)
 	}
-	return Address{Network: "tcp", Host: ip.Unmap().String(), Port: int(n)}, ""
+	return Address{Network: network, Host: ip.Unmap().String(), Port: int(n)}, ""
 }
 
 func checkSocketPath(path string) (remedy string) {
@@ -72,7 +73,7 @@ func addressHint(s string) string {
 	if strings.HasPrefix(s, "/") || strings.HasPrefix(s, "./") {
 		return fmt.Sprintf("For a unix socket write %q.", "unix:"+s)
 	}
-	return `Write host and port, like "127.0.0.1:3001" or ":443", or "unix:/path".`
+	return `Write host and port, like "127.0.0.1:3001" or ":443", or "unix:/path", or "udp::53".`
 }
 
 func hostHint(host, port string) string {
@@ -88,8 +89,11 @@ func hostHint(host, port string) string {
 
 // String writes the address as the file would.
 func (a Address) String() string {
-	if a.Network == "unix" {
+	switch a.Network {
+	case "unix":
 		return "unix:" + a.Host
+	case "udp":
+		return "udp:" + net.JoinHostPort(a.Host, strconv.Itoa(a.Port))
 	}
 	return net.JoinHostPort(a.Host, strconv.Itoa(a.Port))
 }

@@ -81,7 +81,7 @@ type Listener struct {
 
 // Address is a parsed listen address. It is comparable.
 type Address struct {
-	Network string // tcp or unix
+	Network string // tcp, udp or unix
 	Host    string // IP address or empty for all; for unix the absolute path
 	Port    int    // 0: the kernel picks one
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/pkg/settings"
 )
 
@@ -85,8 +86,14 @@ func (l *loader) listener(name string, b *hcl.Block) {
 	if raw.TLS != nil {
 		ln.TLS = l.tls(raw.TLS)
 	}
+	l.packets(&ln, raw.Service)
 	if ln.HTTP3 = raw.HTTP3; ln.HTTP3 && ln.TLS == nil {
 		l.errorf(b.DefRange, "HTTP/3 without TLS", "There is no HTTP/3 in clear text. Add a tls block, or remove http3.")
+	}
+	for _, a := range ln.Addresses {
+		if ln.HTTP3 && a.Network == "tcp" {
+			l.take(claim{addr: Address{Network: "udp", Host: a.Host, Port: a.Port}, who: fmt.Sprintf("HTTP/3 of listener %q", name), at: b.DefRange})
+		}
 	}
 	for i := range raw.Routes {
 		if r, ok := l.route(&raw.Routes[i], raw.TLS != nil); ok {
@@ -106,6 +113,21 @@ func (l *loader) mistakeIn(b *hcl.Block) bool {
 		return d.Severity == hcl.DiagError && d.Subject != nil &&
 			d.Subject.Filename == body.SrcRange.Filename && body.SrcRange.Overlaps(*d.Subject)
 	})
+}
+
+// packets checks that somebody takes what comes to a listener's UDP addresses.
+func (l *loader) packets(ln *Listener, to *hcl.Attribute) {
+	if !slices.ContainsFunc(ln.Addresses, func(a Address) bool { return a.Network == "udp" }) {
+		return
+	}
+	switch {
+	case to == nil:
+		l.errorf(ln.Range, fmt.Sprintf("Listener %q drops its packets", ln.Name),
+			"Routes are for connections; packets of UDP go to the default service. Add a line like service = service.tcp.dns.")
+	case ln.Service != nil && !l.opt.Kinds[ln.Service.Kind].Ability().Has(service.Packets):
+		l.errorf(to.Expr.Range(), fmt.Sprintf("service.%s cannot take packets of UDP", *ln.Service),
+			"The kind %q takes connections only. Choose one that takes packets%s, or remove the udp address.", ln.Service.Kind, l.kindsWith(service.Packets))
+	}
 }
 
 // standardPort is the address of a listener that names none: that of http or

@@ -116,7 +116,8 @@ type listenerBlock struct {
 	Name string `hcl:"name,label"`
 	// Where to listen, one or a list: "127.0.0.1:3001", ":443" for all
 	// addresses of the machine, "[::1]:80", "localhost:80" (127.0.0.1), or
-	// "unix:/run/portico/web.sock". The default is ":443" with a tls block,
+	// "unix:/run/portico/web.sock"; packets of UDP at "udp:127.0.0.1:53", which
+	// go to the service that no route takes from. The default is ":443" with a tls block,
 	// ":80" without.
 	Address settings.Texts `hcl:"address,optional"`
 	// The service for everything that no route takes, like

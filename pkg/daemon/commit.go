@@ -9,7 +9,6 @@ import (
 
 	"github.com/porticod/portico/pkg/config"
 	"github.com/porticod/portico/pkg/listen"
-	"github.com/porticod/portico/pkg/mux"
 	"github.com/porticod/portico/pkg/service"
 )
 
@@ -38,7 +37,7 @@ type leftover struct {
 	services  []*instance
 	listeners []*listener
 	sockets   []*listen.Socket
-	quic      []*mux.QUIC
+	packets   []packetServer
 }
 
 // commit makes n the running generation. Nothing in it can fail, and a request
@@ -50,7 +49,7 @@ func (d *Daemon) commit(n *next) leftover {
 	}
 	d.budget.SetLimit(n.cfg.Limits.Connections)
 	d.bound, n.bound = n.bound, d.bound // policies name ports
-	maps.Copy(d.quic, n.quic)
+	maps.Copy(d.packetServers, n.packetServers)
 	listeners := map[string]*listener{}
 	for _, cfg := range n.cfg.Listeners {
 		l := d.listeners[cfg.Name]
@@ -59,11 +58,11 @@ func (d *Daemon) commit(n *next) leftover {
 		}
 		listeners[cfg.Name] = l
 		if !d.unchanged(l, cfg, n) {
-			d.applyListener(l, cfg, d.table(l, cfg, n.services), n.tls.config(cfg.Name))
+			d.applyListener(l, cfg, n.services, n.tls.config(cfg.Name))
 		}
 		for _, a := range sockets(cfg) {
 			key := keyOf(cfg, a)
-			if q := d.quic[key]; q != nil {
+			if q := d.packetServers[key]; q != nil {
 				q.SetPort(l.port)
 				continue
 			}
@@ -85,9 +84,9 @@ func (d *Daemon) commit(n *next) leftover {
 			continue
 		}
 		old.sockets = append(old.sockets, s)
-		if q := d.quic[key]; q != nil {
-			old.quic = append(old.quic, q)
-			delete(d.quic, key)
+		if q := d.packetServers[key]; q != nil {
+			old.packets = append(old.packets, q)
+			delete(d.packetServers, key)
 		}
 	}
 	for ref, in := range d.services {
@@ -119,7 +118,7 @@ func (d *Daemon) retire(old leftover) {
 	drain := d.cfg.Drain
 	d.retiring.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), drain)
-		closeQUIC(ctx, old.quic)
+		closePackets(ctx, old.packets)
 		cancel()
 		d.closeSockets(old.sockets)
 		for _, l := range old.listeners {

@@ -53,18 +53,18 @@ type Daemon struct {
 	retiring    sync.WaitGroup // what is coming to its end
 	accepting   sync.WaitGroup // accept loops
 
-	mu         sync.Mutex // held while the configuration changes; guards what follows
-	stopped    bool
-	cfg        *config.Config
-	generation int
-	lastReload Reload
-	services   map[service.Ref]*instance
-	draining   map[service.Ref][]*instance
-	listeners  map[string]*listener
-	bound      map[socketKey]*listen.Socket
-	quic       map[socketKey]*mux.QUIC
-	tls        secure
-	keeper     *tlsconf.Keeper // nil before the first Apply
+	mu            sync.Mutex // held while the configuration changes; guards what follows
+	stopped       bool
+	cfg           *config.Config
+	generation    int
+	lastReload    Reload
+	services      map[service.Ref]*instance
+	draining      map[service.Ref][]*instance
+	listeners     map[string]*listener
+	bound         map[socketKey]*listen.Socket
+	packetServers map[socketKey]packetServer // of UDP sockets
+	tls           secure
+	keeper        *tlsconf.Keeper // nil before the first Apply
 
 	acme atomic.Pointer[acme.Manager] // nil while nothing needs one
 }
@@ -76,7 +76,7 @@ func New(o Options) *Daemon {
 		requests: front.NewMetrics(o.Metrics), connections: mux.NewMetrics(), reloads: newReloadMetrics(o.Metrics),
 		services: map[service.Ref]*instance{}, draining: map[service.Ref][]*instance{},
 		listeners: map[string]*listener{}, bound: map[socketKey]*listen.Socket{},
-		quic: map[socketKey]*mux.QUIC{},
+		packetServers: map[socketKey]packetServer{},
 	}
 	o.Metrics.MustRegister(d.connections)
 	d.access.Store(o.Access)
@@ -132,15 +132,15 @@ func (d *Daemon) Apply(ctx context.Context, cfg *config.Config) (Report, error) 
 
 // next is a generation that is being prepared, with what undoes it.
 type next struct {
-	cfg      *config.Config
-	services map[service.Ref]*instance
-	opened   []*instance
-	revived  []*instance
-	updates  []func()
-	bound    map[socketKey]*listen.Socket
-	fresh    map[socketKey]*listen.Socket
-	quic     map[socketKey]*mux.QUIC // of fresh sockets
-	tls      secure
+	cfg           *config.Config
+	services      map[service.Ref]*instance
+	opened        []*instance
+	revived       []*instance
+	updates       []func()
+	bound         map[socketKey]*listen.Socket
+	fresh         map[socketKey]*listen.Socket
+	packetServers map[socketKey]packetServer // of fresh sockets
+	tls           secure
 }
 
 // undo takes back what prepare did.
@@ -151,7 +151,7 @@ func (d *Daemon) undo(n *next) {
 	for _, in := range n.revived {
 		d.retireInstance(in)
 	}
-	for _, q := range n.quic {
+	for _, q := range n.packetServers {
 		q.Close(context.Background()) // nobody was let in
 	}
 	for _, s := range n.fresh {
@@ -165,7 +165,7 @@ func (d *Daemon) undo(n *next) {
 
 // prepare opens what cfg has anew. It touches nothing that runs.
 func (d *Daemon) prepare(ctx context.Context, cfg *config.Config) (*next, error) {
-	n := &next{cfg: cfg, services: map[service.Ref]*instance{}, bound: map[socketKey]*listen.Socket{}, fresh: map[socketKey]*listen.Socket{}, quic: map[socketKey]*mux.QUIC{}}
+	n := &next{cfg: cfg, services: map[service.Ref]*instance{}, bound: map[socketKey]*listen.Socket{}, fresh: map[socketKey]*listen.Socket{}, packetServers: map[socketKey]packetServer{}}
 	var err error
 	if n.tls, err = d.prepareTLS(cfg); err != nil {
 		return n, err
@@ -178,6 +178,9 @@ func (d *Daemon) prepare(ctx context.Context, cfg *config.Config) (*next, error)
 		for _, a := range sockets(l) {
 			key := keyOf(l, a)
 			if s, ok := d.bound[key]; ok {
+				if q, isQUIC := d.packetServers[key].(*mux.QUIC); key.Network == "udp" && (q != nil && isQUIC) != l.HTTP3 {
+					return n, fmt.Errorf("listener %q: %s turns from packets to HTTP/3 or back: remove it with one reload and add it with the next", l.Name, a)
+				}
 				n.bound[key] = s
 				continue
 			}

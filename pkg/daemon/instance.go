@@ -32,8 +32,9 @@ const cutTime = 5 * time.Second
 type instance struct {
 	ref    service.Ref
 	svc    service.Service
-	http   http.Handler        // nil: not HTTP
-	raw    service.ConnHandler // nil: not raw
+	http   http.Handler          // nil: not HTTP
+	raw    service.ConnHandler   // nil: not raw
+	udp    service.PacketHandler // nil: takes no packets
 	log    zerolog.Logger
 	cancel context.CancelFunc // ends the context that Open was given
 	calls  atomic.Int64       // since it was opened, for status
@@ -70,6 +71,7 @@ func open(ctx context.Context, spec service.Spec, dir string, log zerolog.Logger
 	in.svc = svc
 	in.http, _ = svc.(http.Handler)
 	in.raw, _ = svc.(service.ConnHandler)
+	in.udp, _ = svc.(service.PacketHandler)
 	in.meter(reg)
 	return in, nil
 }
@@ -93,64 +95,6 @@ func (in *instance) meter(reg prometheus.Registerer) {
 		for _, c := range collectors {
 			labelled.Unregister(c)
 		}
-	}
-}
-
-// A call is a request or a raw connection that the service is busy with. It is
-// the context of its handler: the request's, and ended early when time is up
-// for the service. The second context is made only for handlers that wait.
-type call struct {
-	context.Context
-	cut   func() // ends what the handler may be blocked in
-	start time.Time
-
-	mu     sync.Mutex
-	over   bool
-	merged context.Context
-	cancel context.CancelFunc
-}
-
-func (c *call) Done() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.merged == nil {
-		c.merged, c.cancel = context.WithCancel(c.Context)
-		if c.over {
-			c.cancel()
-		}
-	}
-	return c.merged.Done()
-}
-
-// AfterFunc is what context.WithCancel and its like look for: without it they
-// would start a goroutine for each context that is made from this one.
-func (c *call) AfterFunc(f func()) (stop func() bool) {
-	c.Done()
-	return context.AfterFunc(c.merged, f)
-}
-
-func (c *call) Err() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.over:
-		return context.Canceled
-	case c.merged != nil:
-		return c.merged.Err()
-	}
-	return c.Context.Err()
-}
-
-// end ends the call's context; with cut, what its handler is blocked in too.
-func (c *call) end(cut bool) {
-	c.mu.Lock()
-	c.over = true
-	if c.cancel != nil {
-		c.cancel()
-	}
-	c.mu.Unlock()
-	if cut {
-		c.cut()
 	}
 }
 
@@ -202,10 +146,22 @@ func (in *instance) serveHTTP(w http.ResponseWriter, r *http.Request) bool {
 // serveConn serves a raw connection, which the service then owns; false: the
 // instance is retired.
 func (in *instance) serveConn(ctx context.Context, conn net.Conn) bool {
+	return in.handOver(ctx, conn, false, in.raw.ServeConn)
+}
+
+// servePackets is serveConn for the packets of one peer.
+func (in *instance) servePackets(ctx context.Context, conn net.Conn) bool {
+	return in.handOver(ctx, conn, true, in.udp.ServePackets)
+}
+
+func (in *instance) handOver(ctx context.Context, conn net.Conn, packets bool, to func(context.Context, net.Conn)) bool {
 	c := in.begin(ctx, func() { _ = conn.Close() })
 	if c == nil {
 		return false
 	}
+	in.mu.Lock()
+	c.packets = packets
+	in.mu.Unlock()
 	defer in.finish(c)
 	defer func() {
 		if p := recover(); p != nil {
@@ -213,7 +169,7 @@ func (in *instance) serveConn(ctx context.Context, conn net.Conn) bool {
 			_ = conn.Close()
 		}
 	}()
-	in.raw.ServeConn(c, conn)
+	to(c, conn)
 	return true
 }
 
@@ -284,6 +240,7 @@ func (in *instance) beginRetire() retirement {
 // early if the instance was revived.
 func (in *instance) retire(r retirement, code int, grace time.Duration) {
 	in.askTracked(code)
+	in.endPackets()
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
@@ -303,6 +260,21 @@ func (in *instance) retire(r retirement, code int, grace time.Duration) {
 		}
 	}
 	in.close()
+}
+
+// endPackets ends the peers of UDP.
+func (in *instance) endPackets() {
+	in.mu.Lock()
+	var calls []*call
+	for c := range in.active {
+		if c.packets {
+			calls = append(calls, c)
+		}
+	}
+	in.mu.Unlock()
+	for _, c := range calls {
+		c.end(true)
+	}
 }
 
 // cutAll ends the calls and closes the connections that are left.
@@ -373,7 +345,7 @@ func (in *instance) since(t time.Time) int {
 	defer in.mu.Unlock()
 	n := 0
 	for c := range in.active {
-		if c.start.Before(t) {
+		if c.start.Before(t) && !c.packets {
 			n++
 		}
 	}

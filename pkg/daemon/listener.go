@@ -9,6 +9,7 @@ import (
 	"github.com/porticod/portico/pkg/front"
 	"github.com/porticod/portico/pkg/mux"
 	"github.com/porticod/portico/pkg/route"
+	"github.com/porticod/portico/pkg/service"
 )
 
 // A listener is one listener block at work: the port that splits its
@@ -31,12 +32,13 @@ func (d *Daemon) newListener(name string) *listener {
 	}
 }
 
-// applyListener makes cfg and t the listener's settings. It cannot fail.
-func (d *Daemon) applyListener(l *listener, cfg config.Listener, t *route.Table, tc *tls.Config) {
+// applyListener makes cfg, with these services behind it, the listener's settings. It cannot fail.
+func (d *Daemon) applyListener(l *listener, cfg config.Listener, services map[service.Ref]*instance, tc *tls.Config) {
+	t := d.table(l, cfg, services)
 	l.cfg = cfg
 	l.table.Store(t)
 	l.front.Apply(d.settings(cfg, t))
-	l.port.Apply(d.policy(cfg, t, l.front, tc))
+	l.port.Apply(d.policy(cfg, t, l.front, d.packets(l, cfg, services), tc))
 }
 
 // retire lets a listener come to its end whose sockets are closed already: what

@@ -211,10 +211,8 @@ func addrText(a config.Address, s *listen.Socket) string {
 	if a.Network == "unix" {
 		return "unix:" + a.Host
 	}
-	if t, ok := s.Addr().(*net.TCPAddr); ok {
-		return net.JoinHostPort(a.Host, strconv.Itoa(t.Port))
-	}
-	return s.Addr().String()
+	a.Port = s.Port() // that the kernel picked
+	return a.String()
 }
 
 // urlOf is what one types into curl or a browser on this machine.
@@ -224,6 +222,8 @@ func urlOf(a config.Address, s *listen.Socket, tls, http bool) string {
 	}
 	scheme := "tcp"
 	switch {
+	case a.Network == "udp":
+		scheme, http = "udp", false
 	case http && tls:
 		scheme = "https"
 	case http:
@@ -231,11 +231,11 @@ func urlOf(a config.Address, s *listen.Socket, tls, http bool) string {
 	case tls:
 		scheme = "tls"
 	}
-	host, port, _ := net.SplitHostPort(addrText(a, s))
+	host := a.Host
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost"
 	}
-	url := scheme + "://" + net.JoinHostPort(host, port)
+	url := scheme + "://" + net.JoinHostPort(host, strconv.Itoa(s.Port()))
 	if http {
 		url += "/"
 	}

@@ -50,7 +50,7 @@ func (d *Daemon) Stop(ctx context.Context) error {
 	_ = waitFor(ctx, func() bool { return time.Since(begun) > idleGrace || d.idleConnections(begun) == 0 })
 	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), lastCall)
 	defer cancelLast()
-	closeQUIC(last, slices.Collect(maps.Values(d.quic)))
+	closePackets(last, slices.Collect(maps.Values(d.packetServers)))
 	d.letGo()
 	d.accepting.Wait()
 	for _, l := range d.listeners {

@@ -85,6 +85,27 @@ func (d *Daemon) serveRaw(ctx context.Context, l *listener, label string, in *in
 	d.access.Load().Write(&e)
 }
 
+// packets hands the packets of one peer to the default service.
+func (d *Daemon) packets(l *listener, cfg config.Listener, services map[service.Ref]*instance) func(context.Context, net.Conn) {
+	if cfg.Service == nil || services[*cfg.Service].udp == nil {
+		return nil
+	}
+	in := services[*cfg.Service]
+	name := in.ref.String()
+	return func(ctx context.Context, c net.Conn) {
+		start := time.Now()
+		peer := c.RemoteAddr().String()
+		mux.NameSession(ctx, name)
+		if !in.servePackets(ctx, c) {
+			_ = c.Close() // retired just now: the peer's next packet finds what took its place
+			return
+		}
+		d.access.Load().Write(&accesslog.Entry{
+			Listener: l.name, Route: "default", Service: name, Peer: peer, Proto: "udp", Start: start, Duration: time.Since(start),
+		})
+	}
+}
+
 // rechoose looks up the present generation's choice for a connection whose
 // instance was retired between the choice and the call. It comes to an end: an
 // instance is retired only after it left the table.
@@ -108,12 +129,13 @@ func peerOf(c net.Conn) netip.Addr {
 }
 
 // policy is what the listener's port does in this generation.
-func (d *Daemon) policy(cfg config.Listener, t *route.Table, h http.Handler, tc *tls.Config) mux.Policy {
+func (d *Daemon) policy(cfg config.Listener, t *route.Table, h http.Handler, packets func(context.Context, net.Conn), tc *tls.Config) mux.Policy {
 	return mux.Policy{
 		Listener: cfg.Name,
 		Look:     t.Look(),
 		Choose:   func(c *mux.Conn, v mux.Verdict) mux.Choice { return t.Conn(peerOf(c), v) },
 		HTTP:     h,
+		Packets:  packets,
 
 		TLS: tc, RedirectHTTP: cfg.TLS != nil && cfg.TLS.Redirect,
 		HTTP3: cfg.HTTP3, AltSvc: d.altSvc(cfg),

@@ -30,7 +30,7 @@ func (p *Port) Conns() []Info {
 	for i, c := range conns {
 		infos[i] = c.info()
 	}
-	return append(infos, p.quicConns()...)
+	return append(infos, p.sessionInfos()...)
 }
 
 func (p *Port) list() []*Conn {

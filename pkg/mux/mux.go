@@ -28,10 +28,10 @@ type Port struct {
 	pending atomic.Int64 // of these, not handed over yet
 	peers   peerLimits
 
-	mu     sync.Mutex // guards the rest
-	conns  map[*Conn]struct{}
-	quic   map[*quicConn]struct{}
-	closed bool
+	mu       sync.Mutex // guards the rest
+	conns    map[*Conn]struct{}
+	sessions map[*session]struct{}
+	closed   bool
 }
 
 // state is a policy and what was made of it. It does not change.
@@ -53,7 +53,7 @@ func NewPort(log zerolog.Logger, m *Metrics) *Port {
 		m = NewMetrics()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Port{log: log, metrics: m, ctx: ctx, cancel: cancel, conns: map[*Conn]struct{}{}, quic: map[*quicConn]struct{}{}}
+	return &Port{log: log, metrics: m, ctx: ctx, cancel: cancel, conns: map[*Conn]struct{}{}, sessions: map[*session]struct{}{}}
 }
 
 // Apply makes pol the port's policy. Connections that were handed over keep

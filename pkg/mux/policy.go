@@ -19,6 +19,7 @@ const (
 	HTTP1    Protocol = "http1"
 	HTTP2    Protocol = "http2" // the preface of RFC 9113 section 3.4, prior knowledge
 	HTTP3    Protocol = "http3" // over QUIC: never classified
+	UDP      Protocol = "udp"   // packets: never classified
 	TLS      Protocol = "tls"
 	SSH      Protocol = "ssh"
 	Postgres Protocol = "postgres"
@@ -68,6 +69,9 @@ type Policy struct {
 	// Where TLS is set, HTTP is served only with Terminate: plain HTTP that is
 	// given no Raw handler gets 400, or a redirect.
 	Choose func(c *Conn, v Verdict) Choice
+	// Packets is handed the packets of one UDP peer as a connection: each Read
+	// is one packet, each Write sends one. It owns it. nil: they are dropped.
+	Packets func(ctx context.Context, c net.Conn)
 	// HTTP serves the requests of this port.
 	HTTP http.Handler
 

@@ -1,15 +1,12 @@
 package mux
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -117,7 +114,7 @@ func (q *QUIC) accept() {
 // serverNow is the server with the settings of now; the one before ends as its
 // clients turn to the new one.
 func (q *QUIC) serverNow() *http3Server {
-	_, s, err := q.state()
+	p, s, err := q.state()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err != nil || q.closed {
@@ -132,7 +129,7 @@ func (q *QUIC) serverNow() *http3Server {
 			Handler: http.HandlerFunc(q.serveHTTP), MaxHeaderBytes: s.Front.MaxHeader, IdleTimeout: s.Front.IdleTimeout,
 			ConnContext: func(ctx context.Context, c *quic.Conn) context.Context {
 				if qc := quicFrom(ctx); qc != nil {
-					qc.conn.Store(c)
+					qc.begun(p, c)
 				}
 				return ctx
 			},
@@ -178,16 +175,13 @@ func (q *QUIC) Close(ctx context.Context) {
 	q.done.Wait()
 }
 
-// A quicConn is a connection as limits and lists see it.
-type quicConn struct {
-	id     uint64
-	born   time.Time
-	remote net.Addr
-	ticket ticket
-	conn   atomic.Pointer[quic.Conn] // nil until the handshake is done
-}
-
 type quicKey struct{}
+
+// quicConn is a connection as its requests find it.
+type quicConn struct {
+	*session
+	conn atomic.Pointer[quic.Conn] // nil until the handshake is done
+}
 
 func quicFrom(ctx context.Context) *quicConn {
 	c, _ := ctx.Value(quicKey{}).(*quicConn)
@@ -213,57 +207,23 @@ func (q *QUIC) admit(ctx context.Context, info *quic.ClientInfo) (context.Contex
 	if err != nil {
 		return nil, err
 	}
-	s.stats.accepted.Inc()
-	s.stats.open.Inc()
-	c := &quicConn{id: lastID.Add(1), born: time.Now(), remote: info.RemoteAddr, ticket: ticket{stats: s.stats}}
-	var addr netip.Addr
-	if u, ok := info.RemoteAddr.(*net.UDPAddr); ok {
-		addr = u.AddrPort().Addr().Unmap()
-	}
-	reason := p.enter(&c.ticket, s)
-	if reason == "" {
-		reason = p.welcome(s, addr)
-	}
-	if reason == "" && s.PerIP > 0 && !exempt(addr) {
-		if key := limitKey(addr); p.peers.enter(key, s.PerIP) {
-			c.ticket.peer = key
-		} else {
-			reason = refusedPerIP
-		}
-	}
-	if reason != "" {
-		c.ticket.giveBack(p)
-		s.stats.refused(reason)
+	c, reason := p.openSession(s, info.RemoteAddr, HTTP3)
+	if c == nil {
 		return nil, errors.New(reason)
 	}
-	p.mu.Lock()
-	p.quic[c] = struct{}{}
-	p.mu.Unlock()
-	context.AfterFunc(ctx, func() {
-		p.mu.Lock()
-		delete(p.quic, c)
-		p.mu.Unlock()
-		c.ticket.giveBack(p)
-	})
-	s.stats.detected(HTTP3, 0)
-	return context.WithValue(ctx, quicKey{}, c), nil
+	context.AfterFunc(ctx, func() { p.closeSession(c) })
+	return context.WithValue(ctx, quicKey{}, &quicConn{session: c}), nil
 }
 
-// quicConns describes the open connections over QUIC, oldest first.
-func (p *Port) quicConns() (infos []Info) {
+// begun notes the connection whose handshake is done.
+func (c *quicConn) begun(p *Port, conn *quic.Conn) {
+	c.conn.Store(conn)
 	p.mu.Lock()
-	for c := range p.quic {
-		i := Info{ID: c.id, Peer: addrString(c.remote), Protocol: HTTP3, State: StateActive, Since: c.born, Opened: c.born}
-		if conn := c.conn.Load(); conn != nil {
-			i.Local = addrString(conn.LocalAddr())
-			st := conn.ConnectionStats()
-			i.In, i.Out = int64(st.BytesReceived), int64(st.BytesSent)
-		}
-		infos = append(infos, i)
+	defer p.mu.Unlock()
+	c.traffic = func() (net.Addr, int64, int64) {
+		st := conn.ConnectionStats()
+		return conn.LocalAddr(), int64(st.BytesReceived), int64(st.BytesSent)
 	}
-	p.mu.Unlock()
-	slices.SortFunc(infos, func(a, b Info) int { return cmp.Compare(a.ID, b.ID) })
-	return infos
 }
 
 // A window counts events within a second.

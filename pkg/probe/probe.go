@@ -104,6 +104,10 @@ func (c *Check) place(l config.Listener, a config.Address, bound string) {
 		c.Address = a.Host
 		return
 	}
+	if a.Network == "udp" {
+		c.Address, c.Skip = a.String(), "packets need not be answered, so nothing can be told from here"
+		return
+	}
 	port := a.Port
 	if _, p, err := net.SplitHostPort(bound); err == nil {
 		port, _ = strconv.Atoi(p)

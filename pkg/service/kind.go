@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -18,23 +19,28 @@ import (
 type Ability uint8
 
 const (
-	HTTP Ability = 1 << iota // requests: it is an http.Handler
-	Raw                      // connections: it is a ConnHandler
+	HTTP    Ability = 1 << iota // requests: it is an http.Handler
+	Raw                         // connections: it is a ConnHandler
+	Packets                     // of UDP: it is a PacketHandler
 )
 
 // Has reports whether a includes all of b.
 func (a Ability) Has(b Ability) bool { return a&b == b }
 
 func (a Ability) String() string {
-	switch a {
-	case HTTP:
-		return "http"
-	case Raw:
-		return "raw"
-	case HTTP | Raw:
-		return "http+raw"
+	var names []string
+	for _, one := range []struct {
+		ability Ability
+		name    string
+	}{{HTTP, "http"}, {Raw, "raw"}, {Packets, "udp"}} {
+		if a.Has(one.ability) {
+			names = append(names, one.name)
+		}
 	}
-	return "none"
+	if names == nil {
+		return "none"
+	}
+	return strings.Join(names, "+")
 }
 
 // A Kind is a Type without its type parameters, as registries keep it.
@@ -114,6 +120,9 @@ func abilityOf[S Service]() (a Ability) {
 	}
 	if t.Implements(reflect.TypeFor[ConnHandler]()) {
 		a |= Raw
+	}
+	if t.Implements(reflect.TypeFor[PacketHandler]()) {
+		a |= Packets
 	}
 	return a
 }

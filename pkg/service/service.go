@@ -32,6 +32,14 @@ type ConnHandler interface {
 	ServeConn(ctx context.Context, c net.Conn)
 }
 
+// A PacketHandler is handed the packets of one UDP peer as a connection: each
+// Read is one packet, cut off where it is longer than the buffer (64 KiB holds
+// all), each Write sends one. Nothing says when the peer is gone, so it ends the
+// connection when nothing has come for a while. Otherwise it is a ConnHandler.
+type PacketHandler interface {
+	ServePackets(ctx context.Context, c net.Conn)
+}
+
 // A Type describes a kind of service with configuration C, whose instances are
 // of type S. Whether instances speak HTTP, raw bytes or both is read off S
 // before one is opened.

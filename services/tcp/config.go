@@ -24,6 +24,7 @@ type Config struct {
 	Weights map[string]int `hcl:"weights,optional"`
 	// SendProxy begins each connection to an upstream with a PROXY protocol
 	// header, "v1" or "v2", that names the client. The upstream must expect it.
+	// Packets of UDP get none.
 	SendProxy string `hcl:"send_proxy,optional"`
 	// ConnectTimeout is how long an upstream may take to accept a connection;
 	// then another one is tried.
@@ -31,9 +32,13 @@ type Config struct {
 	// IdleTimeout closes a connection over which nothing came in either
 	// direction for so long, or up to a quarter longer.
 	IdleTimeout time.Duration `hcl:"idle_timeout,optional"`
+	// UDPTimeout forgets a peer of a UDP address when no packet came in either
+	// direction for so long. Until then it has an upstream and a port there.
+	UDPTimeout time.Duration `hcl:"udp_timeout,optional"`
 	// Passive tells from connections that fail which upstreams are down.
 	Passive Passive `hcl:"passive,block"`
-	// Health checks the upstreams without waiting for clients.
+	// Health checks the upstreams without waiting for clients, by connecting
+	// over TCP.
 	Health *Health `hcl:"health,block"`
 }
 
@@ -69,6 +74,7 @@ func (Type) Default() Config {
 		Balance:        string(upstream.RoundRobin),
 		ConnectTimeout: 5 * time.Second,
 		IdleTimeout:    10 * time.Minute,
+		UDPTimeout:     time.Minute,
 		Passive:        Passive{Fails: 3, Within: 10 * time.Second, Down: 5 * time.Second},
 		Health:         &Health{Interval: 5 * time.Second, Timeout: 2 * time.Second, Rise: 2, Fall: 3},
 	}
@@ -109,6 +115,7 @@ func (c *Config) Validate() error {
 	}
 	m.positive("connect_timeout", c.ConnectTimeout)
 	m.positive("idle_timeout", c.IdleTimeout)
+	m.positive("udp_timeout", c.UDPTimeout)
 	m.between("passive.fails", c.Passive.Fails, 0, 1000)
 	if c.Passive.Fails > 0 {
 		m.positive("passive.within", c.Passive.Within)

@@ -86,7 +86,10 @@ func (s *Service) introduce(ctx context.Context, client net.Conn, a upstream.Add
 
 // hostOf is the address without the port, which is another one each time.
 func hostOf(a net.Addr) string {
-	if t, ok := a.(*net.TCPAddr); ok {
+	switch t := a.(type) {
+	case *net.TCPAddr:
+		return t.IP.String()
+	case *net.UDPAddr:
 		return t.IP.String()
 	}
 	return a.String()

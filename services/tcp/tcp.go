@@ -1,7 +1,7 @@
 // Package tcp is the kind that passes connections on to other servers as they
 // are: SSH, a database, TLS that ends elsewhere. It understands nothing of what
-// it moves, and on Linux the bytes never enter the process. It does not relay
-// datagrams.
+// it moves, and on Linux the bytes never enter the process. Packets of UDP it
+// passes on too, those of each peer with a socket of their own.
 package tcp
 
 import (

@@ -15,8 +15,8 @@ import (
 	"github.com/porticod/portico/pkg/mux"
 )
 
-// bind opens a socket for n, and begins to listen for QUIC on one of HTTP/3:
-// nobody is let in before commit.
+// bind opens a socket for n, and begins to read from one of packets: nobody is
+// let in before commit.
 func (d *Daemon) bind(n *next, l config.Listener, key socketKey) error {
 	addr := key.address()
 	h3 := key.Network == "udp" && l.HTTP3
@@ -30,7 +30,11 @@ func (d *Daemon) bind(n *next, l config.Listener, key socketKey) error {
 		return err
 	}
 	n.bound[key], n.fresh[key] = s, s
-	if !h3 {
+	switch {
+	case key.Network != "udp":
+		return nil
+	case !h3:
+		n.packetServers[key] = mux.NewPackets(s.PacketConn())
 		return nil
 	}
 	keys, err := quicKeys(n.cfg.DataDir)
@@ -41,7 +45,7 @@ func (d *Daemon) bind(n *next, l config.Listener, key socketKey) error {
 	if err != nil {
 		return err
 	}
-	n.quic[key] = q
+	n.packetServers[key] = q
 	return nil
 }
 
@@ -77,8 +81,14 @@ func (d *Daemon) altSvc(cfg config.Listener) string {
 	return ""
 }
 
-// closeQUIC ends HTTP/3 on sockets that go, side by side.
-func closeQUIC(ctx context.Context, all []*mux.QUIC) {
+// A packetServer serves what comes to one UDP socket.
+type packetServer interface {
+	SetPort(*mux.Port)
+	Close(context.Context)
+}
+
+// closePackets ends what is served on UDP sockets that go, side by side.
+func closePackets(ctx context.Context, all []packetServer) {
 	var wg sync.WaitGroup
 	for _, q := range all {
 		wg.Go(func() { q.Close(ctx) })
