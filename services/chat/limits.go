@@ -37,10 +37,27 @@ func (l *userLimits) set(perSecond, burst int) {
 	}
 }
 
+// allows says that allow would.
+func (l *userLimits) allows(user int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.of(user).Tokens() >= 1
+}
+
 // allow takes one message off a user's allowance, or says when there is one.
 func (l *userLimits) allow(user int64) (after time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	u := l.of(user)
+	if u.Allow() {
+		return 0, true
+	}
+	missing := 1 - u.Tokens()
+	return max(time.Millisecond, time.Duration(missing/float64(l.rate)*float64(time.Second))), false
+}
+
+// of is a user's allowance. It needs mu.
+func (l *userLimits) of(user int64) *rate.Limiter {
 	u := l.users[user]
 	if u == nil {
 		if len(l.users) >= maxLimiters {
@@ -49,11 +66,7 @@ func (l *userLimits) allow(user int64) (after time.Duration, ok bool) {
 		u = rate.NewLimiter(l.rate, l.burst)
 		l.users[user] = u
 	}
-	if u.Allow() {
-		return 0, true
-	}
-	missing := 1 - u.Tokens()
-	return max(time.Millisecond, time.Duration(missing/float64(l.rate)*float64(time.Second))), false
+	return u
 }
 
 // sweep needs mu.

@@ -101,7 +101,8 @@ func (c *Chat) draft(from store.Person, cmd *sendCommand) (store.Draft, error) {
 	}
 	return store.Draft{
 		From: from, Conv: conv, CID: cmd.CID, Text: cmd.Text, ReplyTo: cmd.ReplyTo, Attachments: cmd.Attachments,
-		Allow: func() (time.Duration, bool) { return c.sends.allow(from.ID) },
+		Allow:  func() (time.Duration, bool) { return c.sends.allow(from.ID) },
+		Allows: func() bool { return c.sends.allows(from.ID) },
 	}, nil
 }
 

@@ -216,8 +216,10 @@ type Draft struct {
 	Attachments []string // ids of blobs
 	Quiet       bool     // others do not learn that the sender has read what is above
 	// Allow is asked once it is sure that the message is a new one; ok false
-	// refuses it with Limited. It must not block.
+	// refuses it with Limited; nil: whatever comes is allowed. Allows, which may
+	// be nil, says that Allow would. They must not block.
 	Allow   func() (after time.Duration, ok bool)
+	Allows  func() bool
 	Blocked Blocker // of From; nil: nobody
 }
 

@@ -42,8 +42,9 @@ type Store struct {
 	stale     atomic.Bool  // the database's log may hold texts that are gone
 
 	// The writer's alone after Open.
-	last    int64 // position given out last
-	rosters rosters
+	last     int64 // position given out last
+	reserved int64 // positions up to this one are not used again after a crash
+	rosters  rosters
 }
 
 var _ store.Store = (*Store)(nil)
@@ -84,12 +85,18 @@ func (s *Store) readLog(ctx context.Context) error {
 			return err
 		}
 		s.cursor.Store(s.last)
+		s.reserved = s.last
 		return nil
 	})
 }
 
 // Close waits for what is being written and closes the database.
 func (s *Store) Close() error {
+	// Not needed, but then no position is skipped: it may fail.
+	_ = s.db.Write(context.Background(), func(tx *sqlite.Tx) error {
+		_, err := tx.Exec(`UPDATE log SET cursor = ? WHERE cursor > ?`, s.last, s.last)
+		return err
+	})
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close chat store: %w", err)
 	}
@@ -142,7 +149,7 @@ func (s *Store) write(ctx context.Context, fn func(t *txn) error) error {
 		if !t.moved {
 			return nil
 		}
-		if _, err := tx.Exec(`UPDATE log SET cursor = ?`, s.last); err != nil {
+		if err := s.reserve(tx); err != nil {
 			return err
 		}
 		upTo := s.last
@@ -153,6 +160,23 @@ func (s *Store) write(ctx context.Context, fn func(t *txn) error) error {
 		return nil
 	})
 	return storeError(err)
+}
+
+// reservedAhead is how many positions are taken at a time, so that few commits
+// have to say where the log stands. A crash skips what is left of them.
+const reservedAhead = 4096
+
+// reserve notes positions that will be given out, and those that were.
+func (s *Store) reserve(tx *sqlite.Tx) error {
+	if s.last <= s.reserved {
+		return nil
+	}
+	upTo := s.last + reservedAhead
+	if _, err := tx.Exec(`UPDATE log SET cursor = ?`, upTo); err != nil {
+		return fmt.Errorf("reserve positions: %w", err)
+	}
+	tx.AfterCommit(func() { s.reserved = upTo })
+	return nil
 }
 
 // read runs fn on one state of the database, that of all that was committed.
