@@ -175,7 +175,6 @@ func (t *wsConn) take(b []byte) {
 			s.close(closeInternal, "internal error")
 		}
 	}()
-	s.received()
 	if err := t.dec.feed(b, t); err != nil {
 		t.violated(err)
 	}
@@ -187,8 +186,10 @@ func (t *wsConn) violated(err error) {
 	t.cmd.s.close(v.code, v.reason)
 }
 
-// message implements receiver.
+// message implements receiver. Only whole messages are a sign of life: bytes that
+// drip in could be anything.
 func (t *wsConn) message(op byte, payload []byte) {
+	t.cmd.s.received()
 	switch {
 	case t.cmd.s.over():
 	case op != opText:
