@@ -24,6 +24,8 @@ func main() {
 	chat := flag.Bool("chat", false, "measure the chat in place of listeners; -rounds does not count")
 	chatIdle := flag.Int("chat-idle", 10_000, "idle connections for the chat's memory row")
 	delivery := flag.Bool("delivery", false, "measure the delivery of files beside nginx in place of listeners")
+	pictures := flag.Bool("pictures", false, "measure the making of smaller pictures in place of listeners")
+	pictureCount := flag.Int("picture-count", 120, "how many pictures of 12 megapixels that takes")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -45,6 +47,9 @@ func main() {
 		part, measure = "delivery", func() (string, error) {
 			return runDelivery(ctx, options{rounds: *rounds, each: time.Duration(*seconds) * time.Second})
 		}
+	}
+	if *pictures {
+		part, measure = "pictures", func() (string, error) { return runPictures(ctx, *pictureCount) }
 	}
 	table, err := measure()
 	if err != nil {
