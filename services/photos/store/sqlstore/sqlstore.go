@@ -139,3 +139,6 @@ func collect[T any](q sqlite.Queryer, scan func(*sqlite.Rows) (T, error), query 
 	}
 	return out, rows.Err()
 }
+
+// Reads is how often something was read so far, for tests of how often that is.
+func (d *DB) Reads() int64 { return d.db.Stats().Reads }
