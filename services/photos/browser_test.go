@@ -87,32 +87,51 @@ func drop(files ...[]byte) action {
 }
 
 const (
-	loaded = `document.readyState === "complete" && [...document.images].every((i) => i.complete && i.naturalWidth > 0)`
+	loaded = `document.readyState === "complete" && [...document.images].every((i) => i.loading === "lazy" || i.complete && i.naturalWidth > 0)`
 	fits   = `document.documentElement.scrollWidth <= document.documentElement.clientWidth`
 )
 
-// TestInABrowser signs up, shares by drag and drop, looks, and deletes.
+// TestInABrowser signs up, shares by drag and drop, looks as somebody else who
+// follows, comments and likes, and deletes.
 func TestInABrowser(t *testing.T) {
 	s := open(t, "")
-	ctx := chromium(t, 1100, 800)
+	ctx := chromium(t, 1280, 860)
 	run(ctx, t, "sign-up", chromedp.Navigate(s.URL+"/signup"),
 		chromedp.SendKeys("input[name=username]", "ann"), chromedp.SendKeys("input[name=password]", password))
-	run(ctx, t, "empty", chromedp.Click("main button"), chromedp.WaitVisible(".composer"))
-	run(ctx, t, "dropped", drop(jpegOf(1500, 1000), jpegOf(600, 900)),
+	run(ctx, t, "empty", chromedp.Click("main button"), chromedp.WaitVisible(".empty"), until(fits))
+	run(ctx, t, "dropped", chromedp.Navigate(s.URL+"/upload"), drop(jpegOf(600, 900), jpegOf(1500, 1000)),
 		until(`document.querySelectorAll("[data-previews] img").length === 2 && `+loaded), until(fits))
-	run(ctx, t, "post",
-		chromedp.SendKeys(`input[name="description[1]"]`, "the second"),
-		chromedp.SendKeys("textarea", "dropped here"),
+	run(ctx, t, "shared",
+		chromedp.SendKeys(`[data-previews] li:first-child input`, "was the first"),
+		chromedp.Click(`[data-previews] li:last-child .tool`), // forward
+		until(`document.querySelector("[data-previews] li:last-child input").value === "was the first"`),
+		chromedp.SendKeys("textarea", "dropped here #beach"),
 		chromedp.Click("[data-upload] > button"),
-		until(`location.pathname.startsWith("/@ann/") && document.querySelectorAll(".pictures img").length === 2`), until(loaded),
-		until(`document.querySelectorAll(".pictures img")[1].alt === "the second"`), until(fits))
-	run(ctx, t, "feed", chromedp.Navigate(s.URL+"/"), until(`document.querySelectorAll(".tile").length === 1 && `+loaded))
-	run(ctx, t, "refused", drop([]byte("no picture")), chromedp.Click("[data-upload] > button"),
-		until(`!document.querySelector("[data-problem]").hidden && document.querySelector("[data-problem]").textContent.includes("picture")`))
+		until(`location.pathname.startsWith("/@ann/") && document.querySelectorAll(".pictures .shot").length === 2`), until(loaded),
+		until(`document.querySelectorAll(".pictures .shot")[1].alt === "was the first"`), until(fits))
+
+	s.post(s.signUp("bob"), "public")
+	other := chromium(t, 390, 780)
 	phone := chromedp.EmulateViewport(390, 780, chromedp.EmulateMobile)
-	run(ctx, t, "phone-feed", phone, chromedp.Navigate(s.URL+"/"), until(loaded), until(fits))
-	run(ctx, t, "phone-upload", chromedp.Navigate(s.URL+"/upload"), until(fits))
-	run(ctx, t, "phone-post", chromedp.Navigate(s.URL+"/@ann"), chromedp.Click(".tile"), until(`location.pathname.startsWith("/@ann/")`), until(loaded), until(fits))
-	run(ctx, t, "deleted", until(`(window.confirm = () => true, true)`), chromedp.Click("button.danger"),
+	run(other, t, "phone-sign-in", phone, chromedp.Navigate(s.URL+"/login"),
+		chromedp.SendKeys("input[name=username]", "bob"), chromedp.SendKeys("input[name=password]", password),
+		chromedp.Click("main button"), until(`location.pathname === "/"`))
+	run(other, t, "phone-profile", chromedp.Navigate(s.URL+"/@ann"), chromedp.Click("[data-toggle=follow] button"),
+		until(`document.querySelector("[data-toggle=follow] button").textContent === "Following" && document.querySelector("[data-followers]").textContent === "1"`), until(fits))
+	run(other, t, "phone-feed", chromedp.Navigate(s.URL+"/"), until(`[...document.querySelectorAll(".post .author b")].some((b) => b.textContent === "ann")`), until(fits))
+	run(other, t, "phone-liked", chromedp.Click(`article[aria-label="Post by ann"] [data-toggle=like] button`),
+		until(`document.querySelector('article[aria-label="Post by ann"] [data-likes]').textContent === "1"`))
+	run(other, t, "phone-commented", chromedp.SendKeys(`article[aria-label="Post by ann"] [data-reply] input[name=status]`, "what a place"),
+		chromedp.Click(`article[aria-label="Post by ann"] [data-reply] button`),
+		until(`document.querySelector("[data-told]").textContent.includes("comment")`), until(fits))
+
+	run(ctx, t, "notifications", chromedp.Navigate(s.URL+"/notifications"),
+		until(`["liked your post", "what a place", "started following"].every((t) => document.querySelector(".notices").textContent.includes(t))`), until(fits))
+	run(ctx, t, "post", chromedp.Navigate(s.URL+"/@ann"), chromedp.Click(".tile"),
+		until(`location.pathname.startsWith("/@ann/") && document.querySelector(".comments").textContent.includes("what a place")`), until(loaded), until(fits))
+	run(ctx, t, "refused", chromedp.Navigate(s.URL+"/upload"), drop([]byte("no picture")), chromedp.Click("[data-upload] > button"),
+		until(`!document.querySelector("[data-problem]").hidden && document.querySelector("[data-problem]").textContent.includes("picture")`))
+	run(ctx, t, "deleted", chromedp.Navigate(s.URL+"/@ann"), chromedp.Click(".tile"), until(`location.pathname.startsWith("/@ann/")`),
+		chromedp.Click(".talk .menu summary"), until(`(window.confirm = () => true, true)`), chromedp.Click(".sheet .danger"),
 		until(`location.pathname === "/@ann" && document.querySelectorAll(".tile").length === 0`))
 }
