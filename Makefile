@@ -54,6 +54,7 @@ crash:
 bench:
 	$(GO) run ./bench -out docs/performance.md
 	$(GO) run ./bench -chat -out docs/performance.md
+	$(GO) run ./bench -delivery -out docs/performance.md
 	$(GO) test -run='^$$' -bench=. -benchmem ./...
 
 clean:
