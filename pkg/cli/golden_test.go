@@ -106,7 +106,7 @@ func TestHelp(t *testing.T) {
 	commands := [][]string{
 		{}, {"run"}, {"validate"}, {"fmt"}, {"check"}, {"reload"}, {"status"}, {"sockets"}, {"services"}, {"init"},
 		{"version"}, {"completion"}, {"man"}, {"sign"}, {"user"}, {"user", "add"}, {"user", "list"}, {"user", "passwd"},
-		{"user", "delete"}, {"user", "invite"}, {"user", "role"}, {"user", "suspend"}, {"user", "sessions"},
+		{"user", "delete"}, {"user", "erasures"}, {"user", "invite"}, {"user", "role"}, {"user", "suspend"}, {"user", "sessions"},
 	}
 	for _, c := range commands {
 		name := strings.Join(append([]string{"help"}, c...), "-")
@@ -295,6 +295,7 @@ func TestUser(t *testing.T) {
 			{"", "user", "role", "ann", "admin"},
 			{"", "user", "suspend", "ann"},
 			{"", "user", "suspend", "ann", "--undo"},
+			{"", "user", "erasures"},
 			{"other-password", "user", "passwd", "ann"},
 			{"", "user", "sessions", "ann"},
 			{"", "user", "sessions", "ann", "--end", "all"},

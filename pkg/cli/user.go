@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +18,7 @@ func newUser(e *env) *cobra.Command {
 		Long: `Make and change the accounts that chat and photos share, through the running
 daemon or, where none runs, in the data folder itself.`,
 	}
-	cmd.AddCommand(newUserAdd(e), newUserList(e), newUserPasswd(e), newUserDelete(e), newUserInvite(e),
+	cmd.AddCommand(newUserAdd(e), newUserList(e), newUserPasswd(e), newUserDelete(e), newUserErasures(e), newUserInvite(e),
 		newUserRole(e), newUserSuspend(e), newUserSessions(e))
 	// Without this cobra prints the help for a mistyped command and succeeds.
 	cmd.Args = cobra.NoArgs
@@ -100,6 +101,52 @@ func newUserList(e *env) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "for programs")
 	return cmd
+}
+
+func newUserErasures(e *env) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "erasures",
+		Short: "List deleted accounts that services still hold data of",
+		Long: `List deleted accounts whose erasure is not done, and the services that it waits
+for: those that do not run now erase when they start.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return e.withAccounts(cmd.Context(), func(ctx context.Context, a *account.AdminAPI) error {
+				all, err := allErasures(ctx, a)
+				if err != nil {
+					return fmt.Errorf("list erasures: %w", err)
+				}
+				if asJSON {
+					return printJSON(e.Out, all)
+				}
+				t := newTable(e.Out, "USERNAME", "DELETED", "WAITS FOR")
+				for _, x := range all {
+					t.row(x.Username, x.At.Local().Format(time.DateTime), strings.Join(x.Waiting, ", "))
+				}
+				return t.end()
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "for programs")
+	return cmd
+}
+
+// allErasures reads page after page.
+func allErasures(ctx context.Context, a *account.AdminAPI) ([]account.Erasure, error) {
+	const page = 500
+	all := []account.Erasure{}
+	for after := int64(0); ; {
+		some, err := a.Erasures(ctx, account.ListErasures{After: after, Limit: page})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+		if len(some) < page {
+			return all, nil
+		}
+		after = some[len(some)-1].Seq
+	}
 }
 
 // allUsers reads page after page.

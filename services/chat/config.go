@@ -54,10 +54,11 @@ type Limits struct {
 	// ten times as many at once.
 	Calls int `hcl:"calls,optional"`
 	// FailedLogins is how many wrong passwords are taken for one name from one
-	// address in ten minutes. The accounts have a limit of their own.
+	// address in ten minutes. The accounts' own limit of 10 over all services
+	// stays: a larger number changes nothing.
 	FailedLogins int `hcl:"failed_logins,optional"`
-	// SignUps is how many accounts one address may make in an hour. The accounts
-	// have a limit of their own.
+	// SignUps is how many accounts one address may make in an hour. The accounts'
+	// own limit of 20 over all services stays: a larger number changes nothing.
 	SignUps int `hcl:"sign_ups,optional"`
 }
 
