@@ -6,11 +6,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"github.com/porticod/portico/services/servicetest"
 )
@@ -197,4 +199,26 @@ func TestPage(t *testing.T) {
 	run(alice, t, "back to the list", chromedp.Click("#back"), chromedp.WaitVisible("#list button"))
 	shot(alice, t, "phone-list")
 	run(alice, t, "sign out", chromedp.Click("#me"), chromedp.Click("#out"), chromedp.WaitVisible("#sign"))
+}
+
+// keys presses keys, one after the other, as their names say.
+func keys(names ...string) action {
+	return func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
+		known := map[string]string{
+			"Escape": kb.Escape, "Enter": kb.Enter, "Tab": kb.Tab, "ArrowUp": kb.ArrowUp, "ArrowDown": kb.ArrowDown, "k": "k",
+		}
+		for _, name := range names {
+			var opts []chromedp.KeyOption
+			if rest, ok := strings.CutPrefix(name, "Shift+"); ok {
+				name, opts = rest, append(opts, chromedp.KeyModifiers(chromedp.ModifierShift))
+			}
+			if rest, ok := strings.CutPrefix(name, "Ctrl+"); ok {
+				name, opts = rest, append(opts, chromedp.KeyModifiers(chromedp.ModifierCtrl))
+			}
+			if v, err := chromedp.KeyEvent(known[name], opts...)(ctx, target); err != nil {
+				return v, err
+			}
+		}
+		return chromedp.Void{}, nil
+	}
 }

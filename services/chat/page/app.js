@@ -72,7 +72,7 @@ function clean() {
 
 function go(id, seq) {
   const hash = "#" + id + (seq ? "/" + seq : "");
-  if (location.hash !== hash) model.current ? history.replaceState(history.state, "", hash) : history.pushState({ opened: true }, "", hash);
+  if (location.hash !== hash) history[model.current || history.state?.spare ? "replaceState" : "pushState"](null, "", hash);
   openThread(id, seq);
 }
 
@@ -92,8 +92,7 @@ function followAddress() {
 function back() {
   const id = model.current;
   closeThread();
-  if (history.state?.opened) history.back();
-  else if (location.hash) history.replaceState(null, "", location.pathname);
+  if (location.hash) history.replaceState({ spare: true }, "", location.pathname); // for what is opened next
   document.querySelector(`#list [data-key="${CSS.escape(id)}"] button`)?.focus();
 }
 

@@ -18,7 +18,7 @@ const drafts = new Map(); // conversation -> text
 const answers = new Map(); // conversation -> message that is answered
 let conv = "";
 let editing = null; // message
-let sized = true; // the field has the height of its text, which only what is shown can have
+let sized = true; // the field has the height of its text, and the focus, which only what is shown can have
 let typed = 0; // when one last said so
 let chosen = 0; // of the people that are offered
 const sending = new Set(); // conversations whose message waits for its files
@@ -63,7 +63,6 @@ export function openCompose(id) {
   field.value = drafts.get(id) ?? "";
   sized = false;
   offer();
-  if (matchMedia("(hover: hover)").matches) field.focus();
 }
 
 export function drawCompose(c) {
@@ -73,6 +72,7 @@ export function drawCompose(c) {
   if (!sized) {
     sized = true;
     grow();
+    if (!matchMedia("(pointer: coarse)").matches) field.focus();
   }
   if (c.left) $("closed").textContent = "You cannot write here: you are no longer in this group.";
   else if (blocked) $("closed").textContent = `You blocked ${nameOf(peerOf(c))}. Unblock to write.`;

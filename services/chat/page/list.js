@@ -10,6 +10,10 @@ import { convMenu } from "./convmenu.js";
 import { draftOf } from "./compose.js";
 
 const field = $("find").elements.q;
+const FILTERS = { All: () => true, Unread: (c) => c.unread > 0 || c.marked_unread, Groups: (c) => c.kind === "group" };
+const MANY = 6; // chats from which on it helps to see some of them only
+let filter = "All"; // name of what is shown
+let kept = ""; // a chat that was unread when it was opened stays in sight
 let archived = false; // those are shown
 let scope = ""; // the conversation that is searched; "": all
 let found = null; // {q, users, messages}
@@ -28,6 +32,7 @@ const sight = new IntersectionObserver((entries) => {
 
 onForget(() => {
   archived = false;
+  filter = "All";
   drawn = SCREEN;
   field.value = scope = "";
   found = null;
@@ -64,6 +69,7 @@ export function initList(open) {
   $("scope").addEventListener("click", () => searchIn(""));
   $("archived").addEventListener("click", () => { archived = !archived; changed(); });
   $("list").addEventListener("keydown", arrows);
+  $("filters").append(...Object.keys(FILTERS).map((name) => el("button", { type: "button", textContent: name, on: { click: () => { filter = name; kept = ""; changed(); } } })));
   keepClicks($("list"));
   return () => draw(open);
 }
@@ -109,9 +115,12 @@ function draw(open) {
   $("archived").hidden = put.length === 0 || Boolean(q);
   $("archived").setAttribute("aria-pressed", archived);
   $("archived-text").textContent = archived ? "Back to all chats" : `Archived (${put.length})`;
-  const rows = q ? results(q, all, open) : all.filter((c) => Boolean(c.archived) === archived).slice(0, drawn).map((c) => row(c, open));
+  $("filters").hidden = Boolean(q) || archived || filter === "All" && all.length < MANY;
+  for (const b of $("filters").children) b.setAttribute("aria-pressed", b.textContent === filter);
+  const wanted = (c) => Boolean(c.archived) === archived && (archived || FILTERS[filter](c) || c.id === kept);
+  const rows = q ? results(q, all, open) : all.filter(wanted).slice(0, drawn).map((c) => row(c, open));
   $("empty").hidden = Boolean(q) || !model.listed || all.length > 0;
-  $("nothing").hidden = !q || rows.length > 0 || !found;
+  $("nothing").hidden = rows.length > 0 || !(q ? found : filter !== "All");
   reconcile($("list"), rows);
 }
 
@@ -143,7 +152,7 @@ function row(c, open) {
   const unread = c.unread > 0 || c.marked_unread;
   const called = c.unread > 0 && last && mentions(last.text, model.me.username);
   const make = () => {
-    const b = el("button", { type: "button", aria: { current: String(current) }, on: { click: () => open(c.id), contextmenu: (e) => { e.preventDefault(); convMenu(c, { x: e.clientX, y: e.clientY }); } } },
+    const b = el("button", { type: "button", aria: { current: String(current) }, on: { click: () => { kept = c.id; open(c.id); }, contextmenu: (e) => { e.preventDefault(); convMenu(c, { x: e.clientX, y: e.clientY }); } } },
       convAvatar(c),
       el("span", { className: "name", textContent: title, dir: "auto" }),
       el("time", { className: unread ? "fresh" : "", textContent: last ? shortTime(last.at) : "" }),

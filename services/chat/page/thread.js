@@ -243,7 +243,7 @@ function drawDown(c) {
 $("down").addEventListener("click", () => {
   if (model.threads.get(model.current)?.newer) follow();
   else box.scrollTo({ top: box.scrollHeight, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth" });
-  if (matchMedia("(hover: hover)").matches) $("compose").elements.text.focus();
+  if (!matchMedia("(pointer: coarse)").matches) $("compose").elements.text.focus();
 });
 
 export async function jump(seq) {
