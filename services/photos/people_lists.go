@@ -176,7 +176,8 @@ func (p *Photos) searchAccounts(c *call) (any, error) {
 const maxFound = 500
 
 // findAccounts finds people by the beginning of the username or a part of the
-// name; those whom the viewer follows come first, after exact ones.
+// name; those whom the viewer follows come first, after exact ones. Whom the
+// viewer blocks is found by the whole username, to be unblocked.
 func (p *Photos) findAccounts(c *call, q string, limit, offset int, following bool) ([]entity.Account, error) {
 	q = c.localName(strings.TrimSpace(q))
 	users, err := p.people.SearchUsers(c.r.Context(), q, maxFound)
@@ -185,7 +186,9 @@ func (p *Photos) findAccounts(c *call, q string, limit, offset int, following bo
 	}
 	ids := make([]int64, 0, len(users))
 	for _, u := range users {
-		if rel := c.viewer.knows(u); !rel.gone && !rel.blocked {
+		rel := c.viewer.knows(u)
+		unblock := strings.EqualFold(u.Username, q) && !c.viewer.blocks.BlockedBy(u.ID)
+		if !rel.gone && (!rel.blocked || unblock) {
 			ids = append(ids, u.ID)
 		}
 	}
@@ -195,7 +198,7 @@ func (p *Photos) findAccounts(c *call, q string, limit, offset int, following bo
 		}
 	}
 	ids = ids[min(offset, len(ids)):]
-	return c.renderer(p).people(ids[:min(limit, len(ids))], unblocked)
+	return c.renderer(p).people(ids[:min(limit, len(ids))], everyone)
 }
 
 func (p *Photos) followedFirst(c *call, ids []int64, only bool) ([]int64, error) {

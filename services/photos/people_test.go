@@ -229,6 +229,8 @@ func TestFindPeople(t *testing.T) {
 	same(t, "a page", s.names("/api/v1/accounts/search?q=bob&limit=1&offset=1", ann), []string{"bob"})
 	s.relate(bob, s.id("ann"), "block")
 	same(t, "without who blocks", s.names("/api/v1/accounts/search?q=bob", ann), []string{"bobo", "bobby"})
+	same(t, "whom one blocks", s.names("/api/v1/accounts/search?q=ann", bob), []string{"ann"})
+	same(t, "whom one blocks, by a part", s.names("/api/v1/accounts/search?q=an", bob), nil)
 	s.relate(carl, s.id("bobo"), "follow")
 	var fam []struct {
 		ID       string
