@@ -38,6 +38,10 @@ type front struct {
 	split  *splitter
 }
 
+// maxFrame is the largest frame of HTTP/2 that clients may send: the least that
+// the protocol allows (RFC 9113 section 6.5.2), as each costs a buffer.
+const maxFrame = 16 << 10
+
 func newFront(p *Port, key frontKey) *front {
 	var protos http.Protocols
 	protos.SetHTTP1(true)
@@ -49,6 +53,7 @@ func newFront(p *Port, key frontKey) *front {
 		IdleTimeout:       key.IdleTimeout,
 		MaxHeaderBytes:    key.MaxHeader,
 		Protocols:         &protos,
+		HTTP2:             &http.HTTP2Config{MaxReadFrameSize: maxFrame},
 		ConnState:         connState,
 		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
 			return context.WithValue(ctx, contextKey{}, unwrap(nc))

@@ -24,6 +24,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		_, _ = io.Copy(io.Discard, r.Body) // an answer before the end of a request resets its stream (RFC 9113 section 8.1)
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 		h.Set("Content-Length", strconv.Itoa(len(about)))
 		_, _ = io.WriteString(w, about)
