@@ -156,7 +156,7 @@ func ladderLength(m store.Media) int {
 func (p *Photos) firstSizes(ctx context.Context, m store.Media) error {
 	missing := steps(m)
 	first := missing[:min(firstSizes, len(missing))]
-	made, err := p.makeOf(ctx, m, picture.Job{Specs: first, Blurhash: true})
+	made, err := p.makeOf(ctx, m, picture.Job{Specs: first, Blurhash: true, Priority: picture.Ladder})
 	if isHopeless(err) {
 		p.log.Warn().Err(err).Int64("media", m.ID).Msg("an accepted picture cannot be shown")
 		return p.ignoreGone(p.store.SpoilMedia(ctx, m.ID, err.Error()))
@@ -170,7 +170,7 @@ func (p *Photos) firstSizes(ctx context.Context, m store.Media) error {
 // restOfLadder makes the larger sizes. A picture that cannot be decoded any more
 // has all it will ever have.
 func (p *Photos) restOfLadder(ctx context.Context, m store.Media) error {
-	made, err := p.makeOf(ctx, m, picture.Job{Specs: steps(m)})
+	made, err := p.makeOf(ctx, m, picture.Job{Specs: steps(m), Priority: picture.Ladder})
 	if isHopeless(err) {
 		p.log.Warn().Err(err).Int64("media", m.ID).Msg("a picture keeps the sizes that it has")
 	} else if err != nil {
@@ -231,5 +231,24 @@ func (p *Photos) makeOf(ctx context.Context, m store.Media, job picture.Job) (pi
 // variants makes WebP pictures of all sizes and keeps those that are smaller. A
 // picture that cannot be made so has what it has.
 func (p *Photos) variants(ctx context.Context, m store.Media) error {
-	return p.ignoreGone(p.store.AddVariants(ctx, m.ID, nil))
+	var specs []picture.Spec
+	for _, f := range m.Sizes {
+		if f.Type == picture.JPEG.MediaType() {
+			specs = append(specs, picture.Spec{Width: f.Width, Format: picture.WebP})
+		}
+	}
+	var made picture.Result
+	var err error
+	if len(specs) > 0 {
+		made, err = p.makeOf(ctx, m, picture.Job{Specs: specs, Priority: picture.Background})
+	}
+	if isHopeless(err) {
+		p.log.Warn().Err(err).Int64("media", m.ID).Msg("a picture has no WebP")
+	} else if err != nil {
+		return err
+	}
+	smaller := slices.DeleteFunc(made.Variants, func(v picture.Variant) bool {
+		return !slices.ContainsFunc(m.Sizes, func(f store.File) bool { return f.Width == v.Width && int64(len(v.Data)) < f.Bytes })
+	})
+	return p.keepFiles(ctx, smaller, func(files []store.File) error { return p.store.AddVariants(ctx, m.ID, files) })
 }

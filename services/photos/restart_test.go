@@ -96,7 +96,7 @@ func TestKilled(t *testing.T) {
 	for _, size := range p.Media[0].Sizes {
 		s2.get(size.URL, "").is(200)
 	}
-	if n := s2.blobs(); n != 5 {
+	if n := s2.pictures(); n != 5 {
 		t.Errorf("%d blobs instead of an original and four sizes", n)
 	}
 	left, err := os.ReadDir(filepath.Join(copied, "spool"))
@@ -142,7 +142,7 @@ func TestSweep(t *testing.T) {
 	s, stop := start(t, k, people, dir)
 	p := s.post(s.signUp("ann"), "public")
 	stop()
-	before := s.blobs()
+	before := s.pictures()
 	orphan := filepath.Join(dir, "blobs", "ab", "cd", "abcd"+strings.Repeat("0", 60))
 	if err := os.MkdirAll(filepath.Dir(orphan), 0o700); err != nil {
 		t.Fatal(err)
@@ -162,7 +162,7 @@ func TestSweep(t *testing.T) {
 	}
 	s, stop = start(t, k, people, dir)
 	defer stop()
-	eventually(t, "the orphan is swept", func() bool { return s.blobs() == before })
+	eventually(t, "the orphan is swept", func() bool { return s.pictures() == before })
 	var got status
 	s.get("/api/v1/statuses/"+p.ID, "").is(200).into(&got)
 	s.get(got.Media[0].URL, "").is(200)
@@ -191,7 +191,7 @@ func TestAccountDeleted(t *testing.T) {
 	s.get("/api/v1/statuses/"+p.ID, "").is(404) // at once
 	s.get(p.Media[0].URL, "").is(404)
 	s.get("/api/v1/timelines/home", ann).is(401)
-	eventually(t, "only eve's picture is left", func() bool { return s.blobs() == 2 })
+	eventually(t, "only eve's picture is left", func() bool { return s.pictures() == 2 })
 	s.get("/api/v1/statuses/"+q.ID, "").is(200)
 	stop()
 	remove("eve")

@@ -209,10 +209,9 @@ func cors(h http.Header) {
 	h.Set("Access-Control-Expose-Headers", "Link, Retry-After, X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset")
 }
 
-// preflight answers OPTIONS (Fetch standard, CORS-preflight).
+// preflight answers OPTIONS (Fetch standard, CORS-preflight), after cors.
 func preflight(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	cors(h)
 	h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {
 		h.Set("Access-Control-Allow-Headers", asked)
