@@ -43,14 +43,14 @@ func TestKill(t *testing.T) {
 	token := ""
 	var acked []string
 	for round := range 2 {
-		c := startChild(t, dir)
+		c := startChild(t, dir, "TestKill")
 		if token == "" {
 			token = c.signUp("ann")
 		}
 		c.checkAcked(t, acked, round)
 		acked = append(acked, c.postUntilKilled(t, token, 8)...)
 	}
-	c := startChild(t, dir)
+	c := startChild(t, dir, "TestKill")
 	c.checkAcked(t, acked, 2)
 	if len(acked) < 2*8 {
 		t.Errorf("only %d posts were acknowledged", len(acked))
@@ -90,9 +90,9 @@ type child struct {
 	once sync.Once
 }
 
-func startChild(t *testing.T, dir string) *child {
+func startChild(t *testing.T, dir, test string) *child {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKill$", "-test.count=1")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$", "-test.count=1")
 	cmd.Env = append(os.Environ(), serveDir+"="+dir)
 	var log bytes.Buffer
 	cmd.Stderr = &log
