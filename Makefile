@@ -46,9 +46,11 @@ generate:
 fuzz:
 	test/fuzz $(FUZZTIME)
 
-# The chat, killed 200 times amid its work; make test does it a few times.
+# The chat, killed 200 times amid its work, and photos 100 times; make test does
+# it a few times.
 crash:
 	PORTICO_TEST_CHAT_KILLS=200 $(GO) test -count=1 -v -run=TestCrash ./test/chat
+	PORTICO_TEST_PHOTOS_KILLS=100 $(GO) test -count=1 -v -run='^TestCrash$$' ./services/photos
 
 # The table of docs/performance.md, beside bare net/http; and Go's benchmarks.
 bench:
