@@ -42,6 +42,34 @@ func (d *DB) addNotice(tx *sqlite.Tx, n store.Notice) error {
 	return nil
 }
 
+// addNotices tells all of users, who are to be told, of something new.
+func (d *DB) addNotices(tx *sqlite.Tx, users []int64, n store.Notice) error {
+	if len(users) == 0 {
+		return nil
+	}
+	first := d.nextID()
+	d.lastID += int64(len(users)) - 1
+	_, err := tx.Exec(`INSERT INTO notices (id, user_id, kind, actor_id, status_id) SELECT ?1 + key, value, ?2, ?3, ?4 FROM json_each(?5)`,
+		first, n.Kind, n.Actor, orNull(n.Status), jsonList(users))
+	if err != nil {
+		return err
+	}
+	for _, user := range users {
+		if err := d.prune(tx, user); err != nil {
+			return err
+		}
+	}
+	if d.onNotice != nil {
+		tx.AfterCommit(func() {
+			for i, user := range users {
+				n.ID, n.User = first+int64(i), user
+				d.onNotice(n)
+			}
+		})
+	}
+	return nil
+}
+
 // pruneEvery: looking for what is too old costs as much as a user has, so it is
 // not done each time.
 const pruneEvery = 32

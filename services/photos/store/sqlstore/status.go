@@ -88,14 +88,17 @@ func joinThread(tx *sqlite.Tx, id int64, s store.Draft) (thread, parentAuthor in
 	return thread, parentAuthor, err
 }
 
-// attach puts unattached pictures of author into a post, in their order, and
-// changes what is to be changed about them.
+// attach makes pictures of author those of a post, in their order: unattached
+// ones, or those that it has already. What is to be changed about them is.
 func attach(tx *sqlite.Tx, status, author int64, media []int64, edits map[int64]store.Edit) error {
 	for i, m := range media {
+		if slices.Contains(media[:i], m) {
+			return store.ErrMedia
+		}
 		e := edits[m]
-		res, err := tx.Exec(`UPDATE media SET status_id = ?, position = ?, loose_since = NULL,
-			description = coalesce(?, description), focus_x = coalesce(?, focus_x), focus_y = coalesce(?, focus_y)
-			WHERE id = ? AND owner_id = ? AND loose_since IS NOT NULL AND problem = ''`,
+		res, err := tx.Exec(`UPDATE media SET status_id = ?1, position = ?2, loose_since = NULL,
+			description = coalesce(?3, description), focus_x = coalesce(?4, focus_x), focus_y = coalesce(?5, focus_y)
+			WHERE id = ?6 AND owner_id = ?7 AND (loose_since IS NOT NULL AND problem = '' OR status_id = ?1)`,
 			status, i, e.Description, e.FocusX, e.FocusY, m, author)
 		if err != nil {
 			return err
@@ -152,19 +155,15 @@ func (d *DB) announce(tx *sqlite.Tx, s store.Status) error {
 	if s.Reply || s.Visibility == store.Direct {
 		return nil
 	}
-	followers, err := collect(tx, scanID, `SELECT follower_id FROM follows WHERE target_id = ? AND state = 2 AND notify = 1`, s.Author)
+	// As one statement: it may be many.
+	followers, err := collect(tx, scanID, `SELECT follower_id FROM follows WHERE target_id = ?1 AND state = 2 AND notify = 1
+		AND follower_id NOT IN (SELECT value FROM json_each(?2))
+		AND NOT EXISTS (SELECT 1 FROM mutes WHERE user_id = follower_id AND target_id = ?1 AND notifications = 1 AND (expires IS NULL OR expires > ?3))`,
+		s.Author, jsonList(s.Mentions), d.now().UnixMilli()) // who is named was told
 	if err != nil {
 		return err
 	}
-	for _, user := range followers {
-		if slices.Contains(s.Mentions, user) {
-			continue // was told
-		}
-		if err := d.addNotice(tx, store.Notice{User: user, Kind: store.NoticeStatus, Actor: s.Author, Status: s.ID}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return d.addNotices(tx, followers, store.Notice{Kind: store.NoticeStatus, Actor: s.Author, Status: s.ID})
 }
 
 // statusColumns are what scanStatus scans.

@@ -132,6 +132,9 @@ func (d *DB) keepVersion(tx *sqlite.Tx, s store.Status) error {
 // exchange makes the pictures of a post those of w.
 func (d *DB) exchange(tx *sqlite.Tx, old store.Status, w store.Rewrite) error {
 	for _, m := range old.Media {
+		if slices.Contains(w.MediaIDs, m.ID) {
+			continue
+		}
 		if err := d.detach(tx, m.ID); err != nil {
 			return err
 		}

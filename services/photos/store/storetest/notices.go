@@ -40,6 +40,7 @@ func notices(s *suite) {
 	q := s.wrote(by(ann, "second"))
 	s.same(s.told(bob), []store.Notice{{User: bob, Kind: store.NoticeMention, Actor: ann, Status: p.ID}})
 	s.same(s.told(dan), []store.Notice{{User: dan, Kind: store.NoticeStatus, Actor: ann, Status: q.ID}})
+	s.same(heard[len(heard)-1].User, int64(dan))
 	want := []store.Notice{
 		{User: ann, Kind: store.NoticeFollow, Actor: dan}, {User: ann, Kind: store.NoticeFollow, Actor: cat},
 		{User: ann, Kind: store.NoticeFavourite, Actor: bob, Status: p.ID},

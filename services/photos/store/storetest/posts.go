@@ -118,9 +118,11 @@ func rewrite(s *suite) {
 	_, err := s.Rewrite(s.Context(), bad)
 	s.want(err, store.ErrNotFound)
 	bad = w
-	bad.MediaIDs = []int64{s.add(bob, "bob").ID}
-	_, err = s.Rewrite(s.Context(), bad)
-	s.want(err, store.ErrMedia)
+	for _, ids := range [][]int64{{s.add(bob, "bob").ID}, {two.ID, two.ID}} {
+		bad.MediaIDs = ids
+		_, err = s.Rewrite(s.Context(), bad)
+		s.want(err, store.ErrMedia)
+	}
 	s.same(s.get(p.ID), p)
 
 	got, err := s.Rewrite(s.Context(), w)
