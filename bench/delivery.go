@@ -213,7 +213,7 @@ func makePictures(root, addr string) ([]int, error) {
 			rows, amplitude = 100, 0
 		}
 		var body []byte
-		for range 4 { // each time nearer, by the bytes that a row takes
+		for range 6 { // each time nearer, by the bytes that a row takes
 			m := noise(2*madeWidth, 2*rows, amplitude)
 			var b bytes.Buffer
 			if err := jpeg.Encode(&b, m, &jpeg.Options{Quality: 90}); err != nil {
@@ -226,7 +226,7 @@ func makePictures(root, addr string) ([]int, error) {
 			if body, err = fetch(fmt.Sprintf("http://%s/from-%d.jpg?w=%d", addr, k, madeWidth)); err != nil {
 				return nil, err
 			}
-			if off := float64(len(body)) / float64(k<<10); k > 1 && (off < 0.97 || off > 1.03) {
+			if off := float64(len(body)) / float64(k<<10); off < 0.97 || off > 1.03 {
 				rows = max(8, int(float64(rows)/off))
 				continue
 			}
