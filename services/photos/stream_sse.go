@@ -11,7 +11,7 @@ func (p *Photos) serveEvents(w http.ResponseWriter, r *http.Request, name string
 	if token == "" {
 		token = r.URL.Query().Get("access_token")
 	}
-	l, v, err := p.listen(r, token)
+	l, v, err := p.listen(w, r, token)
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func (p *Photos) serveSocket(w http.ResponseWriter, r *http.Request) error {
 		return badRequest("Sec-WebSocket-Version must be 13, with a Sec-WebSocket-Key")
 	}
 	token, protocol := streamToken(r)
-	l, v, err := p.listen(r, token)
+	l, v, err := p.listen(w, r, token)
 	if err != nil {
 		return err
 	}

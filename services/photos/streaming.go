@@ -96,10 +96,14 @@ func streamToken(r *http.Request) (token, protocol string) {
 }
 
 // listen finds out who listens. The caller joins and leaves the hub.
-func (p *Photos) listen(r *http.Request, token string) (*listening, viewer, error) {
-	l := &listening{p: p, base: baseOf(p.config.Load().PublicURL, r), token: token}
+func (p *Photos) listen(w http.ResponseWriter, r *http.Request, token string) (*listening, viewer, error) {
+	cfg := p.config.Load()
+	l := &listening{p: p, base: baseOf(cfg.PublicURL, r), token: token}
 	v, err := l.viewer(r.Context())
 	if err != nil {
+		return nil, v, err
+	}
+	if err := p.limited(w, r, cfg, v); err != nil {
 		return nil, v, err
 	}
 	o := owner{user: v.user.ID}

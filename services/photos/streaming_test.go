@@ -191,6 +191,9 @@ func TestStreamingDoors(t *testing.T) {
 		s.get("/api/v1/streaming/"+path, "wrong").is(401)
 	}
 	s.call("POST", "/api/v1/streaming/user", "", nil).is(405)
+	if left := s.get("/api/v1/streaming/nothing", "").is(400).Header.Get("X-RateLimit-Remaining"); left == "" {
+		t.Error("streams are not counted as calls")
+	}
 	var tok struct {
 		AccessToken string `json:"access_token"`
 	}
