@@ -35,6 +35,7 @@ func TestContract(t *testing.T) {
 			`quota = -1`:                                "quota",
 			`public_url = "example.org"`:                "scheme, host and port",
 			`public_url = "https://example.org/photos"`: "without a path",
+			`chat_url = "chat.example.org"`:             "scheme, host and port",
 			"limits {\n caption = 0\n}":                 "between 1 and",
 			"limits {\n description = 0\n}":             "between 1 and",
 			`title = "` + long + `"`:                    "longer than",
