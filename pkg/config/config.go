@@ -96,7 +96,32 @@ type Route struct {
 	ALPN      []string // implies TLS
 	From      []netip.Prefix
 	Service   service.Ref
+	Guard     Guard // of requests
 	Range     hcl.Range
+}
+
+// Guard is what a route asks of requests. It is comparable by reflect.DeepEqual.
+type Guard struct {
+	Realm    string
+	Users    map[string]settings.Secret // passwords or bcrypt's hashes; nil: none is asked for
+	Forward  *ForwardAuth
+	CORS     *CORS
+	Headers  map[string]string
+	Security bool
+}
+
+// ForwardAuth is a server that is asked about every request.
+type ForwardAuth struct {
+	URL     string
+	Copy    []string
+	Timeout time.Duration
+}
+
+// CORS says which other origins may use a route.
+type CORS struct {
+	Origins, Methods, Headers, Expose []string
+	Credentials                       bool
+	MaxAge                            time.Duration
 }
 
 // TLS says how a listener terminates TLS.

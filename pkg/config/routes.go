@@ -42,6 +42,7 @@ func (l *loader) route(raw *routeBlock, tls bool) (r Route, ok bool) {
 	}
 	r.Service = d.spec.Ref()
 	l.ability(raw, &r, d.spec.Kind)
+	r.Guard = l.guard(raw, d.spec.Kind)
 	return r, true
 }
 

@@ -265,7 +265,74 @@ type routeBlock struct {
 	From []netip.Prefix `hcl:"from,optional"`
 	// Where matches go, like service.photos.instagram.
 	Service *hcl.Attribute `hcl:"service"`
-	Range   hcl.Range      `hcl:",def_range"`
+	// Asks for a name and a password before anything else.
+	BasicAuth *basicAuthBlock `hcl:"basic_auth,block"`
+	// Asks another server whether a request may pass.
+	ForwardAuth *forwardAuthBlock `hcl:"forward_auth,block"`
+	// Lets pages of other origins use the route.
+	CORS *corsBlock `hcl:"cors,block"`
+	// Headers of answers, unless the service sets them itself, like
+	// { "X-Robots-Tag" = "noindex" }.
+	Headers map[string]string `hcl:"headers,optional"`
+	// Adds the headers that make browsers careful: X-Content-Type-Options,
+	// X-Frame-Options, Referrer-Policy and, inside TLS,
+	// Strict-Transport-Security.
+	SecurityHeaders bool      `hcl:"security_headers,optional"`
+	Range           hcl.Range `hcl:",def_range"`
+}
+
+// Basic authentication (RFC 7617). Ten wrong passwords of one address in a minute
+// close the door to it for the rest of the minute. Use it inside TLS only: the
+// password is in every request.
+type basicAuthBlock struct {
+	// What browsers show when they ask.
+	Realm string `hcl:"realm,optional"`
+	// Passwords by name: as they are, best from secret("name"), or as bcrypt's
+	// hash, as htpasswd -nB makes it.
+	Users map[string]settings.Secret `hcl:"users"`
+	Range hcl.Range                  `hcl:",def_range"`
+}
+
+// Forward authentication: every request is first described to another server, by
+// a GET with its headers and X-Forwarded-Method, -Proto, -Host, -Uri and -For. An
+// answer of 2xx lets it pass, any other is the client's answer.
+type forwardAuthBlock struct {
+	// Where to ask, like "http://127.0.0.1:9091/verify".
+	URL settings.Text `hcl:"url"`
+	// Headers of its answer that the service gets, like "Remote-User". What
+	// clients send under these names is dropped.
+	Copy settings.Strings `hcl:"copy,optional"`
+	// How long the other server may take; then clients get 504.
+	Timeout time.Duration `hcl:"timeout,optional"`
+}
+
+// Which pages of other origins may use the route (CORS). Preflights are answered
+// here and need no password.
+type corsBlock struct {
+	// Origins like "https://app.example.org", or "*" for all.
+	Origins settings.Texts `hcl:"origins"`
+	// Methods that pages may use.
+	Methods settings.Strings `hcl:"methods,optional"`
+	// Headers that pages may send; "*" for all that they ask for.
+	Headers settings.Strings `hcl:"headers,optional"`
+	// Headers of answers that pages may read.
+	Expose settings.Strings `hcl:"expose,optional"`
+	// Lets pages send cookies and passwords; not with "*".
+	Credentials bool `hcl:"credentials,optional"`
+	// How long browsers may remember this.
+	MaxAge time.Duration `hcl:"max_age,optional"`
+	Range  hcl.Range     `hcl:",def_range"`
+}
+
+// SetDefaults implements settings.Defaulter.
+func (r *routeBlock) SetDefaults() { *r = defaultRoute() }
+
+func defaultRoute() routeBlock {
+	return routeBlock{
+		BasicAuth:   &basicAuthBlock{Realm: "portico"},
+		ForwardAuth: &forwardAuthBlock{Timeout: 5 * time.Second},
+		CORS:        &corsBlock{Methods: settings.Strings{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}, MaxAge: 10 * time.Minute},
+	}
 }
 
 const (
@@ -304,7 +371,8 @@ func Blocks() map[string]any {
 		"limitsBlock": limitsBlock{}, "serviceBlock": serviceBlock{}, "listenerBlock": l,
 		"proxyProtocolBlock": proxyProtocolBlock{}, "tlsBlock": *l.TLS, "certificateBlock": certificateBlock{},
 		"acmeBlock":   *l.TLS.ACME,
-		"detectBlock": l.Detect, "listenerLimits": l.Limits, "timeoutsBlock": l.Timeouts, "routeBlock": routeBlock{},
+		"detectBlock": l.Detect, "listenerLimits": l.Limits, "timeoutsBlock": l.Timeouts, "routeBlock": defaultRoute(),
+		"basicAuthBlock": *defaultRoute().BasicAuth, "forwardAuthBlock": *defaultRoute().ForwardAuth, "corsBlock": *defaultRoute().CORS,
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/porticod/portico/pkg/accesslog"
 	"github.com/porticod/portico/pkg/config"
 	"github.com/porticod/portico/pkg/front"
+	"github.com/porticod/portico/pkg/guard"
 	"github.com/porticod/portico/pkg/mux"
 	"github.com/porticod/portico/pkg/route"
 	"github.com/porticod/portico/pkg/service"
@@ -41,9 +42,10 @@ func withoutRanges(l config.Listener) config.Listener {
 func (d *Daemon) table(l *listener, cfg config.Listener, services map[service.Ref]*instance) *route.Table {
 	t := &route.Table{TLS: cfg.TLS != nil, ACME: cfg.TLS != nil && cfg.TLS.ACME != nil}
 	for i, r := range cfg.Routes {
+		target := d.target(l, fmt.Sprintf("route%d", i+1), services[r.Service])
+		target.Guard = guard.New(guardOptions(r.Guard))
 		t.Rules = append(t.Rules, route.Rule{
-			Protocols: r.Protocols, Hosts: r.Hosts, Paths: r.Paths, SNI: r.SNI, ALPN: r.ALPN, From: r.From,
-			Target: d.target(l, fmt.Sprintf("route%d", i+1), services[r.Service]),
+			Protocols: r.Protocols, Hosts: r.Hosts, Paths: r.Paths, SNI: r.SNI, ALPN: r.ALPN, From: r.From, Target: target,
 		})
 	}
 	if cfg.Service != nil {
@@ -51,6 +53,26 @@ func (d *Daemon) table(l *listener, cfg config.Listener, services map[service.Re
 		t.Default = &g
 	}
 	return t
+}
+
+// guardOptions are what a route asks of requests.
+func guardOptions(g config.Guard) (o guard.Options) {
+	if g.Users != nil {
+		o.Basic = &guard.Basic{Realm: g.Realm, Users: map[string]string{}}
+		for name, password := range g.Users {
+			o.Basic.Users[name] = password.Reveal()
+		}
+	}
+	if g.Forward != nil {
+		f := guard.Forward(*g.Forward)
+		o.Forward = &f
+	}
+	if g.CORS != nil {
+		c := guard.CORS(*g.CORS)
+		o.CORS = &c
+	}
+	o.Headers, o.Security = g.Headers, g.Security
+	return o
 }
 
 func (d *Daemon) target(l *listener, label string, in *instance) route.Target {

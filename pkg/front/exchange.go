@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/pkg/accesslog"
+	"github.com/porticod/portico/pkg/guard"
 	"github.com/porticod/portico/pkg/httperr"
 	"github.com/porticod/portico/pkg/mux"
 	"github.com/porticod/portico/pkg/route"
@@ -66,7 +67,16 @@ func (x *exchange) serve(t *route.Target) bool {
 		x.counters.inFlight.Inc()
 		defer x.counters.inFlight.Dec()
 	}
+	if t.Guard != nil && !t.Guard.Admit(x, x.visit()) {
+		return true
+	}
 	return t.HTTP(x, x.request)
+}
+
+// visit is the request as a guard sees it.
+func (x *exchange) visit() guard.Visit {
+	client, _ := netip.ParseAddr(x.client)
+	return guard.Visit{Request: x.request, Client: client, Fail: x.fail}
 }
 
 // admit names the request and believes forwarded headers only from proxies

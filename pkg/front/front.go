@@ -88,7 +88,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		t := s.Table.Request(x.peer, x.verdict, r)
 		if t == nil {
 			x.target, x.counters = nil, nil
-			x.fail(http.StatusNotFound, "no_service", "No service answers for "+r.Host+r.URL.Path+" on this port.")
+			x.fail(http.StatusNotFound, "no_service", "There is nothing at this address.")
 			return
 		}
 		if x.serve(t) {

@@ -138,7 +138,7 @@ func TestErrorsOfTheFrontDoor(t *testing.T) {
 		t.Errorf("JSON error: %d %s (%v)", res.StatusCode, body, err)
 	}
 	res, body = r.get(t, "/x")
-	if strings.Count(body, "\n") != 1 || !strings.HasPrefix(body, "404 Not Found: No service answers for ") {
+	if strings.Count(body, "\n") != 1 || !strings.HasPrefix(body, "404 Not Found: There is nothing at this address") {
 		t.Errorf("text error: %q", body)
 	}
 	if res.Header.Get("X-Request-Id") == "" || res.Header.Get("Cache-Control") != "no-store" {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/porticod/portico/pkg/guard"
 	"github.com/porticod/portico/pkg/mux"
 )
 
@@ -24,6 +25,8 @@ type Target struct {
 	HTTP func(w http.ResponseWriter, r *http.Request) bool
 	// Raw owns the connection from then on. nil: not raw.
 	Raw func(ctx context.Context, c net.Conn)
+	// Guard is asked before HTTP; nil lets everybody pass.
+	Guard *guard.Guard
 	// Extra is the caller's own, such as resolved metrics.
 	Extra any
 }

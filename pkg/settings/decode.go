@@ -16,7 +16,8 @@ import (
 //	hcl:"name,block"      a struct: a block at most once, decoded over the
 //	                      default; *struct: nil without the block, else
 //	                      decoded over what the default points to; []struct:
-//	                      any number of blocks
+//	                      any number of blocks, each decoded over the zero
+//	                      value or what its Defaulter sets
 //	hcl:"name,label"      a label of the block, string
 //	hcl:",remain"         hcl.Body: whatever the other fields leave
 //	hcl:",def_range"      hcl.Range: the header of the block
@@ -121,6 +122,9 @@ func (d *decoder) blocks(blocks hcl.Blocks, f field, v reflect.Value, n *node) {
 	if f.typ.Kind() == reflect.Slice {
 		list := reflect.MakeSlice(f.typ, len(blocks), len(blocks))
 		for i, b := range blocks {
+			if x, ok := list.Index(i).Addr().Interface().(Defaulter); ok {
+				x.SetDefaults()
+			}
 			d.block(b, list.Index(i), n)
 		}
 		if len(blocks) > 0 {

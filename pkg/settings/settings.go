@@ -37,6 +37,12 @@ type Validator interface {
 	Validate() error
 }
 
+// A Defaulter is a block that may stand as often as wanted and has defaults.
+// SetDefaults is called on the pointer to a zero value, before it is decoded.
+type Defaulter interface {
+	SetDefaults()
+}
+
 // An Error is a mistake in one attribute.
 type Error struct {
 	Attr    string // name of the attribute; nested blocks with dots: "limits.per_ip"
