@@ -93,7 +93,14 @@ func normalTag(name string) string {
 	if len(t) != 1 || t[0].kind != tokenTag || t[0].name != name {
 		return ""
 	}
-	return strings.ToLower(norm.NFKC.String(name))
+	name = norm.NFKC.String(strings.ToLower(norm.NFKC.String(name)))
+	// Compatible forms may bring what no tag has: a half is 1, a slash and 2.
+	return strings.Trim(strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsNumber(r) || r == '_' || strings.ContainsRune(tagEnds, r) {
+			return r
+		}
+		return -1
+	}, name), tagEnds)
 }
 
 // maxNamed is how many people, and how many tags, a post names at most. More

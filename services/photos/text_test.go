@@ -96,6 +96,7 @@ func FuzzToHTML(f *testing.F) {
 	for _, s := range []string{
 		"hi", "a\n\nb\r\nc", "<script>", "https://x.example/?a=1&b=\"<>'", "http://https://x.example.", "&lt;",
 		"@ann #tag @ann@photos.example", "#<b>", "@ann\"><x>", "＃日本·", "#a\u200cb", "https://www.", "HTTP://A/#b @c",
+		"#a½", "#İ", "#ﷺ", "#ǅ", "#ﬃ", "#a\u0345", "#ͅa",
 	} {
 		f.Add(s)
 	}

@@ -152,7 +152,7 @@ type Posts interface {
 	// Statuses returns those that are there, in the order of ids.
 	Statuses(ctx context.Context, ids []int64) ([]Status, error)
 	// Rewrite changes a post and keeps what it was. Pictures that it loses are
-	// unattached.
+	// unattached. Without a change it does nothing.
 	Rewrite(ctx context.Context, r Rewrite) (Status, error)
 	// Versions lists what a post was and is, oldest first.
 	Versions(ctx context.Context, id int64) ([]Version, error)

@@ -84,6 +84,10 @@ func (d *DB) Rewrite(ctx context.Context, w store.Rewrite) (s store.Status, err 
 		if old.Author != w.Author {
 			return store.ErrNotFound
 		}
+		if unchanged(old, w) {
+			s = old
+			return nil
+		}
 		if err := d.keepVersion(tx, old); err != nil {
 			return err
 		}
@@ -107,6 +111,16 @@ func (d *DB) Rewrite(ctx context.Context, w store.Rewrite) (s store.Status, err 
 		return err
 	})
 	return s, wrap("change post", err)
+}
+
+// unchanged tells whether w changes nothing that a version would have.
+func unchanged(s store.Status, w store.Rewrite) bool {
+	ids := make([]int64, 0, len(s.Media))
+	for _, m := range s.Media {
+		ids = append(ids, m.ID)
+	}
+	return s.Text == w.Text && s.Spoiler == w.Spoiler && s.Sensitive == w.Sensitive && s.Language == w.Language &&
+		slices.Equal(ids, w.MediaIDs) && len(w.Edits) == 0
 }
 
 // keepVersion stores what a post is until now.

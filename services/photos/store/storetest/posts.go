@@ -132,6 +132,10 @@ func rewrite(s *suite) {
 	s.same(got.EditedAt, s.clock.Now())
 	s.reopen()
 	s.same(s.get(p.ID), got)
+	w.Edits = nil
+	same, err := s.Rewrite(s.Context(), w)
+	s.want(err, nil)
+	s.same(same, got)
 	versions, err := s.Versions(s.Context(), p.ID)
 	s.want(err, nil)
 	var texts []string
