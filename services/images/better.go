@@ -25,7 +25,7 @@ type wanted struct {
 
 // better returns the spec that the client would rather have than spec.
 func (w wish) better(r *http.Request, spec picture.Spec, cfg *Config) (picture.Spec, bool) {
-	if !cfg.WebP || w.format != picture.WebP && !(w.auto && accepts(r, "image/webp")) {
+	if !cfg.WebP || cfg.CacheSize == 0 && cfg.MemoryCache == 0 || w.format != picture.WebP && !(w.auto && accepts(r, "image/webp")) {
 		return spec, false
 	}
 	spec.Format = picture.WebP
@@ -108,17 +108,29 @@ func (s *Service) makeWanted() {
 // makeBetter makes a version, and notes where it is no better than the one that
 // there is, or cannot be made.
 func (s *Service) makeBetter(w wanted) {
-	if s.ready(s.ctx, w.version) != nil {
+	if s.there(w.version) {
 		return
 	}
 	made, err := s.produce(w.version, w.name, picture.Background)
 	switch {
 	case err == nil && int64(len(made.Data)) < w.worst:
 		s.keep(w.version, made)
+		if !s.there(w.version) { // no room: not again for each who asks
+			s.hot.Set(w.version, useless)
+		}
 	case err == nil, faulty(err), errors.Is(err, picture.ErrTooLarge), errors.Is(err, picture.ErrSlow):
 		s.store(w.version.key(), w.spec.Format.Ext(), nil)
 		s.hot.Set(w.version, useless)
-	case s.ctx.Err() == nil && !errors.Is(err, picture.ErrBusy) && !errors.Is(err, errChanged):
+	case s.ctx.Err() == nil && failureOf(err).status == http.StatusInternalServerError && !errors.Is(err, errChanged):
 		s.log.Warn().Err(err).Msg("WebP not made")
 	}
+}
+
+// there reports whether a version was made, or is known to be of no use.
+func (s *Service) there(v version) bool {
+	o := s.ready(s.ctx, v)
+	if o != nil && o.file != nil {
+		_ = o.file.Close() // it was only opened
+	}
+	return o != nil
 }
