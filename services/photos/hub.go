@@ -3,6 +3,8 @@ package photos
 import (
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/porticod/portico/services/photos/store"
 )
 
@@ -79,6 +81,17 @@ func (h *hub) leave(l *listener) {
 	if h.byOwner[l.owner]--; h.byOwner[l.owner] == 0 {
 		delete(h.byOwner, l.owner)
 	}
+}
+
+// gauge counts those who listen.
+func (h *hub) gauge() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "portico_photos_streams", Help: "Streams that are open.",
+	}, func() float64 {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return float64(len(h.all))
+	})
 }
 
 // each calls fn, which must not block, for everybody who listens.

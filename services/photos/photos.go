@@ -157,7 +157,9 @@ func (p *Photos) Update(cfg Config) { p.config.Store(&cfg) }
 func (p *Photos) Check(context.Context) error { return p.store.Check() }
 
 // Collectors are the service's own metrics.
-func (p *Photos) Collectors() []prometheus.Collector { return p.metrics.collectors() }
+func (p *Photos) Collectors() []prometheus.Collector {
+	return append(p.metrics.collectors(), p.hub.gauge())
+}
 
 // Close waits for the worker and closes the data.
 func (p *Photos) Close() error {
