@@ -121,6 +121,8 @@ func problemOf(err error) (p *problem, unexpected bool) {
 		return answer(http.StatusUnprocessableEntity, fmt.Sprintf("Validation failed: You have already pinned the maximum number of posts (%d)", store.MaxPins))
 	case errors.Is(err, store.ErrTooManyTags):
 		return answer(http.StatusUnprocessableEntity, fmt.Sprintf("Validation failed: you follow as many hashtags as you may (%d)", store.MaxTagFollows))
+	case errors.Is(err, store.ErrPending):
+		return answer(http.StatusUnprocessableEntity, "Cannot attach files that have not finished processing. Try again in a moment!")
 	case errors.Is(err, store.ErrItem):
 		return answer(http.StatusUnprocessableEntity, "Validation failed: status_ids has a post that is not there or not yours")
 	case errors.Is(err, store.ErrTooMany):

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"image"
 	"image/png"
 	"io"
@@ -11,9 +12,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -41,7 +45,7 @@ func (f *flaw) get() error {
 
 type badRows struct {
 	store.Store
-	before, after, check *flaw
+	before, after, check, sizes *flaw
 }
 
 func (b badRows) AddMedia(ctx context.Context, m store.Media, quota int64) (store.Media, error) {
@@ -77,10 +81,10 @@ func (b badBytes) Put(ctx context.Context, r io.Reader, limit int64) (blob.ID, i
 // broken is a service whose parts can be made to fail.
 type broken struct {
 	*Photos
-	t                         *testing.T
-	before, after, check, put flaw
-	token                     string
-	log                       bytes.Buffer
+	t                                *testing.T
+	before, after, check, sizes, put flaw
+	token                            string
+	log                              bytes.Buffer
 }
 
 func openBroken(t *testing.T) *broken {
@@ -103,7 +107,7 @@ func openBroken(t *testing.T) *broken {
 	}
 	ty := Type{Accounts: people, Pictures: picture.NewPool(picture.Options{})}
 	env := service.Env{Kind: "photos", Name: "test", Dir: dir, Log: zerolog.New(zerolog.SyncWriter(&b.log))}
-	b.Photos, err = ty.start(t.Context(), env, ty.Default(), badRows{st, &b.before, &b.after, &b.check}, badBytes{blobs, &b.put})
+	b.Photos, err = ty.start(t.Context(), env, ty.Default(), badRows{st, &b.before, &b.after, &b.check, &b.sizes}, badBytes{blobs, &b.put})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,6 +190,158 @@ func TestFailures(t *testing.T) {
 	if w := post(); w.Code != http.StatusInternalServerError {
 		t.Errorf("post: %d %s", w.Code, w.Body)
 	}
+}
+
+func (b badRows) AddSizes(ctx context.Context, id int64, sizes []store.File, blurhash string, complete bool) error {
+	if err := b.sizes.get(); err != nil {
+		return err
+	}
+	return b.Store.AddSizes(ctx, id, sizes, blurhash, complete)
+}
+
+func (b badRows) MoveUpload(ctx context.Context, id, offset int64, expires time.Time) error {
+	if err := b.before.get(); err != nil {
+		return err
+	}
+	return b.Store.MoveUpload(ctx, id, offset, expires)
+}
+
+// TestPending: where too much else goes on the answer is 202; the picture cannot
+// be posted until its sizes are there, which come by themselves.
+func TestPending(t *testing.T) {
+	b := openBroken(t)
+	b.pictures = picture.NewPool(picture.Options{Workers: 1, Wait: 20 * time.Millisecond})
+	var file bytes.Buffer
+	if err := png.Encode(&file, image.NewRGBA(image.Rect(0, 0, 30, 20))); err != nil {
+		t.Fatal(err)
+	}
+	working, release, done := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		_, err := b.pictures.Make(context.Background(), bytes.NewReader(file.Bytes()), picture.Job{
+			Specs: []picture.Spec{{Width: 10}},
+			Each:  func(picture.Variant) error { close(working); <-release; return nil },
+		})
+		done <- err
+	}()
+	<-working
+	w := b.upload()
+	if w.Code != http.StatusAccepted || !strings.Contains(w.Body.String(), `"url":null`) {
+		t.Errorf("busy: %d %s", w.Code, w.Body)
+	}
+	id := strings.Split(w.Body.String(), `"`)[3]
+	see := func() *httptest.ResponseRecorder { return b.do("GET", "/api/v1/media/"+id, "", nil) }
+	if w := see(); w.Code != http.StatusPartialContent || !strings.Contains(w.Body.String(), `"progress":{"made":0,"of":1}`) {
+		t.Errorf("meanwhile: %d %s", w.Code, w.Body)
+	}
+	post := func() *httptest.ResponseRecorder {
+		return b.do("POST", "/api/v1/statuses", "application/json", strings.NewReader(`{"media_ids":["`+id+`"]}`))
+	}
+	if w := post(); w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), "finished processing") {
+		t.Errorf("post: %d %s", w.Code, w.Body)
+	}
+	close(release)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	waitFor(t, "it is there", func() bool { return see().Code == http.StatusOK })
+	if w := post(); w.Code != http.StatusOK {
+		t.Errorf("post: %d %s", w.Code, w.Body)
+	}
+}
+
+func waitFor(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// TestUploadOnAFullDisk: what was not stored is not counted, and the upload goes
+// on when there is room.
+func TestUploadOnAFullDisk(t *testing.T) {
+	b := openBroken(t)
+	var file bytes.Buffer
+	if err := png.Encode(&file, image.NewRGBA(image.Rect(0, 0, 30, 20))); err != nil {
+		t.Fatal(err)
+	}
+	tus := func(method, path string, body []byte, headers ...string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, path, bytes.NewReader(body))
+		r.Header.Set("Authorization", "Bearer "+b.token)
+		r.Header.Set("Tus-Resumable", tusVersion)
+		r.Header.Set("Content-Type", tusType)
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+		w := httptest.NewRecorder()
+		b.ServeHTTP(w, r)
+		return w
+	}
+	w := tus("POST", tusRoot, nil, "Upload-Length", strconv.Itoa(file.Len()))
+	if w.Code != http.StatusCreated {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	at := w.Header().Get("Location")
+	b.before.set(sqlite.ErrFull)
+	if w := tus("PATCH", at, file.Bytes(), "Upload-Offset", "0"); w.Code != http.StatusInsufficientStorage {
+		t.Errorf("rows: %d %s", w.Code, w.Body)
+	}
+	b.before.set(nil)
+	if w := tus("HEAD", at, nil); w.Header().Get("Upload-Offset") != "0" {
+		t.Errorf("counted: %v", w.Header())
+	}
+	b.put.set(fmt.Errorf("store blob: %w", syscall.ENOSPC))
+	if w := tus("PATCH", at, file.Bytes(), "Upload-Offset", "0"); w.Code != http.StatusInsufficientStorage {
+		t.Errorf("bytes: %d %s", w.Code, w.Body)
+	}
+	b.put.set(nil)
+	// All bytes are there: asking is enough.
+	if w := tus("HEAD", at, nil); w.Code != http.StatusOK || w.Header().Get(mediaIDHeader) == "" {
+		t.Errorf("afterwards: %d %v", w.Code, w.Header())
+	}
+}
+
+// TestJobsAreTriedAgain: work that fails is seen, and done when it can be.
+func TestJobsAreTriedAgain(t *testing.T) {
+	b := openBroken(t)
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
+	part, err := w.CreateFormFile("file", "a.png")
+	if err == nil {
+		err = png.Encode(part, image.NewGray(image.Rect(0, 0, 2100, 30)))
+	}
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	b.sizes.set(sqlite.ErrIO)
+	if w := b.do("POST", "/api/v2/media", w.FormDataContentType(), &body); w.Code != http.StatusOK {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	waitFor(t, "the failure is noted", func() bool {
+		list, err := b.store.FailedJobs(t.Context(), 10)
+		return err == nil && len(list) == 1 && list[0].Kind == store.JobLadder && list[0].Attempts == 1
+	})
+	b.sizes.set(nil)
+	list, err := b.store.FailedJobs(t.Context(), 1)
+	if err == nil {
+		err = b.store.PostponeJob(t.Context(), list[0].ID, time.Time{}, "given up")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.store.RetryJobs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.wakeJobs()
+	waitFor(t, "nothing is to do", func() bool {
+		counts, err := b.store.JobCounts(t.Context())
+		total := int64(0)
+		for _, c := range counts {
+			total += c.Waiting + c.Retries + c.Failed
+		}
+		return err == nil && total == 0
+	})
 }
 
 // TestHealth: a service that cannot store says so.

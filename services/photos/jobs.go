@@ -91,6 +91,9 @@ func (p *Photos) doJob(ctx context.Context, j store.Job) (pause time.Duration) {
 	if ctx.Err() != nil {
 		return 0 // closing: it is done at the next start
 	}
+	if errors.Is(err, picture.ErrBusy) {
+		return picture.RetryAfter // no failure of this picture
+	}
 	p.metrics.job(j.Kind, err, time.Since(began))
 	if err == nil {
 		return 0

@@ -10,6 +10,8 @@ import (
 var (
 	// ErrUploads: the owner has as many unfinished uploads as allowed.
 	ErrUploads = errors.New("too many unfinished uploads")
+	// ErrPending: a picture to attach has no sizes yet.
+	ErrPending = errors.New("the picture is still being processed")
 	// ErrItem: what should go into an album is not a post of its owner.
 	ErrItem = errors.New("no such post to put into an album")
 )
@@ -163,7 +165,8 @@ type Own interface {
 	// ExpireUploads removes up to limit uploads that expired before now.
 	ExpireUploads(ctx context.Context, now time.Time, limit int) (ids []int64, err error)
 
-	// AddStory keeps a story of an unattached picture of its owner.
+	// AddStory keeps a story of an unattached picture of its owner; ErrMedia or
+	// ErrPending where there is none.
 	AddStory(ctx context.Context, s Story) (Story, error)
 	Story(ctx context.Context, id, viewer int64) (Story, error)
 	// Stories lists those of owners that have not expired at now, oldest first.

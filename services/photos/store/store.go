@@ -209,7 +209,8 @@ type Store interface {
 	EditMedia(ctx context.Context, id, owner int64, e Edit) (Media, error)
 
 	// AddStatus makes a post and attaches its pictures, or returns the post
-	// that the same author made with the same key before.
+	// that the same author made with the same key before. ErrMedia or
+	// ErrPending: a picture cannot be attached.
 	AddStatus(ctx context.Context, d Draft) (s Status, created bool, err error)
 	Status(ctx context.Context, id int64) (Status, error)
 	// DeleteStatus removes a post of author. Its pictures go with it, or are

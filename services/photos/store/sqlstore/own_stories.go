@@ -13,13 +13,13 @@ import (
 func (d *DB) AddStory(ctx context.Context, s store.Story) (store.Story, error) {
 	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
 		s.ID = d.nextID()
-		res, err := tx.Exec(`UPDATE media SET story_id = ?, loose_since = NULL WHERE id = ? AND owner_id = ? AND loose_since IS NOT NULL AND problem = ''`,
+		res, err := tx.Exec(`UPDATE media SET story_id = ?, loose_since = NULL WHERE id = ? AND owner_id = ? AND loose_since IS NOT NULL AND `+presentable,
 			s.ID, s.Media.ID, s.Owner)
 		if err != nil {
 			return err
 		}
 		if n, err := res.RowsAffected(); err != nil || n != 1 {
-			return errors.Join(store.ErrMedia, err)
+			return errors.Join(whyNot(tx, s.Media.ID, s.Owner), err)
 		}
 		_, err = tx.Exec(`INSERT INTO stories (id, owner_id, media_id, visibility, caption, expires) VALUES (?, ?, ?, ?, ?, ?)`,
 			s.ID, s.Owner, s.Media.ID, s.Visibility, s.Caption, s.Expires.UnixMilli())
@@ -30,6 +30,23 @@ func (d *DB) AddStory(ctx context.Context, s store.Story) (store.Story, error) {
 		return err
 	})
 	return s, wrap("keep story", err)
+}
+
+// presentable is true of pictures that can be shown.
+const presentable = `problem = '' AND (complete = 1 OR EXISTS (SELECT 1 FROM sizes WHERE media_id = media.id))`
+
+// whyNot says why a picture of owner could not be attached.
+func whyNot(q sqlite.Queryer, id, owner int64) error {
+	m, err := oneMedia(q, id)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return store.ErrMedia
+	case err != nil:
+		return err
+	case m.Owner == owner && m.Status == 0 && m.Story == 0 && m.Problem == "":
+		return store.ErrPending
+	}
+	return store.ErrMedia
 }
 
 // readStories reads stories as viewer sees them; where follows ?1, the viewer.

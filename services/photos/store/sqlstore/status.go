@@ -98,13 +98,13 @@ func attach(tx *sqlite.Tx, status, author int64, media []int64, edits map[int64]
 		e := edits[m]
 		res, err := tx.Exec(`UPDATE media SET status_id = ?1, position = ?2, loose_since = NULL,
 			description = coalesce(?3, description), focus_x = coalesce(?4, focus_x), focus_y = coalesce(?5, focus_y)
-			WHERE id = ?6 AND owner_id = ?7 AND (loose_since IS NOT NULL AND problem = '' OR status_id = ?1)`,
+			WHERE id = ?6 AND owner_id = ?7 AND (loose_since IS NOT NULL AND `+presentable+` OR status_id = ?1)`,
 			status, i, e.Description, e.FocusX, e.FocusY, m, author)
 		if err != nil {
 			return err
 		}
 		if n, err := res.RowsAffected(); err != nil || n != 1 {
-			return errors.Join(store.ErrMedia, err)
+			return errors.Join(whyNot(tx, m, author), err)
 		}
 	}
 	return nil

@@ -34,6 +34,10 @@ func jobs(s *suite) {
 	if _, ok := next(store.JobKind("other")); ok {
 		s.Error("a job of a kind that there is not")
 	}
+	_, _, err = s.AddStatus(s.Context(), store.Draft{Status: store.Status{Author: ann, Visibility: store.Public}, MediaIDs: []int64{bare.ID}})
+	s.want(err, store.ErrPending)
+	_, err = s.AddStory(s.Context(), store.Story{Owner: ann, Media: bare, Visibility: store.Public, Expires: now().Add(time.Hour)})
+	s.want(err, store.ErrPending)
 	s.want(s.AddSizes(s.Context(), bare.ID, picture(ann, "bare").Sizes, "LKO2", false), nil)
 	s.want(s.AddSizes(s.Context(), bare.ID, nil, "other", true), nil)
 	m, err := s.Media(s.Context(), bare.ID)
