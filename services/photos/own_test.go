@@ -194,7 +194,8 @@ func TestExport(t *testing.T) {
 // resolves. Nobody else may.
 func TestReports(t *testing.T) {
 	s := open(t, "")
-	ann, eve, op := s.signUp("ann"), s.signUp("eve"), s.signUp("op")
+	ann, eve := s.signUp("ann"), s.signUp("eve")
+	s.signUp("op")
 	p := s.post(eve, "public")
 	id := s.id("eve")
 	var rep struct {
@@ -222,7 +223,7 @@ func TestReports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	op = s.again("op")
+	op := s.again("op")
 	var list []struct {
 		ID       string
 		Comment  string

@@ -85,16 +85,6 @@ func (r *renderer) learn(ids []int64) error {
 	return nil
 }
 
-// author returns the account with an id and what the viewer is to it.
-func (r *renderer) author(id int64) (entity.Account, relation, error) {
-	err := r.learn([]int64{id})
-	p := r.known[id]
-	if err != nil {
-		p.rel.gone = true
-	}
-	return p.account, p.rel, err
-}
-
 // status renders a post, or ErrNotFound where the viewer may not see it.
 func (r *renderer) status(s store.Status) (entity.Status, error) {
 	list, err := r.statuses([]store.Status{s})
