@@ -32,7 +32,7 @@ const (
 var NoticeKinds = [...]NoticeKind{NoticeMention, NoticeFavourite, NoticeFollow, NoticeFollowRequest, NoticeStatus}
 
 // MaxNotices is about how many notices one user has; older ones are forgotten.
-const MaxNotices = 2000
+const MaxNotices = 1000
 
 // Notice tells somebody about something.
 type Notice struct {

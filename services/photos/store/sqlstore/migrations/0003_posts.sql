@@ -85,7 +85,7 @@ CREATE TABLE notices (
 ) STRICT;
 CREATE INDEX notices_user ON notices (user_id, id);
 CREATE INDEX notices_actor ON notices (actor_id, user_id, kind);
-CREATE INDEX notices_status ON notices (status_id, user_id, kind) WHERE status_id IS NOT NULL;
+CREATE INDEX notices_status ON notices (status_id, user_id, kind, actor_id) WHERE status_id IS NOT NULL;
 
 -- What posts were before they were changed.
 CREATE TABLE versions (
