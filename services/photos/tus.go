@@ -46,7 +46,7 @@ func isTus(urlPath string) bool {
 func tusHeaders(h http.Header) {
 	h.Set("Tus-Resumable", tusVersion)
 	h.Set("Access-Control-Expose-Headers", "Location, Tus-Version, Tus-Resumable, Tus-Max-Size, Tus-Extension, Tus-Checksum-Algorithm, "+
-		"Upload-Offset, Upload-Length, Upload-Metadata, Upload-Expires, Retry-After, X-Request-Id, "+mediaIDHeader)
+		"Upload-Offset, Upload-Length, Upload-Metadata, Upload-Expires, Retry-After, X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, "+mediaIDHeader)
 }
 
 // tusOptions says what is offered; the answer is a preflight's as well.
@@ -127,8 +127,12 @@ func (t *tusCall) find(name string) (store.Upload, error) {
 	return u, err
 }
 
-// create is POST: an upload begins, perhaps with its first bytes.
+// create is POST: an upload begins, perhaps with its first bytes. It counts as a
+// call, other than the parts that follow.
 func (t *tusCall) create() error {
+	if err := t.p.limited(t.w, t.r, t.cfg, t.viewer); err != nil {
+		return err
+	}
 	u, err := t.newUpload()
 	if err != nil {
 		return err
