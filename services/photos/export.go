@@ -44,7 +44,9 @@ func (p *Photos) export(c *call) (any, error) {
 	h.Set("Content-Type", "application/zip")
 	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s-%s.zip"`, c.viewer.user.Username, time.Now().UTC().Format("2006-01-02")))
 	h.Set("Cache-Control", "no-store")
-	x := &exporter{p: p, c: c, zip: zip.NewWriter(&steadyWriter{w: c.w, control: http.NewResponseController(c.w)})}
+	out := &steadyWriter{w: c.w, control: http.NewResponseController(c.w)}
+	defer out.end()
+	x := &exporter{p: p, c: c, zip: zip.NewWriter(out)}
 	if err := x.run(me); err != nil {
 		// Without its directory the archive is visibly not whole.
 		p.log.Warn().Err(err).Msg("an export ended early")
@@ -62,6 +64,9 @@ func (s *steadyWriter) Write(b []byte) (int, error) {
 	_ = s.control.SetWriteDeadline(time.Now().Add(exportStall)) // not every connection has one
 	return s.w.Write(b)
 }
+
+// end leaves the connection as it was: it may be used again.
+func (s *steadyWriter) end() { _ = s.control.SetWriteDeadline(time.Time{}) }
 
 type exporter struct {
 	p   *Photos
