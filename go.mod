@@ -3,6 +3,7 @@ module github.com/porticod/portico
 go 1.26.0
 
 require (
+	github.com/andybalholm/brotli v1.2.8
 	github.com/bbrks/go-blurhash v1.1.1
 	github.com/chromedp/chromedp v0.23.0
 	github.com/deepteams/webp v1.2.5
