@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
@@ -16,10 +17,15 @@ const (
 	copyBuffer  = 32 << 10
 	minCompress = 1 << 10   // bytes; less is not worth it
 	zstdWindow  = 256 << 10 // a browser takes 8 MiB; this is memory for each answer
+	brotliLevel = 4         // beyond it each step costs much more time than it saves bytes
+	brotliBits  = 18        // of the window, as that of zstd
 )
 
+// encodings are those that there are, the one that is taken of equals first.
+var encodings = []string{"zstd", "br", "gzip"}
+
 // coders are the encoders that are not in use, and copy buffers.
-type coders struct{ gzip, zstd, buffers sync.Pool }
+type coders struct{ gzip, zstd, brotli, buffers sync.Pool }
 
 func newCoders() *coders {
 	c := &coders{}
@@ -30,7 +36,22 @@ func newCoders() *coders {
 		e, _ := zstd.NewWriter(io.Discard, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(zstdWindow), zstd.WithLowerEncoderMem(true))
 		return &coder{encoder: e, home: &c.zstd}
 	}
+	c.brotli.New = func() any {
+		e := brotli.NewWriterOptions(io.Discard, brotli.WriterOptions{Quality: brotliLevel, LGWin: brotliBits})
+		return &coder{encoder: e, home: &c.brotli}
+	}
 	return c
+}
+
+// encoder is one that nobody uses, for a name of encodings.
+func (c *coders) encoder(name string) *coder {
+	switch name {
+	case "zstd":
+		return c.zstd.Get().(*coder)
+	case "br":
+		return c.brotli.Get().(*coder)
+	}
+	return c.gzip.Get().(*coder)
 }
 
 func (c *coders) buffer() *[copyBuffer]byte     { return c.buffers.Get().(*[copyBuffer]byte) }
@@ -75,10 +96,7 @@ func (c *coders) choose(r *http.Request, res *http.Response, h http.Header) *cod
 	if tag := h.Get("Etag"); tag != "" && !strings.HasPrefix(tag, "W/") {
 		h.Set("Etag", "W/"+tag) // other bytes than those it was made for
 	}
-	if name == "zstd" {
-		return c.zstd.Get().(*coder)
-	}
-	return c.gzip.Get().(*coder)
+	return c.encoder(name)
 }
 
 // compressible reports whether an answer may be compressed and is worth it.
@@ -123,7 +141,7 @@ func hasToken(values []string, token string) bool {
 }
 
 // accepted is the encoding that the client likes best of those that there are:
-// RFC 9110, section 12.5.3. "" is none. Of equals zstd is taken.
+// RFC 9110, section 12.5.3. "" is none.
 func accepted(values []string) string {
 	weights := map[string]float64{}
 	for _, v := range values {
@@ -144,7 +162,7 @@ func accepted(values []string) string {
 		}
 		return weights["*"]
 	}
-	best := slices.MaxFunc([]string{"zstd", "gzip"}, func(a, b string) int {
+	best := slices.MaxFunc(encodings, func(a, b string) int {
 		switch qa, qb := weight(a), weight(b); {
 		case qa > qb:
 			return 1

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
@@ -53,13 +54,16 @@ func TestCompress(t *testing.T) {
 	_, _, srv := open(t, one(up, func(c *proxy.Config) { c.Compress = true }))
 	for _, c := range []struct{ path, accept, want, vary string }{
 		{"/", "gzip, deflate, br, zstd", "zstd", "Accept-Encoding"},
-		{"/", "gzip, deflate, br", "gzip", "Accept-Encoding"},
+		{"/", "gzip, deflate, br", "br", "Accept-Encoding"},
+		{"/", "gzip, deflate", "gzip", "Accept-Encoding"},
 		{"/", "gzip;q=1, zstd;q=0.5", "gzip", "Accept-Encoding"},
-		{"/", "zstd;q=0, *", "gzip", "Accept-Encoding"},
+		{"/", "zstd;q=0, *", "br", "Accept-Encoding"},
+		{"/", "zstd;q=0, br;q=0, *", "gzip", "Accept-Encoding"},
 		{"/", "identity", "", "Accept-Encoding"},
 		{"/", "", "", "Accept-Encoding"},
 		{"/stream", "zstd", "zstd", "Accept-Encoding"},
 		{"/stream", "gzip", "gzip", "Accept-Encoding"},
+		{"/stream", "br", "br", "Accept-Encoding"},
 		{"/short", "gzip", "", ""},
 		{"/png", "gzip", "", ""},
 		{"/done", "gzip, br", "br", ""},
@@ -78,7 +82,7 @@ func TestCompress(t *testing.T) {
 				t.Errorf("%s %s for %q: %q, Vary %q", method, c.path, c.accept, got, res.Header.Get("Vary"))
 				continue
 			}
-			coded := c.want == "gzip" || c.want == "zstd"
+			coded := c.want != "" && c.path != "/done"
 			if tag := res.Header.Get("Etag"); strings.HasPrefix(tag, "W/") != coded {
 				t.Errorf("%s for %q: ETag %s", c.path, c.accept, tag)
 			}
@@ -93,9 +97,12 @@ func decode(t *testing.T, encoding, body string) string {
 	t.Helper()
 	var r io.Reader
 	var err error
-	if encoding == "gzip" {
+	switch encoding {
+	case "gzip":
 		r, err = gzip.NewReader(strings.NewReader(body))
-	} else {
+	case "br":
+		r = brotli.NewReader(strings.NewReader(body))
+	default:
 		r, err = zstd.NewReader(strings.NewReader(body))
 	}
 	if err != nil {
@@ -119,20 +126,25 @@ func TestCompressedStreamIsFlushed(t *testing.T) {
 			<-next
 		}
 	}), func(c *proxy.Config) { c.Compress = true }))
-	res, err := srv.Client.Do(request(t, "GET", srv.URL, nil, "Accept-Encoding: gzip"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	zr, err := gzip.NewReader(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	line := make([]byte, 11)
-	for range 3 {
-		if _, err := io.ReadFull(zr, line); err != nil || !bytes.Equal(line, []byte(`{"line":1}`+"\n")) {
-			t.Fatalf("%q, %v", line, err)
+	for encoding, reader := range map[string]func(io.Reader) (io.Reader, error){
+		"gzip": func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) },
+		"br":   func(r io.Reader) (io.Reader, error) { return brotli.NewReader(r), nil },
+	} {
+		res, err := srv.Client.Do(request(t, "GET", srv.URL, nil, "Accept-Encoding: "+encoding))
+		if err != nil {
+			t.Fatal(err)
 		}
-		next <- struct{}{}
+		defer res.Body.Close()
+		r, err := reader(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := make([]byte, 11)
+		for range 3 {
+			if _, err := io.ReadFull(r, line); err != nil || !bytes.Equal(line, []byte(`{"line":1}`+"\n")) {
+				t.Fatalf("%s: %q, %v", encoding, line, err)
+			}
+			next <- struct{}{}
+		}
 	}
 }

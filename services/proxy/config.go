@@ -35,8 +35,8 @@ type Config struct {
 	// Rewrite is the path for the upstream, in which {path} stands for the
 	// client's, after strip_prefix, such as "/v2{path}". The query stays.
 	Rewrite string `hcl:"rewrite,optional"`
-	// Compress compresses answers of types that are worth it, with zstd or gzip,
-	// for clients that accept it, where the upstream did not.
+	// Compress compresses answers of types that are worth it, with zstd, brotli
+	// or gzip, for clients that accept it, where the upstream did not.
 	Compress bool `hcl:"compress,optional"`
 	// Timeouts end what takes too long.
 	Timeouts Timeouts `hcl:"timeouts,block"`
