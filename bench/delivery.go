@@ -180,9 +180,10 @@ var (
 )
 
 // measure drives one address with wrk: one thread, 32 connections.
-func (t target) measure(ctx context.Context, d time.Duration, size int) (sample, error) {
+func (t target) measure(ctx context.Context, d time.Duration, size int, args ...string) (sample, error) {
 	before := cpuSeconds(t.pid)
-	out, err := exec.CommandContext(ctx, "wrk", "-t1", "-c32", "--latency", fmt.Sprintf("-d%ds", int(d.Seconds())), t.url).CombinedOutput()
+	args = append([]string{"-t1", "-c32", "--latency", fmt.Sprintf("-d%ds", int(d.Seconds()))}, append(args, t.url)...)
+	out, err := exec.CommandContext(ctx, "wrk", args...).CombinedOutput()
 	if err != nil {
 		return sample{}, fmt.Errorf("wrk (Debian package wrk): %w: %s", err, out)
 	}

@@ -24,6 +24,7 @@ func main() {
 	chat := flag.Bool("chat", false, "measure the chat in place of listeners; -rounds does not count")
 	chatIdle := flag.Int("chat-idle", 10_000, "idle connections for the chat's memory row")
 	delivery := flag.Bool("delivery", false, "measure the delivery of files beside nginx in place of listeners")
+	proxy := flag.Bool("proxy", false, "measure the proxy and the relay beside nginx and HAProxy in place of listeners")
 	pictures := flag.Bool("pictures", false, "measure the making of smaller pictures in place of listeners")
 	pictureCount := flag.Int("picture-count", 120, "how many pictures of 12 megapixels that takes")
 	flag.Parse()
@@ -46,6 +47,11 @@ func main() {
 	if *delivery {
 		part, measure = "delivery", func() (string, error) {
 			return runDelivery(ctx, options{rounds: *rounds, each: time.Duration(*seconds) * time.Second})
+		}
+	}
+	if *proxy {
+		part, measure = "proxy", func() (string, error) {
+			return runProxy(ctx, options{rounds: *rounds, each: time.Duration(*seconds) * time.Second})
 		}
 	}
 	if *pictures {
