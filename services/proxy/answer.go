@@ -23,8 +23,11 @@ func (x *exchange) deliver(lease *upstream.Lease, res *http.Response, want upstr
 	x.g.responseRules.apply(res.Header)
 	h := x.w.Header()
 	for k, v := range res.Header {
-		if k != "X-Request-Id" || h.Get(k) == "" { // the front door's own counts
-			h[k] = append(h[k], v...)
+		switch own := h[k]; {
+		case len(own) == 0:
+			h[k] = v
+		case k != "X-Request-Id": // the front door's own counts
+			h[k] = append(own, v...)
 		}
 	}
 	if x.g.cfg.Balance == "sticky" && want.Prefer != lease.Upstream.ID {
@@ -83,6 +86,9 @@ func (x *exchange) trailers(res *http.Response) {
 // mediaType is the type of a message without its parameters.
 func mediaType(h http.Header) string {
 	ct := h.Get("Content-Type")
+	if strings.IndexByte(ct, ';') < 0 {
+		return strings.ToLower(strings.TrimSpace(ct))
+	}
 	if t, _, err := mime.ParseMediaType(ct); err == nil {
 		return t
 	}

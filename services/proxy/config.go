@@ -58,7 +58,8 @@ type Config struct {
 type Timeouts struct {
 	// Connect is for the connection, with its TLS handshake.
 	Connect time.Duration `hcl:"connect,optional"`
-	// Header is from the end of the request to the first line of the answer.
+	// Header is from the end of the request to the header of the answer, or up to
+	// a quarter longer.
 	Header time.Duration `hcl:"header,optional"`
 	// Idle ends a request, an answer or a WebSocket of which nothing moved for
 	// so long, or up to a quarter longer.

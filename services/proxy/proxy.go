@@ -156,7 +156,7 @@ func (g *generation) options() upstream.Options {
 func (g *generation) leave(next *generation) {
 	for a, w := range g.wires {
 		if next == nil || next.wires[a] != w {
-			w.CloseIdleConnections()
+			w.leave()
 		}
 	}
 }

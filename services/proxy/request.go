@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -151,11 +150,14 @@ func element(client, host, proto string) string {
 	case strings.Contains(client, ":"):
 		client = `"[` + client + `]"`
 	}
-	return "for=" + client + `;host="` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(host) + `";proto=` + proto
+	if strings.ContainsAny(host, `\"`) { // hardly ever
+		host = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(host)
+	}
+	return "for=" + client + `;host="` + host + `";proto=` + proto
 }
 
-// to is the request for one upstream. ctx ends it.
-func (o *outgoing) to(ctx context.Context, a upstream.Address, host string) *http.Request {
+// to is the request for one upstream.
+func (o *outgoing) to(a upstream.Address, host string) *http.Request {
 	u := o.url
 	u.Scheme, u.Host = "http", a.Addr
 	switch a.Scheme {
@@ -180,7 +182,7 @@ func (o *outgoing) to(ctx context.Context, a upstream.Address, host string) *htt
 	if o.body != nil {
 		out.Body, out.ContentLength = o.body, o.in.ContentLength
 	}
-	return out.WithContext(ctx)
+	return out
 }
 
 // repeatable reports whether the request may be sent again although the upstream

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/textproto"
 	"slices"
 	"strconv"
@@ -147,9 +146,8 @@ func (x *exchange) try(lease *upstream.Lease) (*http.Response, error) {
 		x.watch.wake()
 	}
 	hints := &hints{w: x.w}
-	ctx := httptrace.WithClientTrace(x.ctx, &httptrace.ClientTrace{Got1xxResponse: hints.got})
 	start := time.Now()
-	res, err := wire.RoundTrip(x.out.to(ctx, lease.Upstream.Address, x.g.cfg.Host))
+	res, err := wire.send(x.ctx, x.out, x.out.to(lease.Upstream.Address, x.g.cfg.Host), hints.got)
 	hints.end()
 	if err == nil {
 		m.header.Observe(time.Since(start).Seconds())

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"slices"
 	"time"
 
@@ -25,6 +27,7 @@ const (
 // A wire is the connections to one upstream.
 type wire struct {
 	*http.Transport
+	plain    *plain // nil where the upstream speaks something else
 	timeouts Timeouts
 	tls      *tlsClient
 }
@@ -38,8 +41,12 @@ func newWire(a upstream.Address, t Timeouts, c *tlsClient) *wire {
 		protocols.SetHTTP1(true)
 		protocols.SetHTTP2(true)
 	}
+	var p *plain
+	if a.Scheme == "http" || a.Scheme == "unix" {
+		p = newPlain(a, t)
+	}
 	return &wire{
-		timeouts: t, tls: c,
+		timeouts: t, tls: c, plain: p,
 		Transport: &http.Transport{
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				return dialer.DialContext(ctx, a.Network, a.Addr)
@@ -57,6 +64,21 @@ func newWire(a upstream.Address, t Timeouts, c *tlsClient) *wire {
 			DisableCompression:     true, // what the client accepts is passed on
 		},
 	}
+}
+
+// leave closes the connections that are not used. Exchanges under way go on.
+func (w *wire) leave() {
+	w.CloseIdleConnections()
+	w.plain.leave()
+}
+
+// send sends the request, which out was made into, and returns the answer. hint
+// is told of informational answers.
+func (w *wire) send(ctx context.Context, out *outgoing, r *http.Request, hint func(int, textproto.MIMEHeader) error) (*http.Response, error) {
+	if w.plain.takes(out) {
+		return w.plain.send(ctx, r, hint)
+	}
+	return w.RoundTrip(r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: hint})))
 }
 
 // A tlsClient is how upstreams are checked, with the content of the file.
