@@ -201,10 +201,9 @@ func (f *familyUse) watch(ctx context.Context, pid int) {
 func (f *familyUse) look(pid int) {
 	sum := rss(pid)
 	f.ticks[pid] = cpuTicks(pid)
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	for _, t := range tasks {
-		b, _ = os.ReadFile(t)
+		b, _ := os.ReadFile(t)
 		for _, s := range strings.Fields(string(b)) {
 			child, _ := strconv.Atoi(s)
 			sum += rss(child)

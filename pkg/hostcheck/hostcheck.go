@@ -71,9 +71,7 @@ func (h Host) names(ctx context.Context, cfg *config.Config) []Finding {
 	var names []string
 	for _, l := range cfg.Listeners {
 		for _, r := range l.Routes {
-			for _, n := range slices.Concat(r.Hosts, r.SNI) {
-				names = append(names, n)
-			}
+			names = append(append(names, r.Hosts...), r.SNI...)
 		}
 		if l.TLS != nil && l.TLS.ACME != nil {
 			for _, n := range l.TLS.ACME.Names {

@@ -7,8 +7,9 @@ import (
 	"image/jpeg"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/porticod/portico/pkg/picture/jpegdec"
@@ -18,7 +19,11 @@ import (
 func corpus(t testing.TB) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{}
-	for _, pattern := range []string{filepath.Join(runtime.GOROOT(), "src/image/testdata/*.jpeg"), "../testdata/*.jpeg"} {
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pattern := range []string{filepath.Join(strings.TrimSpace(string(root)), "src/image/testdata/*.jpeg"), "../testdata/*.jpeg"} {
 		names, err := filepath.Glob(pattern)
 		if err != nil || len(names) == 0 {
 			t.Fatalf("%s: %v, %d files", pattern, err, len(names))
