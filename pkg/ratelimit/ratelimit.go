@@ -1,6 +1,6 @@
 // Package ratelimit refuses what a key (a name, an address) does too often: by a
-// token bucket (Limiter) or by a count within a time (Window), in bounded memory.
-// It does not wait: a call is allowed or it is not.
+// token bucket (Limiter) or by a count within a time (Window), in bounded memory,
+// and tells who moves too little (Meter). It does not wait: it says for how long.
 package ratelimit
 
 import (
@@ -41,24 +41,61 @@ func New[K comparable](rate float64, burst, keys int) *Limiter[K] {
 
 // Allow takes a token of key, if there is one. Times should not go back; where
 // they do, nothing is refilled.
-func (l *Limiter[K]) Allow(key K, now time.Time) bool {
+func (l *Limiter[K]) Allow(key K, now time.Time) bool { return l.Take(key, now) == 0 }
+
+// Take is Allow that says how long it takes until there is a token; 0: one was
+// taken.
+func (l *Limiter[K]) Take(key K, now time.Time) (wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	b := l.bucket(key, now)
+	if b.tokens >= 1 {
+		b.tokens--
+	} else {
+		wait = l.until(1 - b.tokens)
+	}
+	l.buckets[key] = b
+	return wait
+}
+
+// Spend takes n tokens of key, also those that are not there yet, and returns
+// after how long they will have been: who waits for as long before the next call
+// keeps to the rate, alone or together with others of the same key.
+func (l *Limiter[K]) Spend(key K, n int, now time.Time) (wait time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.bucket(key, now)
+	b.tokens -= float64(n)
+	l.buckets[key] = b
+	if b.tokens >= 0 {
+		return 0
+	}
+	return l.until(-b.tokens)
+}
+
+// bucket is that of key as it is at now. l.mu is held.
+func (l *Limiter[K]) bucket(key K, now time.Time) bucket {
 	b, known := l.buckets[key]
 	if !known {
 		l.makeRoom(now)
-		b = bucket{l.burst, now}
+		return bucket{l.burst, now}
 	}
 	b.tokens = l.tokens(b, now)
 	if now.After(b.at) {
 		b.at = now
 	}
-	ok := b.tokens >= 1
-	if ok {
-		b.tokens--
+	return b
+}
+
+// maxWait is what until says at most: beyond it nobody waits.
+const maxWait = 24 * time.Hour
+
+// until is how long it takes to refill that many tokens, at least 1 ns.
+func (l *Limiter[K]) until(tokens float64) time.Duration {
+	if s := tokens / l.rate; s < maxWait.Seconds() {
+		return max(time.Duration(s*float64(time.Second)), 1)
 	}
-	l.buckets[key] = b
-	return ok
+	return maxWait // also where the rate is 0
 }
 
 // tokens is what b has at now.
