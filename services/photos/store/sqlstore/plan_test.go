@@ -19,9 +19,9 @@ import (
 	"github.com/porticod/portico/services/photos/store/storetest"
 )
 
-// TestPlans runs the contract and looks at how each statement of it is carried
-// out: none may read a whole table, however large it becomes.
-func TestPlans(t *testing.T) {
+// TestStore runs the contract and then looks at how each statement of it was
+// carried out: none may read a whole table, however large it becomes.
+func TestStore(t *testing.T) {
 	var mu sync.Mutex
 	texts := map[string]bool{}
 	trace := func(query string) {
@@ -29,15 +29,13 @@ func TestPlans(t *testing.T) {
 		defer mu.Unlock()
 		texts[query] = true
 	}
-	t.Run("contract", func(t *testing.T) {
-		storetest.Run(t, func(t *testing.T, dir string, now func() time.Time) store.Store {
-			t.Helper()
-			d, err := open(t.Context(), filepath.Join(dir, "photos.db"), sqlite.Options{Trace: trace, Log: zerolog.Nop()}, now)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return d
-		})
+	storetest.Run(t, func(t *testing.T, dir string, now func() time.Time) store.Store {
+		t.Helper()
+		d, err := open(t.Context(), filepath.Join(dir, "photos.db"), sqlite.Options{Trace: trace, Log: zerolog.Nop()}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
 	})
 	db := planner(t)
 	for text := range texts {

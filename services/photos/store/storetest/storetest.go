@@ -42,7 +42,8 @@ type suite struct {
 	reopen func()
 }
 
-// Run runs the contract. open opens the store in dir with now as its clock.
+// Run runs the contract, several parts of it at a time, and returns when all
+// have ended. open opens the store in dir with now as its clock.
 func Run(t *testing.T, open func(t *testing.T, dir string, now func() time.Time) store.Store) {
 	tests := map[string]func(s *suite){
 		"Media": media, "Quota": quota, "Sizes": sizes, "Attach": attach, "Once": once,
@@ -56,8 +57,14 @@ func Run(t *testing.T, open func(t *testing.T, dir string, now func() time.Time)
 		"EditProfile": editProfile, "Mutes": mutes, "Notes": notes, "Lists": lists, "Filters": filters, "Markers": markers,
 		"Names": names, "EraseSocial": eraseSocial,
 	}
+	t.Run("contract", func(t *testing.T) { run(t, tests, open) })
+}
+
+func run(t *testing.T, tests map[string]func(s *suite), open func(t *testing.T, dir string, now func() time.Time) store.Store) {
+	t.Helper()
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			s := &suite{T: t, clock: &Clock{now: time.UnixMilli(1_700_000_000_000)}}
 			s.Store = open(t, dir, s.clock.Now)
