@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/porticod/portico/pkg/demo/scene"
 	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/pkg/picture/jpegenc"
 )
@@ -34,15 +35,15 @@ func makeAll(dir string) error {
 		name string
 		data func() ([]byte, error)
 	}{
-		{"aurora.jpg", photo(1600, 1067, aurora)},
-		{"dunes.jpg", photo(1600, 1067, dunes)},
-		{"hills.jpg", photo(1600, 1067, hills)},
-		{"lake.jpg", photo(1600, 1200, lake)},
+		{"aurora.jpg", photo(1600, 1067, scene.Aurora)},
+		{"dunes.jpg", photo(1600, 1067, scene.Dunes)},
+		{"hills.jpg", photo(1600, 1067, scene.Hills)},
+		{"lake.jpg", photo(1600, 1200, scene.Lake)},
 		// Stored on its side, with an orientation that stands it up.
-		{"columns.jpg", turned(photo(1350, 900, func(x, y float64) rgb { return columns(1-y, x) }))},
+		{"columns.jpg", turned(photo(1350, 900, func(x, y float64) scene.Color { return scene.Columns(1-y, x) }))},
 		{"patterns/julia.png", paletted(800, 600)},
 		{"patterns/glass.png", glass(720, 720)},
-		{"patterns/ripples.jpg", photo(1280, 960, ripples)},
+		{"patterns/ripples.jpg", photo(1280, 960, scene.Ripples)},
 	} {
 		data, err := s.data()
 		if err != nil {
@@ -60,35 +61,20 @@ func makeAll(dir string) error {
 	return nil
 }
 
-// rgb is a color, each part from 0 to 1.
-type rgb struct{ r, g, b float64 }
-
-func hex(v uint32) rgb {
-	return rgb{float64(v>>16&255) / 255, float64(v>>8&255) / 255, float64(v&255) / 255}
-}
-
-func mix(a, b rgb, t float64) rgb {
-	t = min(max(t, 0), 1)
-	return rgb{a.r + (b.r-a.r)*t, a.g + (b.g-a.g)*t, a.b + (b.b-a.b)*t}
-}
-
-func (a rgb) add(b rgb, t float64) rgb { return rgb{a.r + b.r*t, a.g + b.g*t, a.b + b.b*t} }
-
-func part(v float64) uint8 { return uint8(min(max(v*255+0.5, 0), 255)) }
-
 // photo paints f, whose x runs from 0 to 1 and y downwards from 0 to 1, with four
 // samples a pixel.
-func photo(w, h int, f func(x, y float64) rgb) func() ([]byte, error) {
+func photo(w, h int, f func(x, y float64) scene.Color) func() ([]byte, error) {
 	return func() ([]byte, error) {
 		m := image.NewYCbCr(image.Rect(0, 0, w, h), image.YCbCrSubsampleRatio444)
 		for y := range h {
 			for x := range w {
-				var c rgb
+				var c scene.Color
 				for _, d := range [][2]float64{{.25, .25}, {.75, .25}, {.25, .75}, {.75, .75}} {
-					c = c.add(f((float64(x)+d[0])/float64(w), (float64(y)+d[1])/float64(h)), 0.25)
+					c = c.Add(f((float64(x)+d[0])/float64(w), (float64(y)+d[1])/float64(h)), 0.25)
 				}
 				i := m.YOffset(x, y)
-				m.Y[i], m.Cb[i], m.Cr[i] = color.RGBToYCbCr(part(c.r), part(c.g), part(c.b))
+				p := c.Opaque()
+				m.Y[i], m.Cb[i], m.Cr[i] = color.RGBToYCbCr(p.R, p.G, p.B)
 			}
 		}
 		var b bytes.Buffer
@@ -127,8 +113,8 @@ func paletted(w, h int) func() ([]byte, error) {
 		var pal color.Palette
 		for i := range 64 {
 			t := float64(i) / 63
-			c := mix(mix(hex(0x0b1026), hex(0x2f6fb3), t*2), mix(hex(0xf2c14e), hex(0xfff7e0), t*2-1), t*1.6-0.3)
-			pal = append(pal, color.RGBA{part(c.r), part(c.g), part(c.b), 255})
+			c := scene.Mix(scene.Mix(scene.Hex(0x0b1026), scene.Hex(0x2f6fb3), t*2), scene.Mix(scene.Hex(0xf2c14e), scene.Hex(0xfff7e0), t*2-1), t*1.6-0.3)
+			pal = append(pal, c.Opaque())
 		}
 		m := image.NewPaletted(image.Rect(0, 0, w, h), pal)
 		for y := range h {
@@ -154,20 +140,21 @@ func paletted(w, h int) func() ([]byte, error) {
 func glass(w, h int) func() ([]byte, error) {
 	return func() ([]byte, error) {
 		m := image.NewNRGBA(image.Rect(0, 0, w, h))
-		tints := []rgb{hex(0xe4572e), hex(0xf3a712), hex(0x29a19c), hex(0x2e6be4), hex(0x9b2ee4)}
+		tints := []scene.Color{scene.Hex(0xe4572e), scene.Hex(0xf3a712), scene.Hex(0x29a19c), scene.Hex(0x2e6be4), scene.Hex(0x9b2ee4)}
 		for y := range h {
 			for x := range w {
 				fx, fy := (float64(x)+0.5)/float64(w)-0.5, (float64(y)+0.5)/float64(h)-0.5
-				var c rgb
+				var c scene.Color
 				var a float64
 				for i, t := range tints {
 					at := float64(i)/5*2*math.Pi - math.Pi/2
 					d := math.Hypot(fx-0.2*math.Cos(at), fy-0.2*math.Sin(at))
 					cover := min(max((0.27-d)*float64(w)+0.5, 0), 1) * (0.55 + d)
-					c = mix(c, t, cover/max(a+cover-a*cover, 1e-9))
+					c = scene.Mix(c, t, cover/max(a+cover-a*cover, 1e-9))
 					a += cover - a*cover
 				}
-				m.SetNRGBA(x, y, color.NRGBA{part(c.r), part(c.g), part(c.b), part(a)})
+				p := c.Opaque()
+				m.SetNRGBA(x, y, color.NRGBA{p.R, p.G, p.B, uint8(min(max(a*255+0.5, 0), 255))})
 			}
 		}
 		return encodePNG(m)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/porticod/portico/pkg/demo/scene"
 	"github.com/porticod/portico/pkg/picture"
 )
 
@@ -48,8 +49,8 @@ func TestSamples(t *testing.T) {
 // The formulas still make what they should, in sizes that take no time.
 func TestGenerators(t *testing.T) {
 	for name, f := range map[string]func() ([]byte, error){
-		"photo":    photo(60, 40, hills),
-		"turned":   turned(photo(60, 40, columns)),
+		"photo":    photo(60, 40, scene.Hills),
+		"turned":   turned(photo(60, 40, scene.Columns)),
 		"paletted": paletted(60, 40),
 		"glass":    glass(60, 60),
 	} {
