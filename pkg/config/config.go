@@ -160,9 +160,13 @@ type Detect struct {
 
 // Limits of a listener; zero means none.
 type Limits struct {
-	Connections int     // at a time
-	PerIP       int     // at a time from one address (IPv6: /64); loopback and unix are exempt
-	Rate        float64 // new connections a second from one address
+	Connections int           // at a time
+	PerIP       int           // at a time from one address (IPv6: /64); loopback and unix are exempt
+	Rate        float64       // new connections a second from one address
+	Handshakes  float64       // of TLS, a second from one address
+	Requests    float64       // a second from one address
+	Burst       int           // requests at once from one address; 0: those of a second
+	Bytes       settings.Size // of answers, a second to one address
 	Body        settings.Size
 	Header      settings.Size // default 64KiB
 }
@@ -170,4 +174,6 @@ type Limits struct {
 // Timeouts of a listener. Read and Write mean no progress for that long.
 type Timeouts struct {
 	Header, Idle, Read, Write time.Duration
+
+	MinRate settings.Size // bytes a second of bodies, over Read, and of answers, over Write; 0: any
 }

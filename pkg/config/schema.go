@@ -218,15 +218,28 @@ type detectBlock struct {
 	Silent string `hcl:"silent,optional"`
 }
 
-// Limits of one listener; 0 for none.
+// Limits of one listener; 0 for none. Those of an address hold for the client's,
+// which a PROXY header may tell, for requests also a trusted proxy; for IPv6 they
+// hold for the whole /64. Loopback and unix sockets are exempt.
 type listenerLimits struct {
 	// Connections at a time.
 	Connections int `hcl:"connections,optional"`
-	// Connections at a time from one address (IPv6: one /64). Loopback and
-	// unix sockets are exempt.
+	// Connections at a time from one address.
 	PerIP int `hcl:"per_ip,optional"`
 	// New connections a second from one address.
 	Rate float64 `hcl:"rate,optional"`
+	// TLS handshakes a second from one address, over TCP and QUIC. Connections
+	// beyond are closed.
+	Handshakes float64 `hcl:"handshakes,optional"`
+	// Requests a second from one address, over all its connections. Those beyond
+	// get 429 and Retry-After.
+	Requests float64 `hcl:"requests,optional"`
+	// Requests at once from one address, with requests. The default is those of
+	// one second.
+	Burst int `hcl:"burst,optional"`
+	// Bytes a second of answers to one address, over all its connections, like
+	// "10MiB". Answers beyond are slowed, not cut. WebSockets do not count.
+	Bytes settings.Size `hcl:"bytes,optional"`
 	// Size of a request's body.
 	Body settings.Size `hcl:"body,optional"`
 	// Size of a request's header.
@@ -243,6 +256,11 @@ type timeoutsBlock struct {
 	Read time.Duration `hcl:"read,optional"`
 	// Without progress while an answer is written; 0 for no limit.
 	Write time.Duration `hcl:"write,optional"`
+	// Bytes a second that a request's body must bring, on an average over read,
+	// and that an answer must be read by, over write, like "1KiB"; 0 for any.
+	// Time counts only while the client is waited for, so an event stream is
+	// not slow; but a request whose body is a stream, as gRPC has them, is.
+	MinRate settings.Size `hcl:"min_rate,optional"`
 }
 
 // A rule: what matches all of its conditions goes to its service. Within one
@@ -357,7 +375,7 @@ func defaultListener() listenerBlock {
 		TLS:      &tlsBlock{MinVersion: "1.2", ClientAuth: "require", ACME: &acmeBlock{HTTPPort: 80, TLSPort: 443}},
 		Detect:   detectBlock{Timeout: 3 * time.Second, Silent: "default"},
 		Limits:   listenerLimits{Header: defaultHeader},
-		Timeouts: timeoutsBlock{10 * time.Second, 120 * time.Second, 60 * time.Second, 60 * time.Second},
+		Timeouts: timeoutsBlock{Header: 10 * time.Second, Idle: 120 * time.Second, Read: 60 * time.Second, Write: 60 * time.Second},
 	}
 }
 

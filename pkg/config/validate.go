@@ -56,7 +56,22 @@ func (l *listenerLimits) Validate() error {
 		notNegative("connections", float64(l.Connections)),
 		notNegative("per_ip", float64(l.PerIP)),
 		notNegative("rate", l.Rate),
+		notNegative("handshakes", l.Handshakes),
+		notNegative("requests", l.Requests),
+		notNegative("burst", float64(l.Burst)),
 	)
+	if l.Burst > 0 && l.Requests == 0 {
+		err = errors.Join(err, &settings.Error{
+			Attr: "burst", Summary: "A burst without a rate",
+			Detail: "It says how many requests may come at once where requests limits them. Add requests, or remove burst.",
+		})
+	}
+	if l.Bytes > 0 && l.Bytes < minBytes {
+		err = errors.Join(err, &settings.Error{
+			Attr: "bytes", Summary: "The limit of bytes is too low",
+			Detail: `It is bytes a second, at least "1KiB"; 0 for no limit.`,
+		})
+	}
 	if l.Header < 1<<10 || l.Header > maxHeader {
 		err = errors.Join(err, &settings.Error{
 			Attr: "header", Summary: "The limit of the header is out of range",
@@ -66,9 +81,18 @@ func (l *listenerLimits) Validate() error {
 	return err
 }
 
+// minBytes is the lowest limit of bytes a second: below it nothing useful moves.
+const minBytes = 1 << 10
+
 // Validate implements settings.Validator.
 func (t *timeoutsBlock) Validate() error {
 	var err error
+	if t.MinRate > 0 && t.Read == 0 && t.Write == 0 {
+		err = &settings.Error{
+			Attr: "min_rate", Summary: "A minimum rate without a time",
+			Detail: "It is an average over read, for bodies, and over write, for answers. Give one of them a time, or remove min_rate.",
+		}
+	}
 	for _, v := range []struct {
 		attr string
 		d    time.Duration

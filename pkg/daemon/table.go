@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"reflect"
 	"time"
@@ -151,12 +150,12 @@ func peerOf(c net.Conn) netip.Addr {
 }
 
 // policy is what the listener's port does in this generation.
-func (d *Daemon) policy(cfg config.Listener, t *route.Table, h http.Handler, packets func(context.Context, net.Conn), tc *tls.Config) mux.Policy {
+func (d *Daemon) policy(cfg config.Listener, t *route.Table, f *front.Front, packets func(context.Context, net.Conn), tc *tls.Config) mux.Policy {
 	return mux.Policy{
 		Listener: cfg.Name,
 		Look:     t.Look(),
 		Choose:   func(c *mux.Conn, v mux.Verdict) mux.Choice { return t.Conn(peerOf(c), v) },
-		HTTP:     h,
+		HTTP:     f,
 		Packets:  packets,
 
 		TLS: tc, RedirectHTTP: cfg.TLS != nil && cfg.TLS.Redirect,
@@ -165,12 +164,21 @@ func (d *Daemon) policy(cfg config.Listener, t *route.Table, h http.Handler, pac
 		DetectTimeout: cfg.Detect.Timeout, SilentClose: closesSilent(cfg, t),
 		ProxyFrom: cfg.ProxyFrom, Allow: cfg.Allow, Deny: cfg.Deny,
 		MaxConns: cfg.Limits.Connections, PerIP: cfg.Limits.PerIP, Rate: cfg.Limits.Rate, Budget: &d.budget,
+		Handshakes: cfg.Limits.Handshakes, Pace: pace(cfg, f),
 		Front: mux.Front{
 			HeaderTimeout: cfg.Timeouts.Header, IdleTimeout: cfg.Timeouts.Idle,
 			ReadTimeout: cfg.Timeouts.Read, WriteTimeout: cfg.Timeouts.Write,
-			MaxHeader: int(cfg.Limits.Header),
+			MaxHeader: int(cfg.Limits.Header), MinRate: int64(cfg.Timeouts.MinRate),
 		},
 	}
+}
+
+// pace slows raw connections as the front slows answers; nil: it does not.
+func pace(cfg config.Listener, f *front.Front) func(netip.Addr, int) time.Duration {
+	if cfg.Limits.Bytes == 0 {
+		return nil // so that bytes may go past us
+	}
+	return f.Pace
 }
 
 // closesSilent: without a word in the config, a silent client is handed to the
@@ -190,6 +198,7 @@ func (d *Daemon) settings(cfg config.Listener, t *route.Table) *front.Settings {
 	return &front.Settings{
 		Challenge: d.serveChallenge,
 		Listener:  cfg.Name, Table: t, TrustedProxies: cfg.TrustedProxies,
-		MaxBody: int64(cfg.Limits.Body), WriteTimeout: cfg.Timeouts.Write,
+		MaxBody: int64(cfg.Limits.Body), WriteTimeout: cfg.Timeouts.Write, MinRate: int64(cfg.Timeouts.MinRate),
+		Requests: cfg.Limits.Requests, Burst: cfg.Limits.Burst, Bytes: int64(cfg.Limits.Bytes), Limited: d.requests.Limited(cfg.Name),
 	}
 }

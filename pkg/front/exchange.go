@@ -31,6 +31,7 @@ type exchange struct {
 	verdict  mux.Verdict
 	peer     netip.Addr // of the connection, after a PROXY header
 	client   string     // address of the client, after trusted proxies
+	addr     netip.Addr // the same; invalid for a unix peer
 	id       string
 	start    time.Time
 	settings *Settings
@@ -42,7 +43,8 @@ type exchange struct {
 	received countingBody
 	wrote    bool
 	hijacked bool
-	deadline time.Time // of the write, HTTP/2 only
+	deadline time.Time // of the write, not HTTP/1
+	flow     flow
 }
 
 func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
@@ -54,7 +56,7 @@ func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	}
 	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		x.peer = ap.Addr().Unmap()
-		x.client = x.peer.String()
+		x.client, x.addr = x.peer.String(), x.peer
 	}
 	return x
 }
@@ -75,8 +77,7 @@ func (x *exchange) serve(t *route.Target) bool {
 
 // visit is the request as a guard sees it.
 func (x *exchange) visit() guard.Visit {
-	client, _ := netip.ParseAddr(x.client)
-	return guard.Visit{Request: x.request, Client: client, Fail: x.fail}
+	return guard.Visit{Request: x.request, Client: x.addr, Fail: x.fail}
 }
 
 // admit names the request and believes forwarded headers only from proxies
@@ -99,7 +100,7 @@ func (x *exchange) admit(s *Settings) {
 		return
 	}
 	if client, ok := clientOf(h["X-Forwarded-For"], s.TrustedProxies); ok {
-		x.client = client.String()
+		x.client, x.addr = client.String(), client
 		x.request.RemoteAddr = netip.AddrPortFrom(client, 0).String()
 	}
 }
@@ -155,6 +156,7 @@ func validID(id string) bool {
 func (x *exchange) limitBody(s *Settings) bool {
 	r := x.request
 	if s.MaxBody > 0 && r.ContentLength > s.MaxBody {
+		s.Limited.count(limitedBody)
 		x.Header().Set("Connection", "close") // rather than reading what is refused
 		x.fail(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("The request body is larger than %d bytes.", s.MaxBody))
 		return false
@@ -174,12 +176,14 @@ func (x *exchange) limitBody(s *Settings) bool {
 // affair.
 type countingBody struct {
 	io.ReadCloser
-	n int64
+	n     int64
+	ended bool
 }
 
 func (b *countingBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.n += int64(n)
+	b.ended = b.ended || err != nil
 	return n, err
 }
 
@@ -190,13 +194,30 @@ func (x *exchange) WriteHeader(code int) {
 			return // a second status is the handler's mistake; the first was sent
 		}
 		x.status, x.wrote = code, true
+		x.refuseBody()
 	}
 	x.ResponseWriter.WriteHeader(code)
 }
 
+// refuseBody ends the connection with this answer where the client waits to hear
+// that it may send its body (RFC 9110 section 10.1.1) and now never will: net/http
+// does not see that, below our reader, and would wait for the body first.
+func (x *exchange) refuseBody() {
+	if b := &x.received; x.request.ProtoMajor == 1 && b.ReadCloser != nil && b.n == 0 && !b.ended && len(x.request.Header["Expect"]) > 0 {
+		x.Header().Set("Connection", "close")
+	}
+}
+
 // Write writes a part of the body.
 func (x *exchange) Write(p []byte) (int, error) {
+	if x.flow.part > 0 {
+		return x.writeParts(p)
+	}
 	x.begin()
+	return x.writePart(p)
+}
+
+func (x *exchange) writePart(p []byte) (int, error) {
 	if x.gathers(len(p)) {
 		return x.writeOnce(p)
 	}
@@ -227,7 +248,18 @@ func (x *exchange) writeOnce(p []byte) (int, error) {
 // ReadFrom keeps sendfile within reach: io.Copy finds it here, and the
 // connection's own ReadFrom below.
 func (x *exchange) ReadFrom(src io.Reader) (int64, error) {
+	switch {
+	case x.request.ProtoMajor >= 2:
+		return io.Copy(onlyWriter{x}, src)
+	case x.flow.part > 0:
+		x.begin()
+		return x.readParts(src)
+	}
 	x.begin()
+	return x.readPart(src)
+}
+
+func (x *exchange) readPart(src io.Reader) (int64, error) {
 	end := func() error { return nil }
 	if fromFile(src) && x.gathers(2<<10) {
 		end = x.conn.Gather()
@@ -262,6 +294,7 @@ type onlyWriter struct{ io.Writer }
 func (x *exchange) begin() {
 	if !x.wrote {
 		x.status, x.wrote = http.StatusOK, true
+		x.refuseBody()
 	}
 	if x.request.ProtoMajor >= 2 && x.settings != nil && x.settings.WriteTimeout > 0 {
 		if now := time.Now(); x.deadline.Sub(now) < x.settings.WriteTimeout/2 {

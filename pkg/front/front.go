@@ -26,7 +26,14 @@ type Settings struct {
 	Table          *route.Table // Extra of its targets is a *Counters
 	TrustedProxies []netip.Prefix
 	MaxBody        int64         // bytes; 0: no limit
-	WriteTimeout   time.Duration // for an HTTP/2 answer, without progress; 0: none
+	WriteTimeout   time.Duration // for an answer over HTTP/2 or 3, without progress; 0: none
+	MinRate        int64         // bytes a second that clients must take of it, over WriteTimeout; 0: any
+	// Requests a second from one address, and at once (0: as many as a second);
+	// 0: no limit.
+	Requests float64
+	Burst    int
+	Bytes    int64    // of answers, a second to one address; 0: no limit
+	Limited  *Limited // what limits did; may be nil
 	// Challenge answers requests of certificate authorities; it reports false,
 	// with nothing written, for all others. nil: there are none.
 	Challenge func(w http.ResponseWriter, r *http.Request) bool
@@ -40,6 +47,8 @@ type Front struct {
 	access   func() *accesslog.Log
 	settings atomic.Pointer[Settings]
 	active   atomic.Int64
+	requests limit
+	bytes    limit
 }
 
 // New returns a Front without settings; it answers 503 until it has some.
@@ -49,8 +58,13 @@ func New(log zerolog.Logger, stopping func() bool, access func() *accesslog.Log)
 	return &Front{log: log, stopping: stopping, access: access}
 }
 
-// Apply makes s the settings of requests that begin from now on.
-func (f *Front) Apply(s *Settings) { f.settings.Store(s) }
+// Apply makes s the settings of requests that begin from now on. It is called by
+// one goroutine at a time.
+func (f *Front) Apply(s *Settings) {
+	f.requests.set(s.Requests, s.Burst)
+	f.bytes.set(float64(s.Bytes), 0)
+	f.settings.Store(s)
+}
 
 // Active is the number of requests in progress.
 func (f *Front) Active() int { return int(f.active.Load()) }
@@ -81,9 +95,10 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, challengeRoot) && s.Challenge != nil && s.Challenge(x, r) {
 		return
 	}
-	if !x.limitBody(s) {
+	if !x.limitRate(f) || !x.limitBody(s) {
 		return
 	}
+	x.watch(f)
 	for range maxReroutes {
 		t := s.Table.Request(x.peer, x.verdict, r)
 		if t == nil {

@@ -12,6 +12,7 @@ type Metrics struct {
 	bytesIn, bytesOut                    *prometheus.CounterVec
 	inFlight                             *prometheus.GaugeVec
 	seconds                              *prometheus.HistogramVec
+	limited, slowed                      *prometheus.CounterVec
 }
 
 // NewMetrics returns metrics that are registered with reg.
@@ -31,7 +32,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "portico_http_request_seconds",
 			Help: "Time from a request's header to the end of its answer.", Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9)}, labels),
 	}
-	reg.MustRegister(m.requests, m.clientErrors, m.serverErrors, m.bytesIn, m.bytesOut, m.inFlight, m.seconds)
+	m.limited = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "portico_http_limited_total",
+		Help: "Requests that a limit of the listener refused or ended."}, []string{"listener", "reason"})
+	m.slowed = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "portico_http_slowed_seconds_total",
+		Help: "Time that parts of answers waited because of the limit of bytes."}, []string{"listener"})
+	reg.MustRegister(m.limited, m.slowed, m.requests, m.clientErrors, m.serverErrors, m.bytesIn, m.bytesOut, m.inFlight, m.seconds)
 	return m
 }
 
@@ -59,9 +64,40 @@ func (m *Metrics) Counters(listener, route, service string) *Counters {
 func (m *Metrics) Forget(listener string) {
 	match := prometheus.Labels{"listener": listener}
 	for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-		m.requests, m.clientErrors, m.serverErrors, m.bytesIn, m.bytesOut, m.inFlight, m.seconds,
+		m.requests, m.clientErrors, m.serverErrors, m.bytesIn, m.bytesOut, m.inFlight, m.seconds, m.limited, m.slowed,
 	} {
 		v.DeletePartialMatch(match)
+	}
+}
+
+// Why a limit refused or ended a request: the values of the reason label.
+const (
+	limitedRequests = "requests" // too many of one address
+	limitedBody     = "body"     // too large
+	limitedSlow     = "slow"     // the client takes its answer too slowly (HTTP/2 and 3; see portico_listener_slow_total)
+)
+
+// Limited counts what the limits of one listener did. A nil *Limited counts
+// nothing.
+type Limited struct {
+	byReason *prometheus.CounterVec
+	seconds  prometheus.Counter
+}
+
+// Limited returns the metrics of a listener's limits.
+func (m *Metrics) Limited(listener string) *Limited {
+	return &Limited{m.limited.MustCurryWith(prometheus.Labels{"listener": listener}), m.slowed.WithLabelValues(listener)}
+}
+
+func (l *Limited) count(reason string) {
+	if l != nil {
+		l.byReason.WithLabelValues(reason).Inc()
+	}
+}
+
+func (l *Limited) slowed(by time.Duration) {
+	if l != nil {
+		l.seconds.Add(by.Seconds())
 	}
 }
 

@@ -136,6 +136,7 @@ func connState(nc net.Conn, st http.ConnState) {
 		}
 		c.setState(StateIdle)
 	case http.StateHijacked:
+		c.guard.minRate.Store(0) // whose bytes these are now has rules of its own
 		c.setState(StateHijacked)
 	}
 }

@@ -11,17 +11,18 @@ import (
 
 // Why a connection was refused: the values of the reason label.
 const (
-	refusedClosed    = "closed"    // the port is going away
-	refusedTotal     = "total"     // the budget of the whole daemon
-	refusedFull      = "full"      // MaxConns
-	refusedPerIP     = "per_ip"    // PerIP
-	refusedRate      = "rate"      // Rate
-	refusedDenied    = "denied"    // Allow or Deny
-	refusedProxy     = "proxy"     // no PROXY header where one is due
-	refusedSilent    = "silent"    // nothing was said in time
-	refusedUnmatched = "unmatched" // no route takes it
-	refusedHandshake = "handshake" // TLS for a raw service failed
-	refusedError     = "error"     // the client reset the connection
+	refusedClosed    = "closed"     // the port is going away
+	refusedTotal     = "total"      // the budget of the whole daemon
+	refusedFull      = "full"       // MaxConns
+	refusedPerIP     = "per_ip"     // PerIP
+	refusedRate      = "rate"       // Rate
+	refusedTooMany   = "handshakes" // Handshakes
+	refusedDenied    = "denied"     // Allow or Deny
+	refusedProxy     = "proxy"      // no PROXY header where one is due
+	refusedSilent    = "silent"     // nothing was said in time
+	refusedUnmatched = "unmatched"  // no route takes it
+	refusedHandshake = "handshake"  // TLS for a raw service failed
+	refusedError     = "error"      // the client reset the connection
 )
 
 // refusedFor words an error of waiting for a client.
@@ -117,7 +118,7 @@ func (p *Port) welcome(s *state, a netip.Addr) (reason string) {
 		return ""
 	case contains(s.Deny, a) || len(s.Allow) > 0 && !contains(s.Allow, a):
 		return refusedDenied
-	case !exempt(a) && !p.peers.allow(limitKey(a)):
+	case !exempt(a) && !p.peers.rate.allow(limitKey(a)):
 		return refusedRate
 	}
 	return ""
@@ -150,32 +151,46 @@ func contains(ps []netip.Prefix, a netip.Addr) bool {
 // proxies reports whether a sends PROXY headers.
 func (s *state) proxies(a netip.Addr) bool { return a.IsValid() && contains(s.ProxyFrom, a) }
 
-// peerLimits counts by address. The zero value limits nothing.
-type peerLimits struct {
-	mu   sync.Mutex // guards the rest
-	open map[netip.Addr]int
-	rate *ratelimit.Limiter[netip.Addr] // nil: no limit
-	per  float64
+// mayShake counts a handshake that a wants to begin.
+func (p *Port) mayShake(a netip.Addr) bool {
+	return exempt(a) || p.peers.handshakes.allow(limitKey(a))
 }
 
-// maxPeers bounds the memory of the rate limit: 64 Ki addresses, about 8 MB.
+// peerLimits counts by address. The zero value limits nothing. Memory of open is
+// bounded by the connections that there are.
+type peerLimits struct {
+	rate, handshakes perSecond
+
+	mu   sync.Mutex // guards open
+	open map[netip.Addr]int
+}
+
+// perSecond is a rate for each address that may be changed; what was used up is
+// forgotten only then.
+type perSecond struct {
+	mu      sync.Mutex                     // guards the rest
+	limiter *ratelimit.Limiter[netip.Addr] // nil: no limit
+	rate    float64
+}
+
+// maxPeers bounds the memory of each rate: 64 Ki addresses, about 8 MB.
 const maxPeers = 64 << 10
 
-func (l *peerLimits) setRate(per float64) {
+func (l *perSecond) set(rate float64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if per == l.per {
+	if rate == l.rate {
 		return
 	}
-	l.per, l.rate = per, nil
-	if per > 0 {
-		l.rate = ratelimit.New[netip.Addr](per, max(1, int(per)), maxPeers)
+	l.rate, l.limiter = rate, nil
+	if rate > 0 {
+		l.limiter = ratelimit.New[netip.Addr](rate, max(1, int(rate)), maxPeers)
 	}
 }
 
-func (l *peerLimits) allow(a netip.Addr) bool {
+func (l *perSecond) allow(a netip.Addr) bool {
 	l.mu.Lock()
-	r := l.rate
+	r := l.limiter
 	l.mu.Unlock()
 	return r == nil || r.Allow(a, time.Now())
 }

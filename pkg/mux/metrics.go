@@ -15,6 +15,7 @@ type Metrics struct {
 	protocols    *prometheus.CounterVec
 	detect       *prometheus.HistogramVec
 	acceptErrors *prometheus.CounterVec
+	slow         *prometheus.CounterVec
 }
 
 // NewMetrics makes the counters.
@@ -28,6 +29,7 @@ func NewMetrics() *Metrics {
 		refusals:     prometheus.NewCounterVec(name("refused_total", "Connections closed before a service had them."), []string{"listener", "reason"}),
 		protocols:    prometheus.NewCounterVec(name("protocol_total", "Connections by what their first bytes speak."), []string{"listener", "protocol"}),
 		acceptErrors: prometheus.NewCounterVec(name("accept_errors_total", "Failures to accept a connection."), []string{"listener"}),
+		slow:         prometheus.NewCounterVec(name("slow_total", "Requests ended because the client sent its body, or read its answer, below the minimum rate."), []string{"listener", "reason"}),
 		detect: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "portico", Subsystem: "listener", Name: "detect_seconds",
 			Help:    "Time from accept until the protocol was known.",
@@ -37,7 +39,7 @@ func NewMetrics() *Metrics {
 }
 
 func (m *Metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.accepted, m.open, m.refusals, m.protocols, m.detect, m.acceptErrors}
+	return []prometheus.Collector{m.accepted, m.open, m.refusals, m.protocols, m.detect, m.acceptErrors, m.slow}
 }
 
 // Describe implements prometheus.Collector.
@@ -59,7 +61,7 @@ func (m *Metrics) Forget(listener string) {
 	l := prometheus.Labels{"listener": listener}
 	for _, v := range []interface {
 		DeletePartialMatch(prometheus.Labels) int
-	}{m.accepted, m.open, m.refusals, m.protocols, m.detect, m.acceptErrors} {
+	}{m.accepted, m.open, m.refusals, m.protocols, m.detect, m.acceptErrors, m.slow} {
 		v.DeletePartialMatch(l)
 	}
 }
@@ -87,6 +89,14 @@ func (m *Metrics) port(listener string) *portStats {
 }
 
 func (s *portStats) refused(reason string) { s.m.refusals.WithLabelValues(s.listener, reason).Inc() }
+
+// What a client was too slow with: the values of the reason label.
+const (
+	slowBody   = "body"
+	slowAnswer = "answer"
+)
+
+func (s *portStats) tooSlow(reason string) { s.m.slow.WithLabelValues(s.listener, reason).Inc() }
 
 func (s *portStats) detected(p Protocol, after time.Duration) {
 	if p == Unknown {

@@ -78,7 +78,8 @@ func (p *Port) Apply(pol Policy) {
 	} else {
 		s.front = newFront(p, key)
 	}
-	p.peers.setRate(pol.Rate)
+	p.peers.rate.set(pol.Rate)
+	p.peers.handshakes.set(pol.Handshakes)
 	p.state.Store(s)
 	if old != nil && old.front != s.front {
 		old.front.retire()
@@ -213,9 +214,13 @@ func (p *Port) lookFirst(c *Conn) {
 
 // direct hands c over without a look at its bytes.
 func (p *Port) direct(c *Conn, s *state) {
-	if c.settle(s, Verdict{}).HTTP {
+	choice := c.settle(s, Verdict{})
+	switch {
+	case choice.Terminate && !p.mayShake(peerAddr(c.RemoteAddr())):
+		p.refuse(c, refusedTooMany)
+	case choice.HTTP:
 		p.serveHTTPConn(c)
-	} else {
+	default:
 		go p.serveRaw(c)
 	}
 }
@@ -241,6 +246,9 @@ func (p *Port) decide(c *Conn) (reason string) {
 	choice := c.settle(s, v)
 	if !choice.HTTP && choice.Raw == nil {
 		return refusedUnmatched
+	}
+	if choice.Terminate && !p.mayShake(peerAddr(c.RemoteAddr())) {
+		return refusedTooMany
 	}
 	return ""
 }

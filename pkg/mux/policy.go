@@ -89,7 +89,12 @@ type Policy struct {
 	MaxConns int     // at a time; 0: no limit
 	PerIP    int     // at a time from one address; 0: no limit
 	Rate     float64 // new connections a second from one address; 0: no limit
-	Budget   *Budget // shared with other ports; nil: none
+	// Handshakes of TLS and QUIC that one address may begin in a second; 0: no limit.
+	Handshakes float64
+	// Pace is told of bytes that a raw service is about to send to an address and
+	// returns for how long that must wait. nil: none is slowed.
+	Pace   func(client netip.Addr, n int) time.Duration
+	Budget *Budget // shared with other ports; nil: none
 
 	Front Front
 }
@@ -103,4 +108,8 @@ type Front struct {
 	ReadTimeout   time.Duration // of a request's body, without progress; 0: none
 	WriteTimeout  time.Duration // without progress; 0: none
 	MaxHeader     int           // bytes; 0: 64 KiB
+	// MinRate is how many bytes a second a body must bring on an average over
+	// ReadTimeout, and an answer must be read by over WriteTimeout; 0: any. Only
+	// time in which the client is waited for counts.
+	MinRate int64
 }

@@ -3,7 +3,6 @@ package mux
 import (
 	"context"
 	"crypto/tls"
-	"io"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -38,6 +37,7 @@ func (p *Port) isClosed() bool {
 func (p *Port) forHTTP(c *Conn) net.Conn {
 	s := p.state.Load()
 	c.guard.limit.Store(int64(s.Front.WriteTimeout))
+	c.guard.minRate.Store(s.Front.MinRate)
 	if c.choice.Terminate && s.tls != nil {
 		c.setState(StateHandshake)
 		return tls.Server(c, s.tls.http)
@@ -71,6 +71,9 @@ func (p *Port) serveRaw(c *Conn) {
 		nc = tlsConn{tc}
 	}
 	c.setState(StateRaw)
+	if a := peerAddr(c.RemoteAddr()); s.Pace != nil && !exempt(a) {
+		nc = pacedConn{nc, p.ctx, a, s.Pace}
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			p.log.Error().Interface("panic", v).Bytes("stack", debug.Stack()).Msg("raw service panicked")
@@ -154,9 +157,10 @@ func (p *Port) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor >= 2 {
 		c.h2.Store(true)
 	}
-	// net/http hides a Content-Length that came beside Transfer-Encoding. What
-	// follows such a request may be what another proxy took for its body.
-	if c.Retired() || len(r.TransferEncoding) > 0 && r.ProtoMajor == 1 {
+	// net/http hides a Content-Length that came beside Transfer-Encoding, and
+	// Transfer-Encoding altogether in HTTP/1.0. What follows such a request may be
+	// what another proxy took for its body.
+	if c.Retired() || r.ProtoMajor == 1 && (len(r.TransferEncoding) > 0 || r.ProtoMinor == 0) {
 		w.Header().Set("Connection", "close")
 	}
 	if c.plain {
@@ -171,19 +175,24 @@ func (p *Port) serveHTTP(w http.ResponseWriter, r *http.Request) {
 
 // answer has the policy's handler answer.
 func (s *state) answer(w http.ResponseWriter, r *http.Request) {
-	if d := s.Front.ReadTimeout; d > 0 && r.Body != nil && r.Body != http.NoBody {
-		r.Body = &patientBody{ReadCloser: r.Body, rc: http.NewResponseController(w), limit: d}
-	}
 	if s.HTTP == nil {
 		http.Error(w, "nothing is served here", http.StatusNotFound)
 		return
 	}
+	if r.Body == nil || r.Body == http.NoBody {
+		s.HTTP.ServeHTTP(w, r)
+		return
+	}
+	b := newPatientBody(w, r, s)
+	r.Body = b
+	defer b.leave(FromContext(r.Context()))
 	s.HTTP.ServeHTTP(w, r)
 }
 
 // refusePlain answers plain HTTP on a TLS port.
 func (s *state) refusePlain(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close")
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingering)) // of a body
 	if s.RedirectHTTP && r.Host != "" {
 		u := *r.URL
 		u.Scheme, u.Host = "https", r.Host
@@ -191,27 +200,4 @@ func (s *state) refusePlain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.Error(w, "this port speaks HTTPS; use https:// instead of http://", http.StatusBadRequest)
-}
-
-// patientBody ends the reading of a body that makes no progress.
-type patientBody struct {
-	io.ReadCloser
-	rc    *http.ResponseController
-	limit time.Duration
-	armed time.Time
-}
-
-func (b *patientBody) Read(p []byte) (int, error) {
-	// A little more than the limit, so that not every read sets a timer.
-	if now := time.Now(); b.armed.Sub(now) < b.limit {
-		b.armed = now.Add(b.limit + b.limit/8)
-		_ = b.rc.SetReadDeadline(b.armed) // not supported: then without
-	}
-	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		// net/http goes on reading to see the client leave; that may take long.
-		b.armed = time.Time{}
-		_ = b.rc.SetReadDeadline(time.Time{})
-	}
-	return n, err
 }

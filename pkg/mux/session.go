@@ -42,6 +42,9 @@ func (p *Port) openSession(s *state, remote net.Addr, protocol Protocol) (c *ses
 			reason = refusedPerIP
 		}
 	}
+	if reason == "" && protocol == HTTP3 && !p.mayShake(addr) {
+		reason = refusedTooMany
+	}
 	p.mu.Lock()
 	if p.closed {
 		reason = refusedClosed

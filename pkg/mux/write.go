@@ -10,17 +10,21 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/porticod/portico/pkg/ratelimit"
 )
 
 // writeGuard ends writes that make no progress. A peer that takes its data
 // slowly is not cut: only time in which nothing moved counts, as the kernel
 // sees it (bytes acknowledged), not as writes return.
 type writeGuard struct {
-	limit atomic.Int64 // nanoseconds without progress; 0: the guard is off
+	limit   atomic.Int64 // nanoseconds without progress; 0: the guard is off
+	minRate atomic.Int64 // bytes a second; 0: any
 
 	mu    sync.Mutex // guards the rest
-	armed time.Time  // the guard's own deadline; zero: none
-	user  time.Time  // what SetWriteDeadline was told; zero: none
+	meter ratelimit.Meter
+	armed time.Time // the guard's own deadline; zero: none
+	user  time.Time // what SetWriteDeadline was told; zero: none
 }
 
 // SetDeadline sets both deadlines. See SetWriteDeadline.
@@ -67,6 +71,19 @@ func (g *writeGuard) userExpired(now time.Time) bool {
 	return !g.user.IsZero() && !now.Before(g.user)
 }
 
+// tooSlow notes a write of n bytes and reports whether the peer takes its data
+// below the minimum rate.
+func (g *writeGuard) tooSlow(n int64, took, limit time.Duration) bool {
+	rate := g.minRate.Load()
+	if rate == 0 {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.meter.Rate, g.meter.Window = float64(rate), limit
+	return g.meter.Slow(n, took)
+}
+
 // guarded repeats step, which writes and says how much, until it is done or
 // nothing moved for the guard's limit (at most half as long again).
 func (c *Conn) guarded(limit time.Duration, step func() (int64, error)) error {
@@ -75,8 +92,17 @@ func (c *Conn) guarded(limit time.Duration, step func() (int64, error)) error {
 		return err
 	}
 	last, mark := now, int64(-1)
+	metered := c.guard.minRate.Load() > 0
 	for {
 		n, err := step()
+		if metered && (err == nil || errors.Is(err, os.ErrDeadlineExceeded)) {
+			began := now
+			now = time.Now()
+			if c.guard.tooSlow(n, now.Sub(began), limit) {
+				c.ticket.stats.tooSlow(slowAnswer)
+				return os.ErrDeadlineExceeded
+			}
+		}
 		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
