@@ -161,7 +161,7 @@ each connection to the service that the file names for it.`,
 	flags.StringVarP(&e.configFlag, "config", "c", "", "the config `FILE` (default $PORTICO_CONFIG, ./config.hcl, /etc/portico/config.hcl)")
 	flags.StringVar(&e.adminFlag, "admin", "", "the daemon's admin `SOCKET` (default $PORTICO_ADMIN, else as the config file says)")
 	root.AddCommand(
-		newRun(e), newValidate(e), newFmt(e), newInit(e),
+		newRun(e), newValidate(e), newFmt(e), newInit(e), newDemo(e),
 		newCheck(e), newReload(e), newStatus(e), newSockets(e),
 		newServices(e), newUser(e), newSign(e), newVersion(e), newCompletion(e), newMan(e),
 	)

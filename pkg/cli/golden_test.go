@@ -105,7 +105,7 @@ func TestHelp(t *testing.T) {
 	dir := scene(t)
 	commands := [][]string{
 		{}, {"run"}, {"validate"}, {"fmt"}, {"check"}, {"reload"}, {"status"}, {"sockets"}, {"services"}, {"init"},
-		{"version"}, {"completion"}, {"man"}, {"sign"}, {"user"}, {"user", "add"}, {"user", "list"}, {"user", "passwd"},
+		{"version"}, {"completion"}, {"man"}, {"sign"}, {"demo"}, {"user"}, {"user", "add"}, {"user", "list"}, {"user", "passwd"},
 		{"user", "delete"}, {"user", "erasures"}, {"user", "invite"}, {"user", "role"}, {"user", "suspend"}, {"user", "sessions"},
 	}
 	for _, c := range commands {

@@ -58,11 +58,39 @@ func (r *runner) run(ctx context.Context) error {
 		}
 		return err
 	}
+	var failure error
 	if !told {
+		failure = r.serve(ctx, signals)
+	}
+	if err := r.stop(signals); err != nil {
+		return err
+	}
+	return failure
+}
+
+// serve serves until it is told to stop, or until its work fails.
+func (r *runner) serve(ctx context.Context, signals <-chan os.Signal) error {
+	if r.work == nil {
 		r.announce()
 		r.loop(ctx, signals)
+		return nil
 	}
-	return r.stop(signals)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		err := r.work(ctx)
+		if err != nil {
+			cancel()
+		}
+		done <- err
+	}()
+	r.loop(ctx, signals)
+	cancel()
+	if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
 }
 
 // startUnlessTold starts, and gives up as soon as it can on a signal to end;

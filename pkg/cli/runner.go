@@ -33,6 +33,7 @@ type runner struct {
 	root   *logging.Root
 	log    zerolog.Logger
 	notify *sdnotify.Notifier
+	work   func(context.Context) error // in place of the announcement, once everything is there; nil: none
 
 	// Set by start, in this order; nil where it did not get that far.
 	lease  *durable.Lease

@@ -72,3 +72,8 @@ func (p Painting) JPEG(w, h int) ([]byte, error) {
 func (p Painting) at(x, y int, dx, dy float64, w, h int) Color {
 	return p((float64(x)+dx)/float64(w), (float64(y)+dy)/float64(h))
 }
+
+// Part is what p shows in the rectangle from x, y, w wide and h high.
+func (p Painting) Part(x, y, w, h float64) Painting {
+	return func(u, v float64) Color { return p(x+u*w, y+v*h) }
+}
