@@ -116,8 +116,10 @@ func (x *exchange) writeParts(p []byte) (n int, err error) {
 		x.begin()
 		m, err := x.writePart(part)
 		n += m
-		if err == nil {
-			err = x.moved(m, time.Since(began))
+		if took := time.Since(began); err == nil {
+			err = x.moved(m, took)
+		} else if x.request.ProtoMajor >= 2 && !x.deadline.IsZero() && !began.Add(took).Before(x.deadline) {
+			x.settings.Limited.count(limitedSlow)
 		}
 		if err != nil || n >= len(p) {
 			return n, err

@@ -159,8 +159,8 @@ func (p *Port) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// net/http hides a Content-Length that came beside Transfer-Encoding, and
 	// Transfer-Encoding altogether in HTTP/1.0. What follows such a request may be
-	// what another proxy took for its body.
-	if c.Retired() || r.ProtoMajor == 1 && (len(r.TransferEncoding) > 0 || r.ProtoMinor == 0) {
+	// what another proxy took for its body, or, after CONNECT, for a tunnel.
+	if c.Retired() || r.ProtoMajor == 1 && (len(r.TransferEncoding) > 0 || r.ProtoMinor == 0 || r.Method == http.MethodConnect) {
 		w.Header().Set("Connection", "close")
 	}
 	if c.plain {

@@ -100,6 +100,7 @@ func (c *Conn) guarded(limit time.Duration, step func() (int64, error)) error {
 			now = time.Now()
 			if c.guard.tooSlow(n, now.Sub(began), limit) {
 				c.ticket.stats.tooSlow(slowAnswer)
+				c.giveUp()
 				return os.ErrDeadlineExceeded
 			}
 		}
@@ -116,12 +117,21 @@ func (c *Conn) guarded(limit time.Duration, step func() (int64, error)) error {
 		if n > 0 || mark >= 0 && acked != mark {
 			last = now
 		} else if mark >= 0 && now.Sub(last) >= limit {
+			c.giveUp()
 			return err
 		}
 		mark = acked
 		if err := c.arm(now, limit/2+1, limit/2); err != nil {
 			return err
 		}
+	}
+}
+
+// giveUp has Close drop what the peer does not take. The kernel would otherwise
+// keep it, and go on offering it, for minutes.
+func (c *Conn) giveUp() {
+	if tcp, ok := c.sock.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
 	}
 }
 
