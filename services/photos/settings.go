@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/porticod/portico/services/photos/entity"
 	"github.com/porticod/portico/services/photos/store"
@@ -114,7 +116,13 @@ func (p *Photos) unblockDomain(c *call) (any, error) {
 	return entity.Empty{}, p.store.UnblockDomain(c.r.Context(), c.viewer.user.ID, d)
 }
 
-var tagName = regexp.MustCompile(`^[\pL\pN\pM_]{1,100}$`)
+// isFeatured: what a tag may be that somebody shows on their profile.
+func isFeatured(name string) bool {
+	n := utf8.RuneCountInString(name)
+	return 1 <= n && n <= maxTag && utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r) && r != '_'
+	})
+}
 
 func (c *call) featuredTag(username string, t store.FeaturedTag) entity.FeaturedTag {
 	return entity.FeaturedTag{
@@ -152,7 +160,7 @@ func (p *Photos) accountTags(c *call) (any, error) {
 // featureTag is POST /api/v1/featured_tags.
 func (p *Photos) featureTag(c *call) (any, error) {
 	name := strings.ToLower(strings.TrimPrefix(strings.TrimSpace(c.params.String("name")), "#"))
-	if !tagName.MatchString(name) {
+	if !isFeatured(name) {
 		return nil, invalid("name is not a hashtag")
 	}
 	t, err := p.store.AddFeaturedTag(c.r.Context(), c.viewer.user.ID, name)

@@ -6,9 +6,10 @@ import (
 	"testing"
 )
 
-// starts are what apps ask for when they start and on their first pages, as found
-// in their sources. docs/photos.md names them. What is not offered is empty, not
-// missing; 404 are those that apps expect it of.
+// starts are calls that such apps make when they start and on their first pages,
+// after Mastodon's documentation and what is known of the apps: they are not
+// recordings, and no app was run here. What is not offered is empty, not missing;
+// 404 are those that apps expect it of.
 var starts = map[string]string{
 	"Tusky": `/api/v1/instance /api/v2/instance /api/v1/accounts/verify_credentials /api/v1/custom_emojis /api/v1/filters /api/v2/filters
 		/api/v1/announcements?with_dismissed=false /api/v1/lists /api/v1/follow_requests /api/v1/conversations?limit=30

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -30,11 +31,14 @@ type token struct {
 
 // The parts that become links: URLs, whose last character is none that usually
 // ends a sentence, @name with or without a host, and #tag as Mastodon has it.
-// What may stand before them is looked at apart.
+// What may stand before them is looked at apart. With its classes of Unicode it
+// takes a megabyte, so it is compiled when there is a text.
 var (
-	tokenPattern = regexp.MustCompile(`(?i:https?)://[^\s<>"]*[^\s<>".,;:!?)'\]]|` +
-		`@[a-zA-Z0-9][a-zA-Z0-9_.]*(?:@[a-zA-Z0-9][a-zA-Z0-9.:-]*)?|` +
-		`[#＃][\pL\pM\pN_·・\x{200c}]+`)
+	tokenPattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i:https?)://[^\s<>"]*[^\s<>".,;:!?)'\]]|` +
+			`@[a-zA-Z0-9][a-zA-Z0-9_.]*(?:@[a-zA-Z0-9][a-zA-Z0-9.:-]*)?|` +
+			`[#＃][\pL\pM\pN_·・\x{200c}]+`)
+	})
 	tagEnds = "·・\u200c"
 )
 
@@ -43,7 +47,7 @@ const maxTag = 100 // characters
 // tokens finds the parts of a line or a text that become links, in order.
 func tokens(text string) []token {
 	var out []token
-	for _, m := range tokenPattern.FindAllStringIndex(text, -1) {
+	for _, m := range tokenPattern().FindAllStringIndex(text, -1) {
 		t := token{start: m[0], end: m[1]}
 		before, _ := utf8.DecodeLastRuneInString(text[:t.start])
 		switch part := text[t.start:t.end]; part[0] {

@@ -53,11 +53,14 @@ func (v *visit) rowsOf(ids []int64, s show) ([]personRow, error) {
 type profilePage struct {
 	personRow
 	Mine    bool
-	Stories bool // that the viewer may see
+	Posts   int64 // of the grid; StatusesCount has answers too
+	Stories bool  // that the viewer may see
 	Unseen  bool
 	Albums  []entity.Album
 	Hidden  bool // only followers see the posts
 	Tab     string
+
+	rel relation
 }
 
 // person makes the head of the pages of somebody.
@@ -70,6 +73,12 @@ func (v *visit) person(u account.User) (d profilePage, err error) {
 		return d, errNoPage
 	}
 	d.personRow, d.Mine = rows[0], u.ID == v.viewer.user.ID
+	if d.rel, err = v.p.relation(v.r.Context(), v.viewer, u); err != nil {
+		return d, err
+	}
+	if d.Posts, err = v.p.store.CountPosts(v.r.Context(), v.grid(u, d.rel)); err != nil {
+		return d, err
+	}
 	if v.viewer.signedIn() {
 		groups, err := v.p.groups(v.r.Context(), v.renderer(), []int64{u.ID})
 		if err != nil {
@@ -82,6 +91,11 @@ func (v *visit) person(u account.User) (d profilePage, err error) {
 	return d, nil
 }
 
+// grid is the feed of the page of somebody whom the viewer is rel to.
+func (v *visit) grid(u account.User, rel relation) store.Feed {
+	return store.Feed{Authors: []int64{u.ID}, Visibilities: visible(rel), NoReplies: true, OnlyMedia: !v.cfg.TextPosts}
+}
+
 func (wb *web) profile(v *visit) error {
 	u, err := v.who()
 	if err != nil {
@@ -91,15 +105,11 @@ func (wb *web) profile(v *visit) error {
 	if err != nil {
 		return err
 	}
-	rel, err := v.p.relation(v.r.Context(), v.viewer, u)
+	list, older, err := v.read(v.grid(u, d.rel), webGrid)
 	if err != nil {
 		return err
 	}
-	list, older, err := v.read(store.Feed{Authors: []int64{u.ID}, Visibilities: visible(rel), NoReplies: true, OnlyMedia: !v.cfg.TextPosts}, webGrid)
-	if err != nil {
-		return err
-	}
-	d.Tab, d.Hidden = "posts", d.Locked && !rel.self && !rel.follows && len(list) == 0
+	d.Tab, d.Hidden = "posts", d.Locked && !d.rel.self && !d.rel.follows && len(list) == 0
 	pg := page{Heading: d.DisplayName, Data: d, Tiles: v.cards(list), Older: older}
 	if d.Mine {
 		pg.Nav = "me"

@@ -191,3 +191,24 @@ func TestPrivateOnThePage(t *testing.T) {
 	b.submit("/logout", nil).is(303)
 	b.get(picture, "").is(404)
 }
+
+// TestProfileCounts: a profile counts the posts of its grid that its viewer may
+// see; comments are none of them, though apps are told of both together.
+func TestProfileCounts(t *testing.T) {
+	s := open(t, "")
+	ann, bob := s.signUp("ann"), s.join("bob")
+	p := s.post(ann, "public")
+	s.post(ann, "private")
+	s.comment(ann, p.ID, "the first of many")
+	bob.has("/@ann", "<li><b>1</b> post</li>")
+	bob.has("/@ann/albums", "<li><b>1</b> post</li>")
+	s.follow(s.again("bob"), s.id("ann"))
+	bob.has("/@ann", "<li><b>2</b> posts</li>")
+	var a struct {
+		Count int64 `json:"statuses_count"`
+	}
+	s.get("/api/v1/accounts/"+s.id("ann"), ann).is(200).into(&a)
+	if a.Count != 3 {
+		t.Errorf("statuses_count is %d", a.Count)
+	}
+}

@@ -217,6 +217,9 @@ type Store interface {
 	// unattached again where keepMedia.
 	DeleteStatus(ctx context.Context, id, author int64, keepMedia bool) (Status, error)
 	Feed(ctx context.Context, f Feed) ([]Status, error)
+	// CountPosts counts the posts of all pages of a feed of f.Authors that f's
+	// Visibilities, NoReplies and OnlyMedia let in.
+	CountPosts(ctx context.Context, f Feed) (int64, error)
 
 	// Profile of somebody who has none is empty, not an error; but that posts
 	// are public.

@@ -36,6 +36,16 @@ func (d *DB) readFeed(q sqlite.Queryer, f store.Feed) ([]store.Status, error) {
 	return readStatuses(q, where, args...)
 }
 
+// CountPosts counts the posts that all pages of a feed of authors have.
+func (d *DB) CountPosts(ctx context.Context, f store.Feed) (n int64, err error) {
+	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+		return q.QueryRow(`SELECT count(*) FROM statuses s WHERE s.author_id IN (SELECT value FROM json_each(?1))
+			AND s.visibility IN (`+visibilityList(f.Visibilities)+`) AND (?2 = 0 OR s.reply = 0) AND (?3 = 0 OR s.pictures > 0)`,
+			jsonList(f.Authors), f.NoReplies, f.OnlyMedia).Scan(&n)
+	})
+	return n, wrap("count posts", err)
+}
+
 // windows are in which time a page is looked for first: most are full within it,
 // and then only so much is read of each of the people somebody follows.
 var windows = [...]time.Duration{48 * time.Hour, 20 * 24 * time.Hour}

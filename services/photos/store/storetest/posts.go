@@ -71,6 +71,20 @@ func threads(s *suite) {
 	private.Visibility = store.Private
 	c := s.wrote(private)
 	s.same(s.get(root.ID).Replies, int64(2))
+	for _, c := range []struct {
+		store.Feed
+		want int64
+	}{
+		{store.Feed{Authors: []int64{ann}, Visibilities: []store.Visibility{store.Public}}, 2},
+		{store.Feed{Authors: []int64{ann}, Visibilities: []store.Visibility{store.Public}, NoReplies: true}, 1},
+		{store.Feed{Authors: []int64{ann}, Visibilities: []store.Visibility{store.Public}, NoReplies: true, OnlyMedia: true}, 0},
+		{store.Feed{Authors: []int64{ann, dan}, Visibilities: []store.Visibility{store.Public, store.Private}}, 3},
+		{store.Feed{Authors: []int64{dan}, Visibilities: []store.Visibility{store.Public}}, 0},
+	} {
+		n, err := s.CountPosts(s.Context(), c.Feed)
+		s.want(err, nil)
+		s.same(n, c.want)
+	}
 
 	wide := store.Bounds{Ancestors: 10, Descendants: 10, Depth: 10}
 	up, down, err := s.Thread(s.Context(), root.ID, wide)
