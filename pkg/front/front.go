@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/porticod/portico/pkg/accesslog"
 	"github.com/porticod/portico/pkg/mux"
@@ -95,6 +96,10 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, challengeRoot) && s.Challenge != nil && s.Challenge(x, r) {
 		return
 	}
+	if r.ProtoMajor >= 2 && malformed(r) {
+		x.fail(http.StatusBadRequest, "bad_request", "The request is malformed.")
+		return
+	}
 	if !x.limitRate(f) || !x.limitBody(s) {
 		return
 	}
@@ -112,6 +117,22 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s = f.settings.Load()
 	}
 	x.fail(http.StatusServiceUnavailable, "unavailable", "The service is being replaced; try again.")
+}
+
+// malformed finds what the servers of HTTP/2 and 3 let pass and HTTP/1 does not:
+// methods that are no token, with a space say, and lengths that differ. Behind a
+// service that writes HTTP/1 they would be another request.
+func malformed(r *http.Request) bool {
+	if !httpguts.ValidHeaderFieldName(r.Method) { // both are tokens
+		return true
+	}
+	lengths := r.Header["Content-Length"]
+	for _, n := range lengths {
+		if n != lengths[0] {
+			return true
+		}
+	}
+	return false
 }
 
 // finish accounts for a request, also for one whose handler panicked.

@@ -23,6 +23,7 @@ import (
 // A handshake costs more than most answers: an address has some of them a second,
 // and another address its own.
 func TestHandshakes(t *testing.T) {
+	t.Parallel()
 	d := testkit.Start(t, testkit.App(), `
 data_dir = "data"
 service "respond" "hello" { body = "hello" }
@@ -89,6 +90,7 @@ listener "web" {
 
 // Requests of one address count together, whatever they come over.
 func TestRequests(t *testing.T) {
+	t.Parallel()
 	d := testkit.Start(t, testkit.App(), fmt.Sprintf(rated, "0.1", 9))
 	insecure := &tls.Config{InsecureSkipVerify: true}
 	one := &http.Transport{TLSClientConfig: insecure.Clone(), TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}}
@@ -162,6 +164,7 @@ const (
 // Answers to one address share its bytes, over all its connections and protocols,
 // and arrive whole.
 func TestBytes(t *testing.T) {
+	t.Parallel()
 	big := strings.Repeat("0123456789abcdef", slowed/2/16)
 	upstream := echoServer(t)
 	d := testkit.Start(t, testkit.App(), fmt.Sprintf(`

@@ -86,6 +86,7 @@ func ends(t *testing.T, c net.Conn, every time.Duration) time.Duration {
 // Who sends a byte now and then is ended, wherever in a request it is, and
 // whoever reads the body, or nobody.
 func TestSlowSenders(t *testing.T) {
+	t.Parallel()
 	d := startPatient(t, "")
 	for name, text := range map[string]string{
 		"header":          "GET / HTTP/1.1\r\nHost: x\r\nX: ",
@@ -109,6 +110,7 @@ func TestSlowSenders(t *testing.T) {
 }
 
 func TestSlowBodiesAreCounted(t *testing.T) {
+	t.Parallel()
 	d := startPatient(t, "")
 	c := dial(t, d.Addr("web"))
 	send(t, c, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
@@ -118,6 +120,7 @@ func TestSlowBodiesAreCounted(t *testing.T) {
 
 // An answer to an expectation that will not be met does not wait for the body.
 func TestExpectationNotMet(t *testing.T) {
+	t.Parallel()
 	d := startPatient(t, "limits { body = \"1KiB\" }")
 	for _, target := range []string{"/hello", "/none", "/echo"} {
 		c := dial(t, d.Addr("web"))
@@ -153,6 +156,7 @@ func smallWindow(c net.Conn) {
 
 // Who reads a little now and then is ended.
 func TestSlowReaders(t *testing.T) {
+	t.Parallel()
 	d := startPatient(t, "")
 	tlsD := startPatient(t, "tls { self_signed = true }")
 	t.Run("HTTP/1.1", func(t *testing.T) {
@@ -188,6 +192,7 @@ func TestSlowReaders(t *testing.T) {
 // A large answer that is read slowly, but fast enough, is not cut, although it
 // takes longer than every timeout.
 func TestModestReaders(t *testing.T) {
+	t.Parallel()
 	d := testkit.Start(t, testkit.App(), `
 data_dir = "data"
 service "static" "site" { root = "site" }
@@ -200,7 +205,7 @@ listener "web" {
     min_rate = "64KiB"
   }
 }
-`, "site/big", strings.Repeat("x", 4<<20))
+`, "site/big", strings.Repeat("x", 2<<20))
 	for _, proto := range []int{1, 2} {
 		t.Run(fmt.Sprint("HTTP/", proto), func(t *testing.T) {
 			t.Parallel()
@@ -223,7 +228,7 @@ listener "web" {
 				t.Fatal(err)
 			}
 			defer res.Body.Close()
-			if cut, n := sip(res.Body, 64<<10, 50*time.Millisecond); cut || n != 4<<20 || res.ProtoMajor != proto {
+			if cut, n := sip(res.Body, 64<<10, 20*time.Millisecond); cut || n != 2<<20 || res.ProtoMajor != proto {
 				t.Errorf("%s: cut %v after %d bytes", res.Proto, cut, n)
 			}
 		})

@@ -129,6 +129,7 @@ var smugglings = []smuggling{
 }
 
 func TestSmuggling(t *testing.T) {
+	t.Parallel()
 	b := newBackend(t)
 	d := testkit.Start(t, testkit.App(), fmt.Sprintf(`
 data_dir = "data"
