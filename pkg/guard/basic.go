@@ -39,8 +39,8 @@ const (
 
 type basicAuth struct {
 	Basic
-	key   [32]byte // of what is remembered; passwords are not
-	wrong *ratelimit.Window[netip.Addr]
+	key   [32]byte                        // of what is remembered; passwords are not
+	wrong *ratelimit.Window[netip.Prefix] // IPv6: by /64, of which anybody has as many addresses as he likes
 	slots chan struct{}
 
 	mu    sync.Mutex
@@ -50,7 +50,7 @@ type basicAuth struct {
 func newBasicAuth(b Basic) *basicAuth {
 	a := &basicAuth{
 		Basic: b, right: map[[32]byte]time.Time{}, slots: make(chan struct{}, hashing),
-		wrong: ratelimit.NewWindow[netip.Addr](wrongPasswords, wrongWithin),
+		wrong: ratelimit.NewWindow[netip.Prefix](wrongPasswords, wrongWithin),
 	}
 	rand.Read(a.key[:]) // never fails
 	return a
@@ -64,13 +64,14 @@ func (a *basicAuth) admit(w http.ResponseWriter, v Visit, now time.Time) bool {
 	if ok {
 		// Counted as wrong until it is known to be right, so that many at a time
 		// cannot be more than allowed.
-		if wait := a.wrong.Take(v.Client); wait > 0 {
+		client := ratelimit.Prefix(v.Client)
+		if wait := a.wrong.Take(client); wait > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
 			v.Fail(http.StatusTooManyRequests, "rate_limited", "Too many wrong passwords; try again later.")
 			return false
 		}
 		if a.knows(r, name, password, now) {
-			a.wrong.Forget(v.Client)
+			a.wrong.Forget(client)
 			r.Header.Del("Authorization")
 			return true
 		}

@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -111,6 +112,15 @@ func TestGuessing(t *testing.T) {
 			t.Fatalf("guess %d: %d", i, res.StatusCode)
 		}
 	}
+	guesser["Test-Client"], guesser["user"] = "2001:db8::1", "ann:wrong"
+	for i := range 10 {
+		guesser["Test-Client"] = fmt.Sprintf("2001:db8::%d", i)
+		ask(t, srv, http.MethodGet, guesser)
+	}
+	if res, _ := ask(t, srv, http.MethodGet, guesser); res.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("a guesser with many IPv6 addresses: %d", res.StatusCode)
+	}
+	guesser["Test-Client"] = "192.0.2.1"
 	guesser["user"] = "ann:right"
 	if res, _ := ask(t, srv, http.MethodGet, guesser); res.StatusCode != http.StatusTooManyRequests || res.Header.Get("Retry-After") == "" {
 		t.Errorf("guess 11: %d, Retry-After %q", res.StatusCode, res.Header.Get("Retry-After"))

@@ -114,7 +114,7 @@ func (q *QUIC) accept() {
 // serverNow is the server with the settings of now; the one before ends as its
 // clients turn to the new one.
 func (q *QUIC) serverNow() *http3Server {
-	p, s, err := q.state()
+	_, s, err := q.state()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err != nil || q.closed {
@@ -129,7 +129,7 @@ func (q *QUIC) serverNow() *http3Server {
 			Handler: http.HandlerFunc(q.serveHTTP), MaxHeaderBytes: s.Front.MaxHeader, IdleTimeout: s.Front.IdleTimeout,
 			ConnContext: func(ctx context.Context, c *quic.Conn) context.Context {
 				if qc := quicFrom(ctx); qc != nil {
-					qc.begun(p, c)
+					qc.begun(c)
 				}
 				return ctx
 			},
@@ -180,6 +180,7 @@ type quicKey struct{}
 // quicConn is a connection as its requests find it.
 type quicConn struct {
 	*session
+	port *Port                     // that counted it; the socket may have another by now
 	conn atomic.Pointer[quic.Conn] // nil until the handshake is done
 }
 
@@ -212,14 +213,14 @@ func (q *QUIC) admit(ctx context.Context, info *quic.ClientInfo) (context.Contex
 		return nil, errors.New(reason)
 	}
 	context.AfterFunc(ctx, func() { p.closeSession(c) })
-	return context.WithValue(ctx, quicKey{}, &quicConn{session: c}), nil
+	return context.WithValue(ctx, quicKey{}, &quicConn{session: c, port: p}), nil
 }
 
 // begun notes the connection whose handshake is done.
-func (c *quicConn) begun(p *Port, conn *quic.Conn) {
+func (c *quicConn) begun(conn *quic.Conn) {
 	c.conn.Store(conn)
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	c.port.mu.Lock()
+	defer c.port.mu.Unlock()
 	c.traffic = func() (net.Addr, int64, int64) {
 		st := conn.ConnectionStats()
 		return conn.LocalAddr(), int64(st.BytesReceived), int64(st.BytesSent)
