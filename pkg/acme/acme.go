@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -77,30 +78,59 @@ func NewManager(dir string, log zerolog.Logger) *Manager {
 // An Account has certificates issued, once it is in use.
 type Account struct {
 	settings Settings
+	store    *certmagic.FileStorage
 	config   *certmagic.Config
 	issuer   *certmagic.ACMEIssuer
 	ctx      context.Context
 	cancel   context.CancelFunc
+
+	mu    sync.Mutex
+	fresh map[string]time.Time // guarded by mu; when names were asked for that were new to the CA
 }
 
 // Settings are those that the account was made with.
 func (a *Account) Settings() Settings { return a.settings }
+
+// newNames is how many names that have no certificate yet get one on demand in an
+// hour. A pattern allows any number of them, so without it whoever asks for enough
+// could have the CA refuse us, and fill the disk.
+const newNames = 20
+
+var errTooMany = errors.New("too many new names in an hour")
+
+// mayHave decides about a name that a client asked for and that no certificate in
+// memory is for.
+func (a *Account) mayHave(ctx context.Context, name string) error {
+	switch {
+	case !a.gives(name):
+		return errNotOurs
+	case slices.Contains(a.settings.Names, name) || a.store.Exists(ctx, certmagic.StorageKeys.SiteCert(a.issuer.IssuerKey(), name)):
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	maps.DeleteFunc(a.fresh, func(_ string, at time.Time) bool { return now.Sub(at) > time.Hour })
+	if _, again := a.fresh[name]; again {
+		return nil
+	}
+	if len(a.fresh) >= newNames {
+		return errTooMany
+	}
+	a.fresh[name] = now
+	return nil
+}
 
 // errNotOurs is why a client gets no certificate from an account.
 var errNotOurs = errors.New("no certificate is managed for this name")
 
 // Account makes an account of s. Nothing is asked of the CA before Use.
 func (m *Manager) Account(s Settings) (*Account, error) {
-	a := &Account{settings: s}
+	a := &Account{settings: s, store: m.store, fresh: map[string]time.Time{}}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	c := certmagic.Config{Storage: m.store, Logger: m.zap}
 	if len(s.OnDemand) > 0 {
-		c.OnDemand = &certmagic.OnDemandConfig{DecisionFunc: func(_ context.Context, name string) error {
-			if !a.gives(name) {
-				return errNotOurs
-			}
-			return nil
-		}}
+		c.OnDemand = &certmagic.OnDemandConfig{DecisionFunc: a.mayHave}
 	}
 	a.config = certmagic.New(m.cache, c)
 	template := certmagic.ACMEIssuer{
