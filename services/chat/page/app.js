@@ -84,6 +84,12 @@ function followAddress() {
     joinBy(decodeURIComponent(join[1]), go);
     return;
   }
+  const person = /^#@([\w.-]+)$/.exec(location.hash);
+  if (person) { // links to people, as other services have them
+    history.replaceState(null, "", location.pathname);
+    direct(person[1].toLowerCase());
+    return;
+  }
   const [id, seq] = location.hash.slice(1).split("/");
   if (!model.convs.has(id)) closeThread();
   else if (id !== model.current || seq) openThread(id, Number(seq) || undefined);
