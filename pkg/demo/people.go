@@ -48,22 +48,22 @@ const (
 )
 
 var pictures = []picture{
-	{"hills", landscapes, scene.Hills, 1080, 720, "Seven ridges of hills fade into the morning light, the sun above them."},
-	{"lake", landscapes, scene.Lake, 1080, 810, "A snow-covered mountain and its image in a dark blue lake."},
-	{"far-shore", landscapes, scene.Painting(scene.Lake).Part(0.05, 0.3, 0.5, 0.5), 900, 900, "Firs along the far shore, and the mountain in the water."},
-	{"forest", landscapes, scene.Forest, 864, 1080, "Firs that become paler and paler in the fog."},
-	{"aurora", landscapes, scene.Aurora, 1080, 720, "Green northern lights over a row of firs."},
-	{"planet", shapes, scene.Planet, 1080, 810, "A banded planet with wide rings in front of a dark sky."},
-	{"dunes", landscapes, scene.Dunes, 864, 1080, "Dunes with ripples of sand under an evening sky."},
-	{"sea", landscapes, scene.Sea, 1080, 810, "The sun stands above the horizon and glitters on the sea."},
-	{"swell", landscapes, scene.Painting(scene.Sea).Part(0.2, 0.5, 0.5, 0.5), 900, 900, "Light on dark waves, close by."},
-	{"balloons", landscapes, scene.Balloons, 864, 1080, "Three hot-air balloons, the largest red and white, over green hills."},
-	{"city", landscapes, scene.City, 1080, 810, "Towers at night with lit windows, a thin moon and a river."},
-	{"columns", shapes, scene.Columns, 864, 1080, "A portico with five columns under a blue sky."},
-	{"tiles", shapes, scene.Tiles, 900, 900, "A wall of tiles with quarter circles in six colors."},
-	{"coffee", shapes, scene.Coffee, 1080, 864, "A cup of coffee from above, with a heart of milk foam, on a wooden table."},
-	{"sunflower", shapes, scene.Sunflower, 900, 900, "A sunflower from the front, its seeds in spirals."},
-	{"ripples", shapes, scene.Ripples, 1080, 810, "The ripples of two stones in blue water meet."},
+	{"hills", landscapes, scene.Hills, 840, 560, "Seven ridges of hills fade into the morning light, the sun above them."},
+	{"lake", landscapes, scene.Lake, 800, 600, "A snow-covered mountain and its image in a dark blue lake."},
+	{"far-shore", landscapes, scene.Painting(scene.Lake).Part(0.05, 0.3, 0.5, 0.5), 720, 720, "Firs along the far shore, and the mountain in the water."},
+	{"forest", landscapes, scene.Forest, 640, 800, "Firs that become paler and paler in the fog."},
+	{"aurora", landscapes, scene.Aurora, 840, 560, "Green northern lights over a row of firs."},
+	{"planet", shapes, scene.Planet, 800, 600, "A banded planet with wide rings in front of a dark sky."},
+	{"dunes", landscapes, scene.Dunes, 640, 800, "Dunes with ripples of sand under an evening sky."},
+	{"sea", landscapes, scene.Sea, 800, 600, "The sun stands above the horizon and glitters on the sea."},
+	{"swell", landscapes, scene.Painting(scene.Sea).Part(0.2, 0.5, 0.5, 0.5), 720, 720, "Light on dark waves, close by."},
+	{"balloons", landscapes, scene.Balloons, 640, 800, "Three hot-air balloons, the largest red and white, over green hills."},
+	{"city", landscapes, scene.City, 800, 600, "Towers at night with lit windows, a thin moon and a river."},
+	{"columns", shapes, scene.Columns, 640, 800, "A portico with five columns under a blue sky."},
+	{"tiles", shapes, scene.Tiles, 720, 720, "A wall of tiles with quarter circles in six colors."},
+	{"coffee", shapes, scene.Coffee, 800, 640, "A cup of coffee from above, with a heart of milk foam, on a wooden table."},
+	{"sunflower", shapes, scene.Sunflower, 720, 720, "A sunflower from the front, its seeds in spirals."},
+	{"ripples", shapes, scene.Ripples, 800, 600, "The ripples of two stones in blue water meet."},
 }
 
 // altOf is the description of a picture.

@@ -55,7 +55,7 @@ var conversations = []conversation{
 		{from: "carla", text: "Theme for this month, anybody?"},
 		{from: "finn", text: "Water. I always say water."},
 		{from: "carla", text: "We know, Finn.", replyTo: 2, reactions: []string{"ann 😂", "bob 😂", "ella 😂"}},
-		{from: "ella", text: "What about *geometry*? Tiles, flowers, ripples. Something for everybody."},
+		{from: "ella", text: "What about geometry? Tiles, flowers, ripples. Something for everybody."},
 		{from: "bob", text: "Planets are round. I am in.", replyTo: 4, reactions: []string{"ella 🎉", "carla 🎉"}},
 		{from: "ann", text: "Good one. I have nothing yet but a very straight tree.", picture: "forest", reactions: []string{"carla 👍", "finn 🌲", "dev 🌲"}},
 		{from: "dev", text: "Geometry it is. Upload until the 30th, we look at them together on the 1st?"},
