@@ -13,6 +13,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/porticod/portico/pkg/accesslog"
@@ -173,17 +174,17 @@ func (x *exchange) limitBody(s *Settings) bool {
 }
 
 // countingBody counts a request body. That it makes progress is the port's
-// affair.
+// affair. A service may read it while it writes, and a little longer.
 type countingBody struct {
 	io.ReadCloser
-	n     int64
-	ended bool
+	n     atomic.Int64
+	begun atomic.Bool
 }
 
 func (b *countingBody) Read(p []byte) (int, error) {
+	b.begun.Store(true)
 	n, err := b.ReadCloser.Read(p)
-	b.n += int64(n)
-	b.ended = b.ended || err != nil
+	b.n.Add(int64(n))
 	return n, err
 }
 
@@ -203,7 +204,7 @@ func (x *exchange) WriteHeader(code int) {
 // that it may send its body (RFC 9110 section 10.1.1) and now never will: net/http
 // does not see that, below our reader, and would wait for the body first.
 func (x *exchange) refuseBody() {
-	if b := &x.received; x.request.ProtoMajor == 1 && b.ReadCloser != nil && b.n == 0 && !b.ended && len(x.request.Header["Expect"]) > 0 {
+	if b := &x.received; x.request.ProtoMajor == 1 && b.ReadCloser != nil && !b.begun.Load() && len(x.request.Header["Expect"]) > 0 {
 		x.Header().Set("Connection", "close")
 	}
 }
@@ -349,14 +350,14 @@ func (x *exchange) account(log *accesslog.Log) {
 		x.status = http.StatusOK // what net/http sends for a handler that wrote nothing
 	}
 	if x.counters != nil {
-		x.counters.observe(x.status, took, x.received.n, x.sent)
+		x.counters.observe(x.status, took, x.received.n.Load(), x.sent)
 	}
 	if x.request.URL.Path == "/healthz" && x.status == http.StatusOK || log == nil {
 		return
 	}
 	e := accesslog.Entry{
 		Service: x.service(), Peer: x.client, Start: x.start, Duration: took,
-		BytesIn: x.received.n, BytesOut: x.sent, RequestID: x.id,
+		BytesIn: x.received.n.Load(), BytesOut: x.sent, RequestID: x.id,
 		Method: x.request.Method, Host: x.request.Host, Path: x.request.URL.Path, Proto: x.request.Proto,
 		Status: x.status, UserAgent: x.request.UserAgent(), Referer: x.request.Referer(),
 	}

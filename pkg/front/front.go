@@ -120,15 +120,15 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // malformed finds what the servers of HTTP/2 and 3 let pass and HTTP/1 does not:
-// methods that are no token, with a space say, and lengths that differ. Behind a
-// service that writes HTTP/1 they would be another request.
+// methods that are no token, with a space say, and lengths that differ or are no
+// numbers. Behind a service that writes HTTP/1 they would be another request.
 func malformed(r *http.Request) bool {
 	if !httpguts.ValidHeaderFieldName(r.Method) { // both are tokens
 		return true
 	}
 	lengths := r.Header["Content-Length"]
 	for _, n := range lengths {
-		if n != lengths[0] {
+		if n != lengths[0] || n == "" || strings.Trim(n, "0123456789") != "" {
 			return true
 		}
 	}

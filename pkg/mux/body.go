@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/porticod/portico/pkg/ratelimit"
@@ -13,7 +14,8 @@ import (
 // read. net/http reads a part of it before the next request, and sets no deadline.
 const lingering = 5 * time.Second
 
-// patientBody ends the reading of a body that makes no progress, or too little.
+// patientBody ends the reading of a body that makes no progress, or too little. A
+// service may go on reading when its handler has returned.
 type patientBody struct {
 	io.ReadCloser
 	rc    *http.ResponseController
@@ -22,8 +24,8 @@ type patientBody struct {
 	meter ratelimit.Meter
 	armed time.Time
 	proto int
-	ended bool // all of it was read
-	slow  bool
+	ended atomic.Bool // all of it was read
+	slow  atomic.Bool
 }
 
 func newPatientBody(w http.ResponseWriter, r *http.Request, s *state) *patientBody {
@@ -47,7 +49,7 @@ func (b *patientBody) arm(now time.Time) {
 }
 
 func (b *patientBody) Read(p []byte) (int, error) {
-	if b.slow {
+	if b.slow.Load() {
 		return 0, os.ErrDeadlineExceeded
 	}
 	began := time.Now()
@@ -56,12 +58,13 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	switch {
 	case err == io.EOF: //nolint:errorlint // a reader returns it bare
 		// net/http goes on reading to see the client leave; that may take long.
-		b.ended, b.armed = true, time.Time{}
+		b.armed = time.Time{}
+		b.ended.Store(true)
 		if b.limit > 0 {
 			_ = b.rc.SetReadDeadline(time.Time{})
 		}
 	case err == nil && b.meter.Slow(int64(n), time.Since(began)):
-		b.slow = true
+		b.slow.Store(true)
 		b.stats.tooSlow(slowBody)
 		_ = b.rc.SetReadDeadline(past)
 		return n, os.ErrDeadlineExceeded
@@ -74,7 +77,7 @@ var past = time.Unix(1, 0)
 
 // leave is called when the handler has returned. c is nil over QUIC.
 func (b *patientBody) leave(c *Conn) {
-	if b.ended || b.slow || b.proto != 1 {
+	if b.ended.Load() || b.slow.Load() || b.proto != 1 {
 		return // HTTP/2 and 3 reset the stream
 	}
 	if c != nil {

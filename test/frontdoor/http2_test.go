@@ -36,13 +36,13 @@ listener "web" {
 		{"plain", []string{"content-length", "2"}, "ab", "200", []string{"POST / ab"}},
 		{"no length", nil, "ab", "200", []string{"POST / ab"}},
 		{"length shorter than the body", []string{"content-length", "2"}, "ab" + hidden, "refused", nil},
-		{"length longer than the body", []string{"content-length", "200"}, "ab", "400", nil},
+		{"length longer than the body", []string{"content-length", "200"}, "ab", "refused", nil},
 		{"length twice", []string{"content-length", "2", "content-length", "2"}, "ab", "200", []string{"POST / ab"}},
-		{"length twice, different", []string{"content-length", "2", "content-length", "200"}, "ab", "400", nil},
+		{"length twice, different", []string{"content-length", "2", "content-length", "200"}, "ab", "refused", nil},
 		{"length with a sign", []string{"content-length", "+2"}, "ab", "refused", nil},
-		{"transfer-encoding", []string{"transfer-encoding", "chunked"}, "0\r\n\r\n" + hidden, "400", nil},
-		{"connection", []string{"connection", "x"}, "ab", "400", nil},
-		{"upgrade", []string{"upgrade", "h2c"}, "ab", "400", nil},
+		{"transfer-encoding", []string{"transfer-encoding", "chunked"}, "0\r\n\r\n" + hidden, "refused", nil},
+		{"connection", []string{"connection", "x"}, "ab", "refused", nil},
+		{"upgrade", []string{"upgrade", "h2c"}, "ab", "refused", nil},
 		{"CRLF in a value", []string{"x", "a\r\nTransfer-Encoding: chunked"}, "0\r\n\r\n" + hidden, "refused", nil},
 		{"LF in a value", []string{"x", "a\nContent-Length: 0"}, hidden, "refused", nil},
 		{"NUL in a value", []string{"x", "a\x00b"}, "ab", "refused", nil},
@@ -51,7 +51,7 @@ listener "web" {
 		{"space in a name", []string{"content-length ", "0"}, hidden, "refused", nil},
 		{"capitals in a name", []string{"Content-Length", "0"}, hidden, "refused", nil},
 		{"CRLF in the method", []string{":method", "GET / HTTP/1.1\r\nX: y\r\n\r\nGET"}, "", "refused", nil},
-		{"space in the method", []string{":method", "GET /smuggled HTTP/1.1"}, "", "400", nil},
+		{"space in the method", []string{":method", "GET /smuggled HTTP/1.1"}, "", "refused", nil},
 		{"CRLF in the path", []string{":path", "/a HTTP/1.1\r\nHost: x\r\n\r\nGET /smuggled"}, "", "refused", nil},
 		{"space in the path", []string{":path", "/a HTTP/1.1"}, "", "200", []string{"POST /a%20HTTP/1.1"}},
 		{"path without a slash", []string{":path", "a"}, "", "refused", nil},
@@ -77,7 +77,7 @@ listener "web" {
 }
 
 // answerHTTP2 sends one request over HTTP/2 and returns the status, or
-// "refused" where the stream or the connection was ended.
+// "refused" for a 400 or where the stream or the connection was ended.
 func answerHTTP2(t *testing.T, addr string, fields []string, body string) string {
 	t.Helper()
 	c := dial(t, addr)
@@ -125,6 +125,9 @@ func answerHTTP2(t *testing.T, addr string, fields []string, body string) string
 			fields, err := dec.DecodeFull(f.HeaderBlockFragment())
 			if err != nil || len(fields) == 0 {
 				t.Fatalf("header of the answer: %v %v", fields, err)
+			}
+			if fields[0].Value == "400" {
+				return "refused" // whether it or the end of the stream comes first is chance
 			}
 			return fields[0].Value
 		}
