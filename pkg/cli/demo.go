@@ -41,6 +41,8 @@ that is kept can be run again: portico run DIR/config.hcl`,
 
 // demo is one life of the demo.
 func (e *env) demo(ctx context.Context, keep string, anyPort bool) (err error) {
+	signals, ignore := hear() // before there is a folder to be removed
+	defer ignore()
 	began := time.Now()
 	dir, err := demoDir(keep)
 	if err != nil {
@@ -71,7 +73,7 @@ func (e *env) demo(ctx context.Context, keep string, anyPort bool) (err error) {
 		}
 		return failed(e.printDemo(places, dir, keep != "", time.Since(began)))
 	}
-	return r.run(ctx)
+	return r.run(ctx, signals)
 }
 
 // fill brings the community in, and makes one of them the operator.

@@ -30,22 +30,27 @@ SIGINT ends the daemon when its requests have ended, a second one at once.`,
 			if err != nil {
 				return err
 			}
-			return newRunner(e, src).run(cmd.Context())
+			// Before anything else: a signal that comes early is not lost, and systemd
+			// may send SIGHUP as soon as it was told READY.
+			signals, ignore := hear()
+			defer ignore()
+			return newRunner(e, src).run(cmd.Context(), signals)
 		},
 	}
 	addVars(cmd, &vars)
 	return cmd
 }
 
+// hear begins to take the signals that a daemon knows, until ignore is called.
+func hear() (signals <-chan os.Signal, ignore func()) {
+	c := make(chan os.Signal, 8)
+	signal.Notify(c, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGTERM, os.Interrupt, syscall.SIGPIPE)
+	return c, func() { signal.Stop(c) }
+}
+
 // run is one life of the daemon, from the first look at the file to the last
 // closed service.
-func (r *runner) run(ctx context.Context) error {
-	// Before anything else: a signal that comes early is not lost, and systemd
-	// may send SIGHUP as soon as it was told READY.
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGTERM, os.Interrupt, syscall.SIGPIPE)
-	defer signal.Stop(signals)
-
+func (r *runner) run(ctx context.Context, signals <-chan os.Signal) error {
 	told, err := r.startUnlessTold(ctx, signals)
 	if errors.Is(err, errAtOnce) {
 		return err // start is still at work on what close would close
