@@ -26,11 +26,9 @@ func (c *Chat) patchMe(w http.ResponseWriter, r *http.Request, who *identity) er
 		return err
 	}
 	ctx := r.Context()
-	if body.Avatar != nil && *body.Avatar != "" {
-		if b, err := c.store.Blob(ctx, who.user.ID, *body.Avatar); err != nil {
-			return fmt.Errorf("find picture: %w", err)
-		} else if b.Width == 0 {
-			return badRequest("avatar is no picture")
+	if body.Avatar != nil {
+		if err := c.checkPicture(ctx, who.user.ID, *body.Avatar); err != nil {
+			return err
 		}
 	}
 	user, err := c.accounts.UpdateProfile(ctx, who.user.ID, account.ProfileEdit{
@@ -46,6 +44,21 @@ func (c *Chat) patchMe(w http.ResponseWriter, r *http.Request, who *identity) er
 		c.wakeWorker()
 	}
 	respond(w, http.StatusOK, c.selfOf(user))
+	return nil
+}
+
+// checkPicture accepts what may be an avatar: a picture that user may see, or
+// none.
+func (c *Chat) checkPicture(ctx context.Context, user int64, id string) error {
+	if id == "" {
+		return nil
+	}
+	switch b, err := c.store.Blob(ctx, user, id); {
+	case err != nil:
+		return fmt.Errorf("find picture: %w", err)
+	case b.Width == 0:
+		return badRequest("avatar is no picture")
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,6 +45,9 @@ func (c *Chat) createGroup(ctx context.Context, me store.Person, cmd *createComm
 			g.Members = append(g.Members, p)
 		}
 	}
+	if err := c.checkPicture(ctx, me.ID, cmd.Avatar); err != nil {
+		g.Refusal = cmp.Or(g.Refusal, err)
+	}
 	sum, created, err := c.store.CreateGroup(ctx, g, limit)
 	if err != nil {
 		return nil, false, fmt.Errorf("make group: %w", err)
@@ -63,6 +67,11 @@ func (c *Chat) updateGroup(ctx context.Context, me store.Person, name string, ti
 			return nil, err
 		}
 		title = &clean
+	}
+	if avatar != nil {
+		if err := c.checkPicture(ctx, me.ID, *avatar); err != nil {
+			return nil, err
+		}
 	}
 	sum, err := c.store.UpdateGroup(ctx, me, conv, title, avatar)
 	if err != nil {

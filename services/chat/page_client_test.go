@@ -15,6 +15,7 @@ import (
 // client.js is no part of the page: it works in Node.js as well, through a
 // restart of the server.
 func TestClientInNode(t *testing.T) {
+	t.Parallel()
 	d, url := daemon(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -43,5 +44,15 @@ func TestClientInNode(t *testing.T) {
 	}
 	if err := cmd.Wait(); err != nil || last != "done" {
 		t.Fatalf("after %q: %v\n%s", last, err, complaint.String())
+	}
+}
+
+// And against a server that is made up, for what a real one does seldom.
+func TestClientAlone(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, "node", "--no-warnings", "testdata/alone.mjs").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 }

@@ -182,7 +182,7 @@ func TestPageHistory(t *testing.T) {
 	}
 	run(alice, t, "unread", until(`document.querySelector("#list .badge")?.textContent === "99+"`), until(`document.title === "(1) Chat"`))
 	const end = `(() => { const b = document.querySelector("#messages"); return b.scrollHeight - b.scrollTop - b.clientHeight < 2; })()`
-	run(alice, t, "opens where she has read to, and only what she sees is read", chromedp.Click("#list button"), message("message 0", ""), until(`document.querySelector("li.unread")`),
+	run(alice, t, "opens where she has read to, and only what she sees is read", press("#list button", "bob"), message("message 0", ""), until(`document.querySelector("li.unread")`),
 		until(`document.querySelector("#messages").scrollTop < 100`), until(`Number(document.querySelector("#list .badge").textContent.replace("+", "")) > 90`), until(`document.querySelector("#down-count").textContent !== ""`))
 	run(alice, t, "to the end", chromedp.Click("#down"), message("message 119", ""), until(`document.querySelectorAll("li.msg").length === 50`), until(end),
 		until(`document.title === "Chat"`), until(`!document.querySelector("#list .badge")`))

@@ -241,7 +241,8 @@ func TestPageForAll(t *testing.T) {
 			js(`document.querySelectorAll("details").forEach((d) => { d.name = ""; d.open = true; })`), good, closeAll(), chromedp.Click("#new"), good, keys("Escape"))
 		dark(page, t)
 	}
-	run(page, t, "focus", chromedp.Focus("#compose textarea")); run(page, t, "arrows go through the messages", keys("Shift+Tab", "Shift+Tab"), until(`document.activeElement.id === "emoji"`), js(`document.querySelector("#messages").focus()`),
+	run(page, t, "focus", chromedp.Focus("#compose textarea"))
+	run(page, t, "arrows go through the messages", keys("Shift+Tab", "Shift+Tab"), until(`document.activeElement.id === "emoji"`), js(`document.querySelector("#messages").focus()`),
 		keys("ArrowUp", "ArrowUp"), until(`document.activeElement.textContent.startsWith("xxx")`), js(`document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key: "Enter", bubbles: true, cancelable: true}))`), until(`document.activeElement.textContent === "Reply"`),
 		keys("ArrowDown"), until(`document.activeElement.textContent.startsWith("Message bob")`), keys("Escape"), until(`!document.querySelector(".menu") && document.activeElement.closest("li.msg")`),
 		keys("ArrowDown", "ArrowDown"), until(`document.activeElement.name === "text"`))

@@ -34,12 +34,12 @@ func TestPageSettings(t *testing.T) {
 	conv := bob.with("alice")
 	bob.say(conv, "c1", "are you there?")
 	run(alice, t, "told", until(`window.told.join() === "bob: are you there?"`), until(`document.title === "(1) Chat"`))
-	run(alice, t, "not of what she looks at", chromedp.Click("#list button"), message("are you there?", ""), until(`document.title === "Chat"`), chromedp.Click("#compose textarea"))
+	run(alice, t, "not of what she looks at", press("#list button", ""), message("are you there?", ""), until(`document.title === "Chat"`), chromedp.Click("#compose textarea"))
 	bob.say(conv, "c2", "hello?")
 	run(alice, t, "announced to who listens", message("hello?", ""), seen("#live", "bob: hello?"), until(`window.told.length === 1`))
 
 	run(alice, t, "a draft", chromedp.SendKeys("#compose textarea", "half a thou"), chromedp.KeyEvent(kb.Escape), until(`document.querySelector("#open").hidden`),
-		seen("#list .draft", "half a thou"), chromedp.Reload(), state("online"), seen("#list .draft", "half a thou"), chromedp.Click("#list button"),
+		seen("#list .draft", "half a thou"), chromedp.Reload(), state("online"), seen("#list .draft", "half a thou"), press("#list button", ""),
 		until(`document.querySelector("#compose textarea").value === "half a thou"`))
 
 	run(alice, t, "block", chromedp.Click("#conv-menu"), press(".menu button", "Block"), press("dialog button", "Block"), chromedp.WaitVisible("#closed"))
@@ -57,10 +57,19 @@ func TestPageSettings(t *testing.T) {
 		t.Errorf("the phone was logged out and gets %d", status)
 	}
 
+	bob.call("POST", "/v1/sessions", `{"username":"alice","password":"correct horse","device":"A phone"}`, 201, &phone)
+	run(alice, t, "a new password logs the others out", append(settings("Password"), chromedp.SendKeys(`dialog input[name=old]`, "correct horse"), chromedp.SendKeys(`dialog input[name=fresh]`, "battery staple\n"),
+		seen("#toasts", "The password is changed"), closed)...)
+	if status, _ := (&person{w: w, token: phone.Token}).do("GET", "/v1/me", ""); status != 401 {
+		t.Errorf("the password is another one and the phone gets %d", status)
+	}
+	run(alice, t, "dark, if one wants that", append(settings("appearance"), js(`const s = document.querySelector("dialog details[open] select"); s.value = "dark"; s.dispatchEvent(new Event("change"))`),
+		until(`getComputedStyle(document.documentElement).colorScheme === "dark" && localStorage.getItem("portico_chat_theme") === "dark"`), closed)...)
+
 	run(alice, t, "delete the account", append(settings("Your data"), press("dialog button", "Delete my account"), press("dialog button", "Go on"),
 		chromedp.SendKeys(`dialog input[name=password]`, "not this one\n"), seen("dialog .error", "password"))...)
 	shot(alice, t, "delete")
-	run(alice, t, "for good", js(`[...document.querySelectorAll("dialog")].at(-1).querySelector("input[name=password]").value = "correct horse"`), press("dialog button", "for good"),
+	run(alice, t, "for good", js(`[...document.querySelectorAll("dialog")].at(-1).querySelector("input[name=password]").value = "battery staple"`), press("dialog button", "for good"),
 		chromedp.WaitVisible("#sign"), until(`document.querySelector("#sign-error").textContent !== ""`))
 	if status, _ := bob.do("GET", "/v1/users/alice", ""); status != 404 {
 		t.Errorf("alice is gone; asking for her gives %d", status)

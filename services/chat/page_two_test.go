@@ -51,7 +51,7 @@ func two(t *testing.T, url string) (alice, bob context.Context) {
 	run(alice, t, "alice opens the chat", find("bob")...)
 	run(alice, t, "alice writes", write("Hi Bob!"), message("Hi Bob!", "delivered"))
 	run(bob, t, "bob sees it without a reload", until(`document.querySelector("#list .last")?.textContent === "Hi Bob!"`),
-		until(`document.title === "(1) Chat"`), chromedp.Click("#list button"), message("Hi Bob!", ""), until(`document.title === "Chat"`))
+		until(`document.title === "(1) Chat"`), press("#list button", ""), message("Hi Bob!", ""), until(`document.title === "Chat"`))
 	run(alice, t, "alice sees that he read it", message("Hi Bob!", "read"))
 	return alice, bob
 }
