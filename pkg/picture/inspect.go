@@ -27,6 +27,30 @@ func Sniff(b []byte) Format {
 	return Auto
 }
 
+// other says what a file is that is not read here, for kinds that people have.
+func other(b []byte) string {
+	if len(b) >= 12 && string(b[4:8]) == "ftyp" {
+		switch string(b[8:12]) {
+		case "heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1":
+			return "a HEIC picture; send it as JPEG"
+		case "avif", "avis":
+			return "an AVIF picture; send it as JPEG, PNG or WebP"
+		}
+		return "a film"
+	}
+	switch {
+	case has(b, "II*\x00"), has(b, "MM\x00*"):
+		return "a TIFF or a camera's raw picture; send it as JPEG"
+	case has(b, "\xff\x0a"), has(b, "\x00\x00\x00\x0cJXL "):
+		return "a JPEG XL picture; send it as JPEG"
+	case has(b, "<svg"), has(b, "<?xml"):
+		return "a drawing or a document, not pixels"
+	case has(b, "%PDF"):
+		return "a document"
+	}
+	return "neither JPEG, PNG, GIF nor WebP"
+}
+
 func has(b []byte, prefix string) bool {
 	return len(b) >= len(prefix) && string(b[:len(prefix)]) == prefix
 }
@@ -53,7 +77,7 @@ func Inspect(src Source) (Info, error) {
 	case WebP:
 		err = inspectWebP(s, &info)
 	default:
-		return Info{}, fmt.Errorf("%w: neither JPEG, PNG, GIF nor WebP", ErrFormat)
+		return Info{}, fmt.Errorf("%w: %s", ErrFormat, other(head[:n]))
 	}
 	if err != nil {
 		return Info{}, s.classify(info.Format, err)

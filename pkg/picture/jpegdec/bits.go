@@ -68,8 +68,11 @@ func (b *bits) value(h *huffman) (uint8, error) {
 // entropy takes the bytes up to the next marker out of the file, and the zeros
 // that stuff them (T.81, F.1.2.3) out of the bytes.
 func (d *decoder) entropy() {
-	out := d.scratch[:0]
 	rest := d.data[d.pos:]
+	if d.scratch == nil {
+		d.scratch = make([]byte, 0, len(rest))
+	}
+	out := d.scratch[:0]
 	for {
 		i := bytes.IndexByte(rest, 0xff)
 		if i < 0 {
