@@ -14,9 +14,8 @@ import (
 // MaxSide is the longest side of a WebP in pixels.
 const MaxSide = 16383
 
-// Encode writes m, an *image.RGBA or *image.NRGBA. quality is 1 to 100, about
-// as JPEG has it; icc may
-// be nil.
+// Encode writes m, an *image.RGBA or *image.NRGBA. quality is 1 to 100, about as
+// JPEG has it; icc may be nil.
 func Encode(w io.Writer, m image.Image, quality int, icc []byte) error {
 	o := webp.DefaultOptions()
 	// WebP's scale is another than JPEG's: at equal numbers skies show blocks, and
