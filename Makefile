@@ -58,6 +58,7 @@ bench:
 	$(GO) run ./bench -chat -out docs/performance.md
 	$(GO) run ./bench -delivery -out docs/performance.md
 	$(GO) run ./bench -proxy -out docs/performance.md
+	$(GO) run ./bench -pictures -out docs/performance.md
 	$(GO) test -run='^$$' -bench=. -benchmem ./...
 
 clean:
