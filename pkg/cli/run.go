@@ -145,6 +145,7 @@ func (r *runner) announce() {
 		}
 	}
 	r.tell(r.notify.Ready(summary(s)))
+	forgetStart()
 }
 
 // summary is the line for `systemctl status`.

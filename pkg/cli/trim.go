@@ -40,5 +40,6 @@ func (t *trimmer) trim() bool {
 		return false
 	}
 	debug.FreeOSMemory()
+	forgetStart()
 	return true
 }
