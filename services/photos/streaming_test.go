@@ -408,9 +408,11 @@ func TestSocket(t *testing.T) {
 		k.frame()
 	}
 	q := s.write(bob, "two #sea")
+	for _, k := range sockets {
+		k.gets("update", q.ID, "hashtag", "sea") // before it is deleted, or it would be left out
+	}
 	s.call("DELETE", "/api/v1/statuses/"+q.ID, bob, nil).is(200)
 	for _, k := range sockets {
-		k.gets("update", q.ID, "hashtag", "sea")
 		k.gets("delete", q.ID, "hashtag", "sea")
 	}
 	k := s.mustSocket(t, "?stream=user&access_token="+ann)
