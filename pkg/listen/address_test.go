@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -104,16 +105,15 @@ func TestInUse(t *testing.T) {
 // set's own socket as it was.
 func TestInUseBeside(t *testing.T) {
 	t.Parallel()
-	stranger, err := net.Listen("tcp", "127.0.0.2:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stranger.Close()
-	port := stranger.Addr().(*net.TCPAddr).Port
 	set := listen.New(zerolog.Nop())
 	defer set.Close()
-	own := open(t, set, listen.Address{Network: "tcp", Host: "127.0.0.1", Port: port})
-	_, err = set.Open(listen.Address{Network: "tcp", Port: port})
+	own := open(t, set, listen.Address{Network: "tcp", Host: "127.0.0.1"})
+	stranger, err := net.Listen("tcp", net.JoinHostPort("127.0.0.2", strconv.Itoa(own.Port())))
+	if err != nil {
+		t.Fatal(err) // nobody else is there
+	}
+	defer stranger.Close()
+	_, err = set.Open(listen.Address{Network: "tcp", Port: own.Port()})
 	var in *listen.InUseError
 	if !errors.As(err, &in) {
 		t.Fatalf("the wildcard beside a stranger: %v", err)

@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -67,13 +68,14 @@ func shot(ctx context.Context, t *testing.T, name string) {
 func until(expression string) action {
 	return func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
 		for {
+			// Between two pages there may be nothing to ask.
 			ok, err := chromedp.Evaluate[bool]("Boolean("+expression+")")(ctx, target)
-			if ok || err != nil {
-				return chromedp.Void{}, err
+			if ok {
+				return chromedp.Void{}, nil
 			}
 			select {
 			case <-ctx.Done():
-				return chromedp.Void{}, fmt.Errorf("never true: %s", expression)
+				return chromedp.Void{}, fmt.Errorf("never true: %s: %w", expression, errors.Join(err, ctx.Err()))
 			case <-time.After(20 * time.Millisecond):
 			}
 		}

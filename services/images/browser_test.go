@@ -2,6 +2,7 @@ package images_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -17,14 +18,15 @@ type action = chromedp.Action[chromedp.Void]
 func until(expression string) action {
 	return func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
 		for {
+			// Between two pages there may be nothing to ask.
 			ok, err := chromedp.Evaluate[bool](expression)(ctx, target)
-			if ok || err != nil {
-				return chromedp.Void{}, err
+			if ok {
+				return chromedp.Void{}, nil
 			}
 			select {
 			case <-ctx.Done():
 				got, _ := chromedp.Evaluate[string](`document.activeElement.outerHTML.slice(0, 300)`)(context.WithoutCancel(ctx), target)
-				return chromedp.Void{}, fmt.Errorf("never true: %s; the focus is on %s", expression, got)
+				return chromedp.Void{}, fmt.Errorf("never true: %s; the focus is on %s: %w", expression, got, errors.Join(err, ctx.Err()))
 			case <-time.After(20 * time.Millisecond):
 			}
 		}

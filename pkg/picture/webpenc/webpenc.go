@@ -20,7 +20,7 @@ func Encode(w io.Writer, m image.Image, quality int, icc []byte) error {
 	o := webp.DefaultOptions()
 	// WebP's scale is another than JPEG's: at equal numbers skies show blocks, and
 	// more so where bits are moved from smooth parts to busy ones.
-	o.Quality = float32(quality) + float32(100-quality)*2/5
+	o.Quality = float32(quality) + float32(100-quality)/4
 	o.SNSStrength = 0
 	o.ICC = icc
 	if err := webp.Encode(w, m, o); err != nil {
