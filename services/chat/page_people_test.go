@@ -253,3 +253,27 @@ func TestPageForAll(t *testing.T) {
 	run(page, t, "at a phone's width", chromedp.EmulateViewport(390, 844), until(fits))
 	shot(page, t, "for-all-phone")
 }
+
+// However far one scrolls, a few hundred messages are in the page, and what one
+// writes from up there is shown at the end.
+func TestPageWindow(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	alice, bob := w.join("alice"), w.join("bob")
+	conv := bob.with("alice")
+	const all = 360
+	s := bob.connect()
+	for i := range all {
+		s.send(`{"id":%d,"send":{"conv":%q,"cid":"c%d","text":"message %d"}}`, i+10, conv, i, i)
+	}
+	eventually(t, "all are there", func() bool { return alice.conv(conv).LastSeq == all })
+	alice.call("POST", "/v1/conversations/"+conv+"/marks", fmt.Sprintf(`{"read":%d}`, all), 204, nil)
+	page := browser(t, 1100, 700)
+	at(page, t, w.http.URL, alice)
+	run(page, t, "open", press("#list button", "bob"), message(fmt.Sprintf("message %d", all-1), ""))
+	run(page, t, "up to the first", until(`(document.querySelector("#messages").scrollTop = 0, document.querySelector('[data-seq="1"]'))`), until(`document.querySelectorAll("li.msg").length === 300`),
+		until(`!document.querySelector('[data-seq="360"]') && !document.querySelector("#down").hidden`))
+	run(page, t, "and down again", until(`(document.querySelector("#messages").scrollTop = 1e6, document.querySelector('[data-seq="360"]'))`), until(`document.querySelectorAll("li.msg").length === 300`))
+	run(page, t, "write from far above", until(`(document.querySelector("#messages").scrollTop = 0, document.querySelector('[data-seq="1"]'))`), write("at the end"), message("at the end", "sent"),
+		until(`(() => { const b = document.querySelector("#messages"); return b.scrollHeight - b.scrollTop - b.clientHeight < 2; })()`))
+}

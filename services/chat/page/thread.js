@@ -85,6 +85,7 @@ export function drawThread() {
   else if (following && !t.newer) box.scrollTop = box.scrollHeight;
   else if (anchor?.e.isConnected) box.scrollTop += anchor.e.getBoundingClientRect().top - anchor.top;
   drawDown(c);
+  if (t.loaded && !t.problem) readMore(t);
 }
 
 // Shows what is unread from its first line on.
@@ -191,13 +192,18 @@ function lastSeen() {
   return 0;
 }
 
+// Not only scrolling needs more: what was read may not fill the box.
+function readMore(t) {
+  if (box.scrollTop < NEAR) t.loadOlder();
+  if (distance() < NEAR) t.loadNewer();
+}
+
 let telling = 0; // timer: one scrolls past many
 box.addEventListener("scroll", () => {
   const t = model.threads.get(model.current);
   if (!t || shown !== model.current) return;
   following = distance() < END && !t.newer;
-  if (box.scrollTop < NEAR) t.loadOlder();
-  if (distance() < NEAR) t.loadNewer();
+  readMore(t);
   telling ||= setTimeout(() => { telling = 0; tellRead(); }, following ? 0 : 400);
   drawDown(model.convs.get(model.current));
 }, { passive: true });
