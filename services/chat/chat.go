@@ -32,6 +32,13 @@ import (
 type Type struct {
 	// Accounts are the people, shared with other services.
 	Accounts *account.Directory
+
+	between *between // for tests
+}
+
+// between stands between a service and its store.
+type between struct {
+	store func(store.Store) store.Store
 }
 
 // Kind implements service.Type.
@@ -67,6 +74,9 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Chat, err
 		c.wheel.close()
 		c.closePoller()
 		return nil, fmt.Errorf("open chat: %w", err)
+	}
+	if t.between != nil {
+		c.store = t.between.store(c.store)
 	}
 	c.metrics.gauge(c.hub.size)
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))

@@ -41,9 +41,12 @@ func (b lossy) Publish(n Notice) {
 	}
 }
 
-// FailSends has the store fail as fail says, asked before and after a message was
-// stored.
-func (c *Chat) FailSends(fail func(after bool) error) { c.store = failing{c.store, fail} }
+// FailSends has the stores of services fail as fail says, asked before and after
+// a message was stored.
+func (t Type) FailSends(fail func(after bool) error) Type {
+	t.between = &between{store: func(s store.Store) store.Store { return failing{s, fail} }}
+	return t
+}
 
 type failing struct {
 	store.Store

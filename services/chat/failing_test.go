@@ -13,17 +13,16 @@ import (
 // A disk that fails before a message is stored, or before that is known: no ack,
 // a temporary error, a service that says so, and the same cid once all is well.
 func TestFailingDisk(t *testing.T) {
-	w := start(t, nil)
-	a, b := w.join("alice"), w.join("bob")
-	id := a.with("bob")
-	a.say(id, "0", "x")
 	var mode atomic.Int32 // 1: before the effect, 2: after it
-	w.chat.FailSends(func(after bool) error {
+	w := startFailing(t, nil, func(after bool) error {
 		if m := mode.Load(); m == 1 && !after || m == 2 && after {
 			return fmt.Errorf("%w: fsync: input/output error", store.ErrUnavailable)
 		}
 		return nil
 	})
+	a, b := w.join("alice"), w.join("bob")
+	id := a.with("bob")
+	a.say(id, "0", "x")
 	s := a.connect()
 	for i, m := range []int32{1, 2} {
 		mode.Store(m)
@@ -50,10 +49,9 @@ func TestFailingDisk(t *testing.T) {
 
 // What nobody foresaw is said without its cause.
 func TestInternalErrorsKeepTheirCause(t *testing.T) {
-	w := start(t, nil)
+	w := startFailing(t, nil, func(bool) error { return errors.New("a secret of the house") })
 	a := w.join("alice")
 	id := a.with("alice")
-	w.chat.FailSends(func(bool) error { return errors.New("a secret of the house") })
 	status, body := a.do("POST", "/v1/conversations/"+id+"/messages", `{"cid":"1","text":"x"}`)
 	if status != 500 || !strings.Contains(body, `"internal"`) || strings.Contains(body, "secret") {
 		t.Errorf("%d %s", status, body)

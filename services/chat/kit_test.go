@@ -68,11 +68,17 @@ type world struct {
 	chat     *chat.Chat
 	http     *servicetest.HTTPServer
 	cfg      chat.Config
+	fail     func(after bool) error // see FailSends; nil: nothing fails
 }
 
 func start(t testing.TB, change func(*chat.Config)) *world {
 	t.Helper()
-	w := &world{t: t, accounts: directory(t), dir: filepath.Join(t.TempDir(), "chat"), cfg: chat.Type{}.Default()}
+	return startFailing(t, change, nil)
+}
+
+func startFailing(t testing.TB, change func(*chat.Config), fail func(after bool) error) *world {
+	t.Helper()
+	w := &world{t: t, accounts: directory(t), dir: filepath.Join(t.TempDir(), "chat"), cfg: chat.Type{}.Default(), fail: fail}
 	if change != nil {
 		change(&w.cfg)
 	}
@@ -84,7 +90,11 @@ func start(t testing.TB, change func(*chat.Config)) *world {
 func (w *world) open() {
 	w.t.Helper()
 	w.env = servicetest.NewEnvAt(w.t, "chat", "test", w.dir)
-	c, err := chat.Type{Accounts: w.accounts.Directory}.Open(w.t.Context(), w.env.Env, w.cfg)
+	kind := chat.Type{Accounts: w.accounts.Directory}
+	if w.fail != nil {
+		kind = kind.FailSends(w.fail)
+	}
+	c, err := kind.Open(w.t.Context(), w.env.Env, w.cfg)
 	if err != nil {
 		w.t.Fatal(err)
 	}
