@@ -75,12 +75,13 @@ func TestWriteThenRead(t *testing.T) {
 func TestGroupCommit(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "x.db"), schema(rowTable))
 	const n = 400
-	gate := make(chan struct{})
+	gate, held := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
 	// The first request holds the writer until the others are queued.
 	wg.Go(func() {
-		_ = db.Write(t.Context(), func(*sqlite.Tx) error { <-gate; return nil })
+		_ = db.Write(t.Context(), func(*sqlite.Tx) error { close(held); <-gate; return nil })
 	})
+	<-held
 	bad := errors.New("bad")
 	for i := range n {
 		wg.Go(func() {
