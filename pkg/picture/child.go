@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"syscall"
+	"time"
 
 	"github.com/porticod/portico/pkg/picture/jpegenc"
 	"github.com/porticod/portico/pkg/picture/sandbox"
@@ -52,12 +53,26 @@ func serve(in io.Reader, out io.Writer) error {
 	if err := send(out, answer{Report: &report}); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
+	if m := hello.Settings.Memory; m > 0 && !report.Limits {
+		go watchMemory(m)
+	}
 	w := workshop{in: in, out: bufio.NewWriterSize(out, 64<<10)}
 	for {
 		if err := w.next(); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return err
+		}
+	}
+}
+
+// watchMemory ends the process when it has more than limit bytes, where the
+// kernel was not allowed to see to that.
+func watchMemory(limit int64) {
+	for range time.Tick(100 * time.Millisecond) {
+		if n := fromKernel(); n > limit {
+			fmt.Fprintf(os.Stderr, "out of memory: %d MiB, %d are allowed\n", n>>20, limit>>20)
+			os.Exit(2)
 		}
 	}
 }

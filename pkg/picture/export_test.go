@@ -33,3 +33,10 @@ func (p *Pool) Tidy() {
 	p.procs.mu.Unlock()
 	p.procs.tidy()
 }
+
+// Workers is how many workers there are.
+func (p *Pool) Workers() int {
+	p.procs.mu.Lock()
+	defer p.procs.mu.Unlock()
+	return len(p.procs.all)
+}

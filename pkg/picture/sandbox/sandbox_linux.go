@@ -49,7 +49,7 @@ func Enter(l Limits) Report {
 }
 
 // limit sets the limits. systemd's "@resources" group, which the unit takes
-// away, has them: EPERM then, and the daemon watches the process alone.
+// away, has them: EPERM then, and the caller has to look after itself.
 func (r *Report) limit(l Limits) {
 	r.Limits = true
 	set := func(name string, which int, n uint64) {
