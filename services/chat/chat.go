@@ -192,10 +192,10 @@ func (c *Chat) Close() error {
 		s.gone()
 	}
 	c.work.Wait()
-	c.writers.wait()
 	c.closePoller()
 	c.stopBus()
 	c.wheel.close()
+	c.writers.wait() // after all who start one
 	return c.store.Close()
 }
 
@@ -220,13 +220,18 @@ func (c *Chat) begin() bool {
 	return true
 }
 
-// open and forget keep the list of sessions.
+// open and forget keep the list of sessions. One that comes when Close has gone
+// through the list ends at once.
 func (c *Chat) open(s *session) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.sessions[s] = struct{}{}
-	if c.closed {
+	closed := c.closed
+	if !closed {
+		c.sessions[s] = struct{}{}
+	}
+	c.mu.Unlock()
+	if closed {
 		s.tr.abort()
+		s.gone()
 	}
 }
 

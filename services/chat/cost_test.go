@@ -128,7 +128,6 @@ func TestACutConnectionEndsItsSession(t *testing.T) {
 	conn := newWSConn(c, mine, nil)
 	s := conn.cmd.s
 	s.done = make(chan struct{})
-	c.work.Add(1)
 	c.sessions[s] = struct{}{}
 	untracked := make(chan struct{})
 	conn.tracked(func() { close(untracked) })

@@ -193,6 +193,7 @@ func (c *Chat) Thaw(conn net.Conn, record []byte) error {
 	if !c.begin() {
 		return errors.Join(errUnavailable, conn.Close())
 	}
+	defer c.work.Done()
 	t := newWSConn(c, conn, nil)
 	s := t.cmd.s
 	t.busy.Store(true)

@@ -101,6 +101,10 @@ func (p *poller) serve(t *wsConn) {
 	}
 }
 
+// aside runs what may wait, for those whom it called: they do not count in the
+// service's work.
+func (p *poller) aside(f func()) { p.work.Go(f) }
+
 const pollIn = syscall.EPOLLIN | syscall.EPOLLRDHUP | syscall.EPOLLONESHOT
 
 // arm has t woken, once, as soon as there is something to read.

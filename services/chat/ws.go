@@ -32,9 +32,9 @@ func (c *Chat) serveWS(w http.ResponseWriter, r *http.Request) error {
 	if !c.begin() {
 		return errUnavailable
 	}
+	defer c.work.Done()
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		c.work.Done()
 		return badRequest("a WebSocket needs HTTP/1.1 here")
 	}
 	// It may have come with the request. The HTTP server's reader is let go.
@@ -43,7 +43,6 @@ func (c *Chat) serveWS(w http.ResponseWriter, r *http.Request) error {
 	if err := switchProtocols(conn, r); err != nil {
 		c.log.Debug().Err(err).Msg("WebSocket handshake failed")
 		_ = conn.Close()
-		c.work.Done()
 		return nil
 	}
 	t := newWSConn(c, conn, header)

@@ -41,8 +41,10 @@ type wsConn struct {
 	untrack  func()    // guarded by the session's lock
 }
 
-// newWSConn makes a connection and its session. It counts in c.work.
+// newWSConn makes a connection and its session. It counts in c.work until its
+// abort; the caller must count too.
 func newWSConn(c *Chat, conn net.Conn, header *identity) *wsConn {
+	c.work.Add(1)
 	t := &wsConn{Conn: conn, slot: -1}
 	if c.poller != nil {
 		t.raw = pollable(conn)
@@ -114,7 +116,7 @@ func (t *wsConn) park() {
 		return
 	}
 	c.failures.Warn().Err(err).Msg("a connection cannot be parked")
-	c.work.Go(func() { t.readOn(nil) })
+	c.poller.aside(func() { t.readOn(nil) })
 }
 
 var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}

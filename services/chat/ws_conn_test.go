@@ -21,7 +21,6 @@ func TestDrippingIsNotAlive(t *testing.T) {
 		conn := newWSConn(c, mine, nil)
 		s := conn.cmd.s
 		s.user, s.connected, s.done = store.Person{ID: 1, Username: "alice"}, true, make(chan struct{})
-		c.work.Add(1) // the connection's, which its end gives back
 		c.hub.join(s, 20)
 		c.hub.hold(s)
 		s.release()

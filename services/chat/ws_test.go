@@ -1,6 +1,7 @@
 package chat_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"net"
@@ -23,7 +24,12 @@ import (
 // subprotocol and the body of a refusal.
 func (w *world) handshake(header http.Header) (int, string) {
 	w.t.Helper()
-	req := servicetest.Request("GET", w.http.URL+"/v1/ws")
+	return w.handshakeAt(w.http.URL, header)
+}
+
+func (w *world) handshakeAt(url string, header http.Header) (int, string) {
+	w.t.Helper()
+	req := servicetest.Request("GET", url+"/v1/ws")
 	req.Header = http.Header{
 		"Connection": {"keep-alive, Upgrade"}, "Upgrade": {"websocket"},
 		"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
@@ -69,6 +75,40 @@ func TestHandshake(t *testing.T) {
 			t.Errorf("%s: %d %q, not %d %q", c.name, status, protocol, c.status, c.protocol)
 		}
 	}
+}
+
+// A handshake that Close overtakes gets its connection closed, and Close ends.
+func TestHandshakeWhileTheServiceCloses(t *testing.T) {
+	w := start(t, nil)
+	closed := make(chan error, 1)
+	srv := servicetest.HTTP(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.chat.ServeHTTP(lateHijacker{rw, func() {
+			go func() { closed <- w.chat.Close() }()
+			eventually(t, "the service closes", func() bool { status, _ := w.handshake(nil); return status == 503 })
+		}}, r)
+	}))
+	if got, _ := w.handshakeAt(srv.URL, nil); got != 101 {
+		t.Errorf("%d, not 101", got)
+	}
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(late):
+		t.Fatal("Close waits for ever")
+	}
+}
+
+// lateHijacker has something happen before a connection is taken over.
+type lateHijacker struct {
+	http.ResponseWriter
+	before func()
+}
+
+func (h lateHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	h.before()
+	return http.NewResponseController(h.ResponseWriter).Hijack()
 }
 
 func TestFramesThatEndTheConnection(t *testing.T) {
