@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -21,13 +22,14 @@ type event struct {
 
 // tally is the state of one run.
 type tally struct {
-	out     io.Writer
-	strict  bool
-	output  map[string][]string // of tests and packages that have not ended
-	counts  map[string]*counts  // by package
-	total   counts
-	skips   []string
-	failing bool
+	out      io.Writer
+	strict   bool
+	output   map[string][]string // of tests and packages that have not ended
+	counts   map[string]*counts  // by package
+	total    counts
+	skips    []string
+	failures []failure
+	failing  bool
 }
 
 type counts struct{ passed, failed, skipped int }
@@ -84,6 +86,7 @@ func (t *tally) test(e event) {
 	case "fail":
 		c.failed++
 		t.show(key)
+		t.failedAt(key)
 	case "skip":
 		c.skipped++
 		t.skips = append(t.skips, fmt.Sprintf("%s %s: %s", short(e.Package), e.Test, reason(t.output[key])))
@@ -108,6 +111,7 @@ func (t *tally) pkg(e event) {
 		t.failing = true
 		t.rest(e.Package) // tests that a panic or the end of time cut off
 		t.show(key)
+		t.failedAt(key)
 		fmt.Fprintf(t.out, "FAIL\t%s\t%.1fs\t%d failed\n", e.Package, e.Elapsed, c.failed)
 	case c.passed+c.failed+c.skipped == 0:
 		fmt.Fprintf(t.out, "-\t%s\tno tests\n", e.Package)
@@ -122,6 +126,7 @@ func (t *tally) rest(pkg string) {
 	for key := range t.output {
 		if strings.HasPrefix(key, pkg+" ") && key != pkg+" " {
 			t.show(key)
+			t.failedAt(key)
 			delete(t.output, key)
 		}
 	}
@@ -131,15 +136,15 @@ func (t *tally) rest(pkg string) {
 var noise = []string{"FAIL\n", "FAIL\t", "=== RUN", "=== PAUSE", "=== CONT", "=== NAME", "PASS\n", "ok  \t"}
 
 func (t *tally) show(key string) {
-lines:
 	for _, line := range t.output[key] {
-		for _, n := range noise {
-			if strings.HasPrefix(line, n) {
-				continue lines
-			}
+		if !noisy(line) {
+			fmt.Fprint(t.out, line)
 		}
-		fmt.Fprint(t.out, line)
 	}
+}
+
+func noisy(line string) bool {
+	return slices.ContainsFunc(noise, func(n string) bool { return strings.HasPrefix(line, n) })
 }
 
 // reason is what a skipped test said.
@@ -158,6 +163,7 @@ func (t *tally) end() bool {
 	for _, s := range t.skips {
 		fmt.Fprintf(t.out, "SKIP\t%s\n", s)
 	}
+	t.digest()
 	fmt.Fprintf(t.out, "\n%d passed, %d failed, %d skipped\n", t.total.passed, t.total.failed, t.total.skipped)
 	if t.strict && t.total.skipped > 0 {
 		fmt.Fprintln(t.out, "a skipped test is a failure here (CI=true)")

@@ -22,7 +22,8 @@ const broken = `{"Action":"output","Package":"example.org/b","Output":"-test.shu
 {"Action":"output","Package":"example.org/b","Test":"TestBad","Output":"=== RUN   TestBad\n"}
 {"Action":"output","Package":"example.org/b","Test":"TestBad","Output":"    b_test.go:9: 1 is not 2\n"}
 {"Action":"fail","Package":"example.org/b","Test":"TestBad","Elapsed":0.1}
-{"Action":"output","Package":"example.org/b","Test":"TestHung","Output":"panic: test timed out\n"}
+{"Action":"output","Package":"example.org/b","Test":"TestHung","Output":"panic: test timed out after 8m0s\n"}
+{"Action":"output","Package":"example.org/b","Test":"TestHung","Output":"\ngoroutine 9 [chan receive]:\nexample.org/b.TestHung(0x1)\n\t/b/b_test.go:30 +0x2f\ntesting.tRunner(0x1)\n\t/go/src/testing/testing.go:1 +0x1\n"}
 {"Action":"fail","Package":"example.org/b","Elapsed":0.3}
 {"ImportPath":"example.org/c","Action":"build-output","Output":"c.go:1: syntax error\n"}
 {"ImportPath":"example.org/c","Action":"build-fail"}
@@ -42,7 +43,7 @@ func TestReport(t *testing.T) {
 			[]string{"chatter", "=== RUN"}},
 		{"a skip where that is a failure", recorded, true, false, []string{"a skipped test is a failure"}, nil},
 		{"bad", broken, false, false,
-			[]string{"b_test.go:9: 1 is not 2", "-test.shuffle 42", "panic: test timed out", "FAIL\texample.org/b\t0.3s\t1 failed",
+			[]string{"FAILED\texample.org/b TestBad\n\tb_test.go:9: 1 is not 2\n", "FAILED\texample.org/b TestHung\n\ttimed out\n\t/b/b_test.go:30\n", "-test.shuffle 42", "panic: test timed out", "FAIL\texample.org/b\t0.3s\t1 failed",
 				"c.go:1: syntax error", "FAIL\texample.org/c", "not from test2json", "-\texample.org/d\tno tests", "0 passed, 1 failed, 0 skipped"},
 			[]string{"=== RUN"}},
 		{"nothing at all", "", true, true, []string{"0 passed"}, nil},
