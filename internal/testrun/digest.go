@@ -64,7 +64,7 @@ func standing(output string) (where []string) {
 		}
 		var calls []string
 		for line := range strings.SplitSeq(goroutine, "\n") {
-			if file, _, ok := strings.Cut(strings.TrimSpace(line), " +0x"); ok && !strings.Contains(file, "/src/") {
+			if file, _, ok := strings.Cut(strings.TrimSpace(line), " +0x"); ok && !strings.Contains(file, "/src/") && !strings.HasPrefix(file, "_testmain") {
 				calls = append(calls, file)
 			}
 		}
