@@ -7,6 +7,7 @@ require (
 	github.com/bbrks/go-blurhash v1.1.1
 	github.com/chromedp/chromedp v0.23.0
 	github.com/deepteams/webp v1.2.5
+	github.com/gen2brain/avif v0.5.3
 	github.com/gen2brain/jpegli v0.4.2
 	github.com/google/go-cmp v0.7.0
 	github.com/hashicorp/hcl/v2 v2.25.0
@@ -61,6 +62,7 @@ require (
 	github.com/cpuguy83/go-md2man/v2 v2.0.6 // indirect
 	github.com/dustin/go-humanize v1.1.0 // indirect
 	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
+	github.com/ebitengine/purego v0.10.1 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/kylelemons/godebug v1.1.0 // indirect
