@@ -45,6 +45,9 @@ func OpenDir(root string) (*Dir, error) {
 	if err := durable.MkdirAll(d.tmp(), 0o700); err != nil {
 		return nil, fmt.Errorf("make blob folder: %w", err)
 	}
+	if err := d.bury(); err != nil {
+		return nil, fmt.Errorf("clean blob folder: %w", err)
+	}
 	return d, nil
 }
 
@@ -167,7 +170,8 @@ func (d *Dir) Delete(_ context.Context, id ID) error {
 
 // remove needs the lock of id.
 func (d *Dir) remove(id ID) error {
-	if err := os.Remove(d.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := d.drop(id)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("delete blob: %w", err)
 	}
 	return nil
@@ -205,6 +209,9 @@ func (d *Dir) Walk(ctx context.Context, fn func(Info) error) error {
 
 // Sweep implements Store.
 func (d *Dir) Sweep(ctx context.Context, before time.Time, keep func(ID) (bool, error)) (s Swept, err error) {
+	if err := d.bury(); err != nil {
+		return s, fmt.Errorf("sweep blobs: %w", err)
+	}
 	err = d.Walk(ctx, func(i Info) error {
 		if !i.Time.Before(before) {
 			return nil

@@ -50,8 +50,21 @@ func (l *Lease) Release() error {
 	return nil
 }
 
-// flock tries again when a signal got in between.
-func flock(f *os.File) error {
+// Leased reports whether somebody has the lease that the file at path stands for,
+// as far as this process may see. The file is not made.
+func Leased(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close() // the lock that was tried goes with the descriptor
+	return errors.Is(flockAs(f, syscall.LOCK_SH), syscall.EWOULDBLOCK)
+}
+
+func flock(f *os.File) error { return flockAs(f, syscall.LOCK_EX) }
+
+// flockAs tries again when a signal got in between.
+func flockAs(f *os.File, how int) error {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return err
@@ -59,7 +72,7 @@ func flock(f *os.File) error {
 	var ferr error
 	err = raw.Control(func(fd uintptr) {
 		for {
-			ferr = syscall.Flock(int(fd), syscall.LOCK_EX|syscall.LOCK_NB)
+			ferr = syscall.Flock(int(fd), how|syscall.LOCK_NB)
 			if ferr != syscall.EINTR {
 				return
 			}
