@@ -110,6 +110,9 @@ func (w *workshop) next() error {
 	if cap(w.buf) > keptBuffer {
 		w.buf = nil
 	}
+	if heavy(req.Specs) {
+		debug.FreeOSMemory() // each picture leaves hundreds of MiB to collect
+	}
 	end.Memory = fromKernel()
 	if err := send(w.out, end); err != nil {
 		return fmt.Errorf("write answer: %w", err)

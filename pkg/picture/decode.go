@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/image/webp"
 
+	"github.com/porticod/portico/pkg/picture/avifenc"
 	"github.com/porticod/portico/pkg/picture/jpegdec"
 )
 
@@ -135,9 +136,13 @@ func cost(info Info, size int64, specs []Spec) int64 {
 			n += px * 5
 		}
 	}
+	var avif int64 // one at a time
 	for _, s := range specs {
 		w, h := s.Size(info.Width, info.Height)
-		n += int64(w) * int64(h) * 12 // planes, their turned copy, the encoder's, the file
+		n += int64(w) * int64(h) * 12                     // planes, their turned copy, the encoder's, the file
+		if s.Format == AVIF && w*h <= avifenc.MaxPixels { // else it is refused
+			avif = max(avif, int64(w)*int64(h)*avifenc.PixelMemory+avifenc.FixedMemory)
+		}
 	}
-	return n
+	return n + avif
 }

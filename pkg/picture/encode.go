@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/zlib"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"image"
@@ -12,6 +13,7 @@ import (
 
 	blurhash "github.com/bbrks/go-blurhash"
 
+	"github.com/porticod/portico/pkg/picture/avifenc"
 	"github.com/porticod/portico/pkg/picture/webpenc"
 )
 
@@ -35,16 +37,28 @@ func encode(c Codec, f *frame, s Spec, icc []byte) (data []byte, format Format, 
 		err = png.Encode(&buf, f.rgbImage())
 		return pngWithProfile(buf.Bytes(), icc), format, err
 	}
-	if format == WebP {
-		m := f.rgbImage()
-		if b := m.Bounds(); max(b.Dx(), b.Dy()) > webpenc.MaxSide {
-			return nil, format, fmt.Errorf("%w: a side of a WebP has at most %d pixels", ErrTooLarge, webpenc.MaxSide)
-		}
-		err = webpenc.Encode(&buf, m, s.quality(), icc)
+	if format == WebP || format == AVIF {
+		err = encodeSlowly(&buf, f.rgbImage(), s, icc)
 		return buf.Bytes(), format, err
 	}
 	err = c.EncodeJPEG(&buf, f.flatten().image(), s.quality(), s.Progressive)
 	return jpegWithProfile(buf.Bytes(), icc), format, err
+}
+
+// encodeSlowly writes WebP or AVIF. A profile for gray is left out: these have
+// colors, all gray.
+func encodeSlowly(buf *bytes.Buffer, m image.Image, s Spec, icc []byte) error {
+	if len(icc) > 0 && string(icc[16:20]) != "RGB " {
+		icc = nil
+	}
+	if s.Format == WebP {
+		return webpenc.Encode(buf, m, s.quality(), icc)
+	}
+	err := avifenc.Encode(buf, m, s.quality(), s.quality() >= fullChroma, icc)
+	if errors.Is(err, avifenc.ErrStart) {
+		return fmt.Errorf("%w: %w", ErrEncoder, err)
+	}
+	return err
 }
 
 // jpegWithProfile puts a color profile behind the JFIF header.

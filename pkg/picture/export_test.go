@@ -15,10 +15,15 @@ func (p *Pool) Victim() int {
 }
 
 // Waiting is the process ids of the workers that wait for a picture.
-func (p *Pool) Waiting() (pids []int) {
-	p.procs.mu.Lock()
-	defer p.procs.mu.Unlock()
-	for _, w := range p.procs.idle {
+func (p *Pool) Waiting() (pids []int) { return p.procs.waiting() }
+
+// WaitingHeavy is those for AVIF.
+func (p *Pool) WaitingHeavy() (pids []int) { return p.heavy.waiting() }
+
+func (ps *processes) waiting() (pids []int) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	for _, w := range ps.idle {
 		pids = append(pids, w.pid())
 	}
 	return pids

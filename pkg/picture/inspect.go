@@ -27,6 +27,14 @@ func Sniff(b []byte) Format {
 	return Auto
 }
 
+// written is Sniff, and knows AVIF too.
+func written(b []byte) Format {
+	if len(b) >= 12 && string(b[4:12]) == "ftypavif" {
+		return AVIF
+	}
+	return Sniff(b)
+}
+
 // other says what a file is that is not read here, for kinds that people have.
 func other(b []byte) string {
 	if len(b) >= 12 && string(b[4:8]) == "ftyp" {

@@ -20,6 +20,7 @@ const maxParty = 32
 type partyKey struct {
 	source string
 	rank   Priority
+	heavy  bool // other workers
 }
 
 // A party is led by the first of its members, whose source is read and whose
@@ -159,7 +160,7 @@ func (p *Pool) lead(ctx context.Context, src Source, info Info, job Job, key par
 // the picture, or with the moment, is so for all; what is wrong with the leader's
 // disk or caller is not.
 func forAll(err error) error {
-	for _, e := range []error{nil, ErrBroken, ErrFormat, ErrTooLarge, ErrSlow, ErrBusy} {
+	for _, e := range []error{nil, ErrBroken, ErrFormat, ErrTooLarge, ErrSlow, ErrBusy, ErrEncoder} {
 		if errors.Is(err, e) {
 			return err
 		}

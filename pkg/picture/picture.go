@@ -1,11 +1,11 @@
 // Package picture turns pictures that strangers sent into pictures that can be
 // shown: it tells what a file is, refuses what would cost too much before
 // decoding it, strips metadata without re-encoding, and makes any number of
-// smaller JPEG or PNG pictures from one decode, within a budget of memory and
+// smaller pictures from one decode, within a budget of memory and
 // time that all callers share.
 //
 // It does not store, name, cache or deliver pictures, and it does not do animation: of an
-// animated GIF the first frame counts. It reads JPEG, PNG, GIF and still WebP.
+// animated GIF the first frame counts. It reads JPEG, PNG, GIF and still WebP, and writes JPEG, PNG, WebP and AVIF.
 package picture
 
 import (
@@ -24,6 +24,7 @@ const (
 	PNG
 	GIF
 	WebP
+	AVIF // is written, never read
 )
 
 func (f Format) String() string {
@@ -36,6 +37,8 @@ func (f Format) String() string {
 		return "gif"
 	case WebP:
 		return "webp"
+	case AVIF:
+		return "avif"
 	}
 	return "auto"
 }
@@ -74,6 +77,8 @@ var (
 	ErrBusy = errors.New("too many pictures are being worked on")
 	// ErrSlow: the work took longer than one picture may take.
 	ErrSlow = errors.New("the picture takes too long to decode")
+	// ErrEncoder: this program, or this system, cannot write that format.
+	ErrEncoder = errors.New("pictures cannot be written in this format here")
 )
 
 // A Source is a picture's bytes: a *bytes.Reader or an *io.SectionReader over a

@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/pkg/picture/jpegenc"
+	"github.com/porticod/portico/pkg/picture/sandbox"
 )
 
 // RetryAfter is how long a caller that got ErrBusy should wait before it tries
@@ -35,6 +36,7 @@ type Options struct {
 type Pool struct {
 	o       Options
 	procs   *processes // nil: in this process
+	heavy   *processes // likewise, for what is heavy
 	queue   *queue
 	parties parties
 	running atomic.Int64
@@ -106,11 +108,14 @@ func (p *Pool) Make(ctx context.Context, src Source, job Job) (Result, error) {
 		if err := s.check(); err != nil {
 			return Result{}, err
 		}
+		if err := s.fits(info); err != nil {
+			return Result{}, err
+		}
 	}
 	if need := cost(info, src.Size(), job.Specs); need > p.o.Memory {
 		return Result{}, fmt.Errorf("%w: it takes about %d MiB to decode, %d are there for all", ErrTooLarge, need>>20, p.o.Memory>>20)
 	}
-	key := partyKey{job.Key, job.Priority}
+	key := partyKey{job.Key, job.Priority, heavy(job.Specs)}
 	if job.Key == "" {
 		return p.lead(ctx, src, info, job, key, nil)
 	}
@@ -175,8 +180,12 @@ func (p *Pool) Inspect(src Source, l Limits) (Info, error) {
 
 // run does k in another process, or in this one where there is none.
 func (p *Pool) run(ctx context.Context, src Source, info Info, k work) (hash string, err error) {
-	if p.procs != nil {
-		hash, err = p.procs.do(ctx, src, k)
+	procs := p.procs
+	if heavy(k.specs) {
+		procs = p.heavy
+	}
+	if procs != nil {
+		hash, err = procs.do(ctx, src, k)
 		if !errors.Is(err, errNoProcess) {
 			return hash, err
 		}
@@ -191,13 +200,17 @@ func (p *Pool) run(ctx context.Context, src Source, info Info, k work) (hash str
 // the pool has to be closed. Options.Codec is for this process alone: it is used
 // where no other can be started, which log says once.
 func (p *Pool) UseProcesses(log zerolog.Logger) {
-	p.procs = newProcesses(log, p.o.Memory+processRoom)
+	p.procs = newProcesses(log, sandbox.Limits{Memory: p.o.Memory + processRoom, Nice: processNice})
+	// AVIF has workers of its own, so that the others stay small: what it is made
+	// with is compiled when the first one is made, and gone when they are idle.
+	p.heavy = newProcesses(log, sandbox.Limits{Memory: p.o.Memory + processRoom, Nice: heavyNice})
 }
 
 // Close ends the processes of UseProcesses, and with them what they work on.
 func (p *Pool) Close() error {
 	if p.procs != nil {
 		p.procs.close()
+		p.heavy.close()
 	}
 	return nil
 }

@@ -174,7 +174,7 @@ func (w *process) variant(a answer, n int, specs []Spec) (Variant, error) {
 	if _, err := io.ReadFull(w.out, v.Data); err != nil {
 		return Variant{}, fmt.Errorf("%w: %v", errCrashed, err)
 	}
-	if Sniff(v.Data) != v.Format || v.Format == Auto || v.Spec.Format != Auto && v.Spec.Format != v.Format {
+	if written(v.Data) != v.Format || v.Format == Auto || v.Spec.Format != Auto && v.Spec.Format != v.Format {
 		return Variant{}, fmt.Errorf("%w: it answered nonsense", errCrashed)
 	}
 	return v, nil

@@ -30,6 +30,8 @@ const (
 	processFiles = 32
 	// processNice: who delivers pictures goes before who makes them.
 	processNice = 5
+	// heavyNice: and both before those who make what nobody waits for.
+	heavyNice = 10
 	// processHello bounds a worker's start.
 	processHello = 10 * time.Second
 )
@@ -57,12 +59,10 @@ type processes struct {
 	ended  sync.WaitGroup // workers that live
 }
 
-func newProcesses(log zerolog.Logger, memory int64) *processes {
-	return &processes{
-		log:    log,
-		limits: sandbox.Limits{Memory: memory, CPU: processCPU, Files: processFiles, Nice: processNice},
-		all:    map[*process]struct{}{},
-	}
+// newProcesses adds to limits what is the same for all.
+func newProcesses(log zerolog.Logger, limits sandbox.Limits) *processes {
+	limits.CPU, limits.Files = processCPU, processFiles
+	return &processes{log: log, limits: limits, all: map[*process]struct{}{}}
 }
 
 // do has a worker do k. When it dies over a picture of which nothing was given

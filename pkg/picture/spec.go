@@ -3,6 +3,10 @@ package picture
 import (
 	"fmt"
 	"math"
+	"slices"
+
+	"github.com/porticod/portico/pkg/picture/avifenc"
+	"github.com/porticod/portico/pkg/picture/webpenc"
 )
 
 // Fit says how a picture meets a size of another shape.
@@ -28,8 +32,8 @@ type Spec struct {
 	// other one gives. Nothing is ever made larger than it is.
 	Width, Height int
 	Fit           Fit
-	Format        Format // Auto, JPEG, PNG; or WebP, which is slow: for the background
-	Quality       int    // of JPEG and WebP, 1 to 100; 0 is DefaultQuality
+	Format        Format // Auto, JPEG, PNG; or WebP and AVIF, which are slow: for the background
+	Quality       int    // of all but PNG, 1 to 100; 0 is DefaultQuality
 	Progressive   bool   // JPEG: smaller, for what is kept, but slower to make
 }
 
@@ -40,18 +44,42 @@ func (s Spec) quality() int {
 	return s.Quality
 }
 
+// Writable reports whether this program writes f, which is not Auto. AVIF is
+// not in every build: see package avifenc.
+func (f Format) Writable() bool {
+	return f == JPEG || f == PNG || f == WebP || f == AVIF && avifenc.Available
+}
+
 func (s Spec) check() error {
 	switch {
 	case s.Width < 0 || s.Height < 0 || s.Width > maxSide || s.Height > maxSide:
 		return fmt.Errorf("picture size %d x %d is impossible", s.Width, s.Height)
 	case s.Quality < 0 || s.Quality > 100:
 		return fmt.Errorf("picture quality %d is not between 1 and 100", s.Quality)
-	case s.Format != Auto && s.Format != JPEG && s.Format != PNG && s.Format != WebP:
-		return fmt.Errorf("pictures cannot be written as %v", s.Format)
+	case s.Format != Auto && !s.Format.Writable():
+		return fmt.Errorf("%w: %v", ErrEncoder, s.Format)
 	case s.Fit > Fill:
 		return fmt.Errorf("unknown fit %d", s.Fit)
 	}
 	return nil
+}
+
+// fits refuses what the format cannot hold.
+func (s Spec) fits(info Info) error {
+	w, h := s.Size(info.Width, info.Height)
+	switch {
+	case s.Format == WebP && max(w, h) > webpenc.MaxSide:
+		return fmt.Errorf("%w: a side of a WebP has at most %d pixels", ErrTooLarge, webpenc.MaxSide)
+	case s.Format == AVIF && w*h > avifenc.MaxPixels:
+		return fmt.Errorf("%w: an AVIF is made of at most %d pixels", ErrTooLarge, avifenc.MaxPixels)
+	}
+	return nil
+}
+
+// heavy reports whether specs are for the workers that have the encoder of AVIF
+// in memory.
+func heavy(specs []Spec) bool {
+	return slices.ContainsFunc(specs, func(s Spec) bool { return s.Format == AVIF })
 }
 
 // Size is the size in pixels of what Make makes of a picture of w x h pixels.

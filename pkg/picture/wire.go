@@ -52,6 +52,7 @@ var kinds = [...]struct {
 	{"format", ErrFormat},
 	{"broken", ErrBroken},
 	{"large", ErrTooLarge},
+	{"encoder", ErrEncoder},
 }
 
 // fail puts an error into an answer.

@@ -56,6 +56,16 @@ func child() int {
 	_, err = unix.PtracePeekData(os.Getppid(), 0, make([]byte, 8))
 	note("look into another process", err)
 	note("kill the parent", syscall.Kill(os.Getppid(), 0))
+	_, err = unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_EXEC, unix.MAP_ANON|unix.MAP_PRIVATE)
+	note("map memory as code", err)
+	code, merr := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if merr != nil {
+		return 5
+	}
+	note("have code that it can write", unix.Mprotect(code, unix.PROT_READ|unix.PROT_WRITE|unix.PROT_EXEC))
+	if unix.Mprotect(code, unix.PROT_READ|unix.PROT_EXEC) != nil {
+		return 6 // what compiled encoders need
+	}
 	// On every thread, those that are started later too.
 	for range 4 {
 		done := make(chan error)
@@ -99,7 +109,7 @@ func TestEnter(t *testing.T) {
 			t.Errorf("it could %s", what)
 		}
 	}
-	if len(f.Tried) != 8 {
+	if len(f.Tried) != 10 {
 		t.Errorf("it tried %d things", len(f.Tried))
 	}
 	if _, err := os.Stat(os.TempDir() + "/portico-sandbox-test"); err == nil {

@@ -14,7 +14,7 @@ import (
 // open already, has threads and memory, and nothing else.
 var allowed = [...]uint32{
 	unix.SYS_READ, unix.SYS_WRITE, unix.SYS_READV, unix.SYS_WRITEV, unix.SYS_PREAD64, unix.SYS_CLOSE, unix.SYS_FCNTL, unix.SYS_FSTAT,
-	unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_MREMAP, unix.SYS_MADVISE, unix.SYS_MPROTECT, unix.SYS_BRK, unix.SYS_MINCORE,
+	unix.SYS_MUNMAP, unix.SYS_MREMAP, unix.SYS_MADVISE, unix.SYS_BRK, unix.SYS_MINCORE,
 	unix.SYS_FUTEX, unix.SYS_SCHED_YIELD, unix.SYS_SCHED_GETAFFINITY, unix.SYS_SET_ROBUST_LIST, unix.SYS_RSEQ, unix.SYS_MEMBARRIER,
 	unix.SYS_NANOSLEEP, unix.SYS_CLOCK_NANOSLEEP, unix.SYS_CLOCK_GETTIME, unix.SYS_GETTIMEOFDAY,
 	unix.SYS_RT_SIGACTION, unix.SYS_RT_SIGPROCMASK, unix.SYS_RT_SIGRETURN, unix.SYS_SIGALTSTACK, unix.SYS_RESTART_SYSCALL,
@@ -28,6 +28,7 @@ const (
 	offNr   = 0
 	offArch = 4
 	offArg0 = 16
+	offArg2 = 32
 )
 
 func stmt(code uint16, k uint32) unix.SockFilter { return unix.SockFilter{Code: code, K: k} }
@@ -39,6 +40,11 @@ func ret(action uint32) unix.SockFilter { return stmt(unix.BPF_RET|unix.BPF_K, a
 // unless skips n instructions where the loaded word is not k.
 func unless(k uint32, n uint8) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: n, K: k}
+}
+
+// whereSet skips n instructions where the loaded word has none of bits.
+func whereSet(bits uint32, n uint8) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, Jf: n, K: bits}
 }
 
 // filter is the program. What it does not allow fails with EPERM rather than
@@ -60,8 +66,12 @@ func filter() []unix.SockFilter {
 		// C libraries fall back to clone, whose flags can be looked at.
 		unless(unix.SYS_CLONE3, 1), ret(nosys),
 		// Threads, not processes.
-		unless(unix.SYS_CLONE, 4), load(offArg0),
-		unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, Jf: 1, K: unix.CLONE_THREAD}, ret(allow), ret(deny),
+		unless(unix.SYS_CLONE, 4), load(offArg0), whereSet(unix.CLONE_THREAD, 1), ret(allow), ret(deny),
+		// The encoders of JPEG and AVIF are WebAssembly that is compiled here: its
+		// code is written into new memory, which then is made executable and can be
+		// written no more. No memory is both, and none begins as code.
+		unless(unix.SYS_MMAP, 4), load(offArg2), whereSet(unix.PROT_EXEC, 1), ret(deny), ret(allow),
+		unless(unix.SYS_MPROTECT, 5), load(offArg2), whereSet(unix.PROT_EXEC, 2), whereSet(unix.PROT_WRITE, 1), ret(deny), ret(allow),
 		// The runtime names its memory.
 		unless(unix.SYS_PRCTL, 4), load(offArg0), unless(unix.PR_SET_VMA, 1), ret(allow), ret(deny),
 		// Its scheduler interrupts its own threads.
