@@ -98,5 +98,12 @@ func (s *Shared) Apply(cfg *config.Config) {
 // Directory is the accounts, for the command `portico user`.
 func (s *Shared) Directory() *account.Directory { return s.Accounts }
 
+// Keeps is what lies in the data folder that is no service's, by its folder.
+func (s *Shared) Keeps() map[string]service.Kept {
+	return map[string]service.Kept{
+		"accounts": {Databases: []service.Database{{Path: "accounts.db", Schema: sqlite.Schema()}}},
+	}
+}
+
 // Close closes the accounts and ends the workers.
 func (s *Shared) Close() error { return errors.Join(s.Pictures.Close(), s.Accounts.Close()) }

@@ -63,6 +63,9 @@ func Open(ctx context.Context, dir string, opt Options) (*Store, error) {
 	if s.committed == nil {
 		s.committed = func([]store.Event, int64) {}
 	}
+	if err := renew(ctx, db, dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("open chat store: %w", err), db.Close())
+	}
 	if err := s.readLog(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open chat store: %w", err), db.Close())
 	}

@@ -1,0 +1,20 @@
+package chat
+
+import (
+	"github.com/porticod/portico/pkg/service"
+	"github.com/porticod/portico/services/chat/store/sqlstore"
+)
+
+var _ service.Keeper = Type{}
+
+// Keeps implements service.Keeper.
+func (Type) Keeps() service.Kept {
+	return service.Kept{
+		Databases: []service.Database{{
+			Path: "chat.db", Schema: sqlstore.Schema(), Blobs: "blobs",
+			Refs: []service.Column{{Table: "blobs", Name: "hash"}},
+		}},
+		Leave: []string{"tmp"},
+		Mark:  sqlstore.RestoredMark,
+	}
+}

@@ -1,0 +1,20 @@
+package photos
+
+import (
+	"github.com/porticod/portico/pkg/service"
+	"github.com/porticod/portico/services/photos/store/sqlstore"
+)
+
+var _ service.Keeper = Type{}
+
+// Keeps implements service.Keeper.
+func (Type) Keeps() service.Kept {
+	var refs []service.Column
+	for _, table := range []string{"media", "sizes", "portraits", "variants"} {
+		refs = append(refs, service.Column{Table: table, Name: "hash"})
+	}
+	return service.Kept{
+		Databases: []service.Database{{Path: "photos.db", Schema: sqlstore.Schema(), Blobs: "blobs", Refs: refs}},
+		Leave:     []string{"spool"},
+	}
+}

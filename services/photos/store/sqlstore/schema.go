@@ -1,0 +1,17 @@
+package sqlstore
+
+import (
+	"io/fs"
+
+	"github.com/porticod/portico/pkg/sqlite"
+)
+
+// Schema is the number of the newest migration.
+func Schema() int {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return 0 // it is embedded
+	}
+	n, _ := sqlite.Schema(sub) // as Open sees them, which refuses what is wrong
+	return n
+}
