@@ -6,6 +6,7 @@ package testkit
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -83,7 +84,20 @@ func (d *Daemon) run(app cli.App) {
 func StartBinary(t testing.TB, bin, config string, env ...string) *Daemon {
 	t.Helper()
 	d := prepare(t, config, nil)
-	d.spawn(bin, env)
+	d.spawn(bin, env, d.out)
+	d.await(true)
+	return d
+}
+
+// StartBinaryLogging is StartBinary with a daemon that logs to stderr, of which
+// the test then knows nothing. It closes stderr.
+func StartBinaryLogging(t testing.TB, bin, config string, stderr *os.File) *Daemon {
+	t.Helper()
+	d := prepare(t, config, nil)
+	d.spawn(bin, nil, stderr)
+	if err := stderr.Close(); err != nil { // the daemon has its own
+		t.Error(err)
+	}
 	d.await(true)
 	return d
 }
@@ -94,16 +108,16 @@ func RestartBinary(t testing.TB, earlier *Daemon, bin string, env ...string) *Da
 	t.Helper()
 	d := &Daemon{Dir: earlier.Dir, Admin: earlier.Admin, t: t, out: new(output), done: make(chan struct{})}
 	t.Cleanup(d.end)
-	d.spawn(bin, env)
+	d.spawn(bin, env, d.out)
 	d.await(true)
 	return d
 }
 
 // spawn starts the daemon as a process.
-func (d *Daemon) spawn(bin string, env []string) {
+func (d *Daemon) spawn(bin string, env []string, stderr io.Writer) {
 	d.t.Helper()
 	cmd := exec.Command(bin, "run", d.File())
-	cmd.Dir, cmd.Stdout, cmd.Stderr = d.Dir, d.out, d.out
+	cmd.Dir, cmd.Stdout, cmd.Stderr = d.Dir, d.out, stderr
 	cmd.Env = append(os.Environ(), env...)
 	if err := cmd.Start(); err != nil {
 		d.t.Fatal(err)

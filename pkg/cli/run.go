@@ -51,6 +51,7 @@ func hear() (signals <-chan os.Signal, ignore func()) {
 // run is one life of the daemon, from the first look at the file to the last
 // closed service.
 func (r *runner) run(ctx context.Context, signals <-chan os.Signal) error {
+	defer func() { _ = r.root.Close(logPatience) }() // if nobody reads, nobody can be told
 	told, err := r.startUnlessTold(ctx, signals)
 	if errors.Is(err, errAtOnce) {
 		return err // start is still at work on what close would close

@@ -48,8 +48,15 @@ type runner struct {
 	access accessFile
 }
 
+// logPatience is how long the end waits for somebody to read the last lines.
+const logPatience = 2 * time.Second
+
+// newRunner returns a runner whose run must be called, once.
 func newRunner(e *env, src source) *runner {
 	r := &runner{env: e, src: src, root: logging.New(e.Err), notify: sdnotify.New(e.getenv, os.Getpid())}
+	if _, ok := e.Err.(*os.File); ok { // who reads is another process
+		r.root.Detach()
+	}
 	r.log = r.root.Logger()
 	return r
 }

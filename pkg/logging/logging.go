@@ -4,6 +4,7 @@
 package logging
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -29,6 +30,7 @@ type Root struct {
 	level    atomic.Int32 // a zerolog.Level
 	console  atomic.Bool
 	pretty   zerolog.ConsoleWriter
+	queue    *Queue     // nil: lines are written by who logs them
 	mu       sync.Mutex // held while a line is written
 }
 
@@ -40,6 +42,41 @@ func New(out io.Writer) *Root {
 	r.level.Store(int32(zerolog.InfoLevel))
 	r.console.Store(r.terminal)
 	return r
+}
+
+// Detach has lines written by a goroutine, so that whoever logs never waits for
+// who reads; see Queue. On a terminal it changes nothing: there what a command
+// prints itself and its log should stay in order. Call it before the first line.
+func (r *Root) Detach() {
+	if r.terminal || r.queue != nil {
+		return
+	}
+	r.queue = NewQueue(r.out, r.dropped)
+	r.out, r.pretty.Out = r.queue, r.queue
+}
+
+// Close writes what waits, for at most patience. Without Detach it does nothing.
+func (r *Root) Close(patience time.Duration) error {
+	if r.queue == nil {
+		return nil
+	}
+	return r.queue.Close(patience)
+}
+
+// dropped is the line that tells of lines that are missing, in the format of now.
+func (r *Root) dropped(n int) []byte {
+	var line, pretty bytes.Buffer
+	log := zerolog.New(&line).With().Timestamp().Logger()
+	log.Warn().Int("lines", n).Msg("the log was not read fast enough; lines are missing here")
+	if !r.console.Load() {
+		return line.Bytes()
+	}
+	w := r.pretty
+	w.Out = &pretty
+	if _, err := w.Write(line.Bytes()); err != nil {
+		return line.Bytes()
+	}
+	return pretty.Bytes()
 }
 
 // Set changes the level (trace, debug, info, warn, error) and the format. On an
