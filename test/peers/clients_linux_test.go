@@ -126,13 +126,14 @@ func (m messages) OnMessage(_ *gws.Conn, msg *gws.Message) {
 
 func (m messages) OnClose(_ *gws.Conn, err error) { m.heard <- fmt.Sprint("closed: ", err) }
 
-// webSocket opens one at addr, sends a message that must come back, and returns
+// webSocket opens one at addr, with a path if wanted, sends a message that must come back, and returns
 // the client's address. The WebSocket stays open until the test ends.
 func webSocket(t testing.TB, from, addr string) net.Addr {
 	t.Helper()
-	c := mustDial(t, from, addr)
+	to, path, _ := strings.Cut(addr, "/")
+	c := mustDial(t, from, to)
 	m := messages{heard: make(chan string, 2)}
-	ws, _, err := gws.NewClientFromConn(m, &gws.ClientOption{Addr: "ws://" + addr + "/"}, c)
+	ws, _, err := gws.NewClientFromConn(m, &gws.ClientOption{Addr: "ws://" + to + "/" + path}, c)
 	if err != nil {
 		t.Fatal(err)
 	}
