@@ -1,6 +1,7 @@
 // Package cli is the portico command line: it finds the file and the running
 // daemon, and it runs one. Which kinds of service there are, and what they
-// share, is the caller's; see App. It knows no kind by name.
+// share, is the caller's; see App. It knows no kind by name, but for what init
+// suggests.
 package cli
 
 import (

@@ -151,7 +151,6 @@ func TestMistakes(t *testing.T) {
 		{"reload-no-daemon", []string{"config.hcl", "broken {"}, "", []string{"reload"}},
 		{"sockets-named-socket", nil, "", []string{"sockets", "--admin", "no.sock"}},
 		{"services-unknown", nil, "", []string{"services", "ecoh"}},
-		{"init-exists", []string{"config.hcl", good}, "", []string{"init"}},
 		{"newer-data", []string{"config.hcl", good, data, "999\n"}, "", []string{"run"}},
 		{"garbled-data", []string{"config.hcl", good, data, "x\n"}, "", []string{"run"}},
 		{"data-dir-is-a-file", []string{"config.hcl", good, "data", "x\n"}, "", []string{"run"}},
@@ -237,15 +236,6 @@ func TestFmt(t *testing.T) {
 	}
 	if fi, err := os.Stat("config.hcl"); err != nil || fi.Mode().Perm() != 0o600 {
 		t.Errorf("fmt -w changed the mode: %v, %v", fi.Mode(), err)
-	}
-}
-
-// What init writes is good and in the usual layout.
-func TestInit(t *testing.T) {
-	for _, args := range [][]string{{"init"}, {"init", "--minimal"}} {
-		dir := scene(t)
-		got := transcript(dir, "", args...) + transcript(dir, "", "validate") + transcript(dir, "", "fmt", "--check")
-		golden(t, strings.ReplaceAll(strings.Join(args, ""), "--", "-"), got)
 	}
 }
 

@@ -1,0 +1,2 @@
+# `portico services {{.Kind}}` lists its options.
+service "{{.Kind}}" "{{.Name}}" {}
