@@ -1,15 +1,15 @@
 // Package admin is where a running daemon is steered and watched: HTTP over a
 // unix socket that only the daemon's own user and root may use, and, if asked
-// for, a few pages for reading over TCP. It does not load, reload or count
-// anything itself; it calls what it was given.
+// for, the dashboard and the metrics over TCP, for reading. It does not load,
+// reload or count anything itself; it calls what it was given.
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"html/template"
 	stdlog "log"
 	"net"
 	"net/http"
@@ -20,6 +20,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/net/netutil"
 
+	"github.com/porticod/portico/pkg/admin/watch"
 	"github.com/porticod/portico/pkg/daemon"
 )
 
@@ -34,6 +35,11 @@ const (
 	stopTimeout   = 2 * time.Second
 	writeTimeout  = 30 * time.Second // of an answer over TCP; profiles, over the socket, take as long as was asked for
 	maxTCP        = 64               // connections over TCP at a time; more wait
+	maxViewers    = 16               // of the live view; more are refused
+	maxLooks      = 4                // at a time, beside the live view
+	lookEvery     = time.Second      // while somebody views
+	eventTimeout  = 10 * time.Second // to send one view
+	heartbeat     = 10 * time.Second // something is sent at least that often
 )
 
 // Options are what the pages show and do. Status, Sockets, Ready, Reload and
@@ -50,6 +56,8 @@ type Options struct {
 	Metrics prometheus.Gatherer
 	// Users answers below /users; nil where there are no accounts.
 	Users http.Handler
+
+	readTimeout time.Duration // of a request; 0: readTimeout
 }
 
 // Reload is what came of a reload.
@@ -67,7 +75,8 @@ type Reload struct {
 // A Server answers on the socket and, while Listen says so, on a TCP address.
 type Server struct {
 	opts   Options
-	page   *template.Template
+	hub    *watch.Hub
+	looks  chan struct{} // a place for each look beside the hub's
 	socket *http.Server
 	ln     *socketListener
 
@@ -77,9 +86,10 @@ type Server struct {
 	real string // as bound
 }
 
-// New returns a server that answers nowhere yet.
+// New returns a server that answers nowhere yet. Close ends it.
 func New(opts Options) *Server {
-	s := &Server{opts: opts, page: parsePage()}
+	s := &Server{opts: opts, looks: make(chan struct{}, maxLooks)}
+	s.hub = watch.NewHub(s.look, lookEvery, maxViewers)
 	s.socket = s.server(s.private())
 	s.socket.ConnContext = withPeer
 	return s
@@ -89,7 +99,7 @@ func (s *Server) server(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           http.MaxBytesHandler(h, maxBody),
 		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       readTimeout,
+		ReadTimeout:       cmp.Or(s.opts.readTimeout, readTimeout),
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          stdlog.New(s.opts.Log, "", 0),
@@ -143,7 +153,7 @@ func (s *Server) Listen(ctx context.Context, addr string) (commit, undo func(), 
 	srv.WriteTimeout = writeTimeout
 	commit = func() {
 		s.swap(srv, addr, ln.Addr().String())
-		s.opts.Log.Info().Str("address", ln.Addr().String()).Msg("metrics and health over HTTP")
+		s.opts.Log.Info().Str("address", ln.Addr().String()).Msg("dashboard, metrics and health over HTTP")
 		go s.serve(srv, netutil.LimitListener(ln, maxTCP))
 	}
 	return commit, func() { _ = ln.Close() }, nil
@@ -159,8 +169,10 @@ func (s *Server) swap(srv *http.Server, addr, bound string) {
 	}
 }
 
-// Close ends everything. Requests in progress get a moment to be answered.
+// Close ends everything. Who views is told; other requests in progress get a
+// moment to be answered.
 func (s *Server) Close() error {
+	s.hub.Close(stopTimeout)
 	s.swap(nil, "", "")
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()

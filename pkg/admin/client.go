@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -15,11 +16,15 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/porticod/portico/pkg/admin/watch"
 	"github.com/porticod/portico/pkg/daemon"
 )
 
 // maxAnswer bounds what a client reads: a line of sockets is about 200 bytes.
 const maxAnswer = 256 << 20
+
+// maxEvent bounds one view: a route is about 500 bytes.
+const maxEvent = 64 << 20
 
 // ErrNotRunning is matched by the errors of a client that found nobody at its
 // socket.
@@ -72,6 +77,52 @@ func (c *Client) Status(ctx context.Context) (s daemon.Status, err error) {
 // Sockets asks for the live connections.
 func (c *Client) Sockets(ctx context.Context) (s []Socket, err error) {
 	return s, c.Do(ctx, http.MethodGet, "/sockets", nil, &s)
+}
+
+// View asks what the daemon did since its start.
+func (c *Client) View(ctx context.Context) (v watch.View, err error) {
+	return v, c.Do(ctx, http.MethodGet, "/view", nil, &v)
+}
+
+// Watch calls show with what the daemon does, at once and then every so many
+// seconds, until show or the stream fails or ctx ends. It returns nil where the
+// daemon ended the stream because it ends itself.
+func (c *Client) Watch(ctx context.Context, seconds int, show func(watch.View) error) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/events?seconds=%d", Base, seconds), nil)
+	if err != nil {
+		return fmt.Errorf("ask the daemon: %w", err)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return c.explain(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode >= 400 {
+		b, _ := io.ReadAll(io.LimitReader(res.Body, maxEvent)) // the status says enough
+		return failure(res.StatusCode, b)
+	}
+	lines := bufio.NewScanner(res.Body)
+	lines.Buffer(nil, maxEvent)
+	for lines.Scan() {
+		if bytes.Equal(lines.Bytes(), []byte("event: end")) {
+			return nil
+		}
+		data, ok := bytes.CutPrefix(lines.Bytes(), []byte("data: "))
+		if !ok {
+			continue
+		}
+		var v watch.View
+		if err := json.Unmarshal(data, &v); err != nil {
+			return fmt.Errorf("understand the daemon at %s: %w", c.path, err)
+		}
+		if err := show(v); err != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return c.explain(err)
+	}
+	return fmt.Errorf("the daemon at %s: %w", c.path, io.ErrUnexpectedEOF)
 }
 
 // Reload makes the daemon load its file again; with dry it only says what would

@@ -3,7 +3,14 @@ package admin
 import (
 	"context"
 	"net/http"
+	"time"
 )
+
+// WithReadTimeout returns o with another time for requests to arrive in.
+func WithReadTimeout(o Options, d time.Duration) Options {
+	o.readTimeout = d
+	return o
+}
 
 // AsPeer serves a request as if the user uid had sent it over the socket; nil:
 // nobody knows who.

@@ -3,16 +3,14 @@ package admin
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"net/netip"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/porticod/portico/pkg/admin/web"
 )
 
 // readyTimeout bounds the services' own checks.
@@ -33,19 +31,22 @@ func (s *Server) private() http.Handler {
 		mux.Handle("/users/", s.opts.Users)
 	}
 	s.watch(mux)
-	return onlyOwner(mux)
+	return onlyOwner(onlyLocalNames(sameOrigin(mux)))
 }
 
 // public is what the TCP address shows: to read, and nothing about people.
 func (s *Server) public(bound net.Addr) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.servePage)
 	s.watch(mux)
-	return onlyHost(bound, mux)
+	return onlyHost(bound, sameOrigin(mux))
 }
 
-// watch adds what monitoring asks for.
+// watch adds what people look at and what monitoring asks for.
 func (s *Server) watch(mux *http.ServeMux) {
+	mux.Handle("GET /{$}", web.Handler())
+	mux.Handle("GET /web/", web.Handler())
+	mux.HandleFunc("GET /view", s.serveView)
+	mux.HandleFunc("GET /events", s.serveEvents)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.opts.Metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]string{"status": "ok"})
@@ -78,50 +79,6 @@ func answer(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v) // the client is gone, or will notice
 }
 
-func refuse(w http.ResponseWriter, message string) {
-	answer(w, http.StatusForbidden, map[string]any{"error": map[string]string{"code": "forbidden", "message": message}})
-}
-
-type peerKey struct{}
-
-// withPeer notes who is at the other end of a connection to the socket.
-func withPeer(ctx context.Context, c net.Conn) context.Context {
-	if uid, ok := peerUID(c); ok {
-		return context.WithValue(ctx, peerKey{}, uid)
-	}
-	return ctx
-}
-
-// onlyOwner refuses everybody but root and the daemon's own user. The mode of
-// the socket does so already; this holds when somebody changed it.
-func onlyOwner(next http.Handler) http.Handler {
-	me := os.Getuid()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		uid, ok := r.Context().Value(peerKey{}).(int)
-		if !ok || uid != me && uid != 0 {
-			refuse(w, fmt.Sprintf("only root and the user with the id %d, who runs the daemon, may use this socket", me))
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// onlyHost refuses names that a page in somebody's browser could have pointed
-// at a loopback address (DNS rebinding). An address beyond loopback is public
-// by the config's own word and answers to every name.
-func onlyHost(bound net.Addr, next http.Handler) http.Handler {
-	if a, ok := bound.(*net.TCPAddr); !ok || !a.IP.IsLoopback() {
-		return next
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host, _, err := net.SplitHostPort(r.Host)
-		if err != nil {
-			host = r.Host
-		}
-		if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err != nil && host != "localhost" {
-			refuse(w, "ask for this address by its number or as localhost")
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+func fail(w http.ResponseWriter, status int, code, message string) {
+	answer(w, status, map[string]any{"error": map[string]string{"code": code, "message": message}})
 }

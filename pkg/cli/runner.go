@@ -15,6 +15,7 @@ import (
 
 	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/pkg/admin"
+	"github.com/porticod/portico/pkg/admin/watch"
 	"github.com/porticod/portico/pkg/config"
 	"github.com/porticod/portico/pkg/daemon"
 	"github.com/porticod/portico/pkg/durable"
@@ -90,6 +91,10 @@ func (r *runner) start(ctx context.Context) error {
 	}
 	r.warn(sockets.Inherit(sdnotify.Files(r.env.getenv, os.Getpid())...), "not everything that systemd handed over is a listening socket")
 	r.daemon = daemon.New(daemon.Options{Log: r.log, Metrics: metrics, Sockets: sockets, Version: version()})
+	metrics.MustRegister(watch.NewHealth(r.status))
+	if m, ok := r.env.Shared.(metered); ok {
+		metrics.MustRegister(m.Collectors()...)
+	}
 	r.admin = admin.New(r.adminOptions(metrics))
 	if err := r.admin.ServeSocket(cfg.Admin.Socket); err != nil {
 		return failed(err)
@@ -223,6 +228,9 @@ func ticks(d time.Duration) (<-chan time.Time, func()) {
 	t := time.NewTicker(d)
 	return t.C, t.Stop
 }
+
+// A metered Shared has metrics of its own.
+type metered interface{ Collectors() []prometheus.Collector }
 
 // buildInfo is the metric that tells versions apart.
 func buildInfo() prometheus.Collector {

@@ -1,0 +1,166 @@
+package watch
+
+import (
+	"errors"
+	"sync"
+	"time"
+)
+
+// Why nobody more can join a hub.
+var (
+	ErrFull   = errors.New("too many look already")
+	ErrClosed = errors.New("the daemon is ending")
+)
+
+// dear is how much of the time looking may take: after a look that took long
+// comes a rest of dear times as long.
+const dear = 20
+
+// A Hub looks at a daemon as long as anybody wants to see it, and hands every
+// look to all. Somebody who does not keep up gets the newest only. The zero Hub
+// is of no use; see NewHub.
+type Hub struct {
+	take  func() *Sample
+	every time.Duration
+	most  int
+
+	wg sync.WaitGroup // the goroutine that looks; Add only under mu, before closed
+
+	mu      sync.Mutex // guards what follows
+	closed  bool
+	viewers map[*Viewer]struct{}
+	stop    chan struct{} // ends the goroutine that looks; nil: nobody looks
+	last    *Sample       // of that goroutine; nil: none yet
+}
+
+// NewHub returns a hub that looks with take, every so often at most, for most
+// viewers at a time. It must be closed.
+func NewHub(take func() *Sample, every time.Duration, most int) *Hub {
+	return &Hub{take: take, every: every, most: most, viewers: map[*Viewer]struct{}{}}
+}
+
+// A Viewer gets samples until it leaves or the hub closes.
+type Viewer struct {
+	hub  *Hub
+	c    chan *Sample
+	gone chan struct{}
+}
+
+// Samples gets one after another. What was not taken in time is replaced by
+// what is newer. It is never closed; see Gone.
+func (v *Viewer) Samples() <-chan *Sample { return v.c }
+
+// Gone is closed when the hub closes.
+func (v *Viewer) Gone() <-chan struct{} { return v.gone }
+
+// Join adds a viewer, who must Leave.
+func (h *Hub) Join() (*Viewer, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.closed:
+		return nil, ErrClosed
+	case len(h.viewers) >= h.most:
+		return nil, ErrFull
+	}
+	v := &Viewer{hub: h, c: make(chan *Sample, 1), gone: make(chan struct{})}
+	h.viewers[v] = struct{}{}
+	if h.stop == nil {
+		stop := make(chan struct{})
+		h.stop = stop
+		h.wg.Go(func() { h.look(stop) })
+	} else if h.last != nil {
+		v.c <- h.last
+	}
+	return v, nil
+}
+
+// Leave takes the viewer out. With the last one looking ends.
+func (v *Viewer) Leave() {
+	h := v.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.viewers, v)
+	if len(h.viewers) == 0 {
+		h.halt()
+	}
+}
+
+// halt needs h.mu.
+func (h *Hub) halt() {
+	if h.stop != nil {
+		close(h.stop)
+		h.stop, h.last = nil, nil
+	}
+}
+
+// Viewers is how many there are.
+func (h *Hub) Viewers() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.viewers)
+}
+
+// Close tells all viewers, refuses new ones, and waits until nobody looks any
+// more, as long as patience allows: a look asks services, and one may hang.
+func (h *Hub) Close(patience time.Duration) {
+	h.mu.Lock()
+	if !h.closed {
+		h.closed = true
+		for v := range h.viewers {
+			close(v.gone)
+		}
+		h.halt()
+	}
+	h.mu.Unlock()
+	ended := make(chan struct{})
+	go func() {
+		h.wg.Wait()
+		close(ended)
+	}()
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-ended:
+	case <-late.C:
+	}
+}
+
+// look takes samples until stop.
+func (h *Hub) look(stop <-chan struct{}) {
+	for {
+		start := time.Now()
+		s := h.take()
+		if !h.publish(stop, s) {
+			return
+		}
+		took := time.Since(start)
+		rest := time.NewTimer(max(h.every-took, dear*took))
+		select {
+		case <-stop:
+			rest.Stop()
+			return
+		case <-rest.C:
+		}
+	}
+}
+
+// publish hands a sample to all, unless stop came meanwhile.
+func (h *Hub) publish(stop <-chan struct{}, s *Sample) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	select {
+	case <-stop:
+		return false
+	default:
+	}
+	h.last = s
+	for v := range h.viewers {
+		select {
+		case <-v.c:
+		default:
+		}
+		v.c <- s // has room: nobody else sends
+	}
+	return true
+}
