@@ -224,13 +224,9 @@ func (q *request) fallback(name string, err error) error {
 	if unavailable(err) {
 		return err
 	}
-	if q.cfg.SPA && path.Ext(name) == "" && len(q.cfg.Index) > 0 {
-		f, fi, err := q.open(q.cfg.Index[0])
-		if err == nil {
-			defer f.Close()
-			if !fi.IsDir() {
-				return q.file(q.cfg.Index[0], f, fi)
-			}
+	if q.cfg.SPA && path.Ext(name) == "" {
+		if done, err := q.application(); done {
+			return err
 		}
 	}
 	f, fi, pageErr := q.open("404.html")
@@ -250,6 +246,24 @@ func (q *request) fallback(name string, err error) error {
 		_, _ = io.CopyN(q.w, f, fi.Size())
 	}
 	return nil
+}
+
+// application answers with the index of the root, the first that exists, and
+// reports whether there is one.
+func (q *request) application() (done bool, err error) {
+	for _, index := range q.cfg.Index {
+		f, fi, err := q.open(index)
+		if err != nil {
+			continue
+		}
+		if fi.IsDir() {
+			_ = f.Close()
+			continue
+		}
+		defer f.Close()
+		return true, q.file(index, f, fi)
+	}
+	return false, nil
 }
 
 // fail answers a request that nothing else has answered. A link out of the root,

@@ -332,7 +332,14 @@ func TestPrecompressed(t *testing.T) {
 }
 
 func TestSinglePageApplication(t *testing.T) {
-	get := serve(t, site(t), `spa = true`)
+	root := site(t)
+	second := serve(t, root, `
+spa   = true
+index = ["none.html", "list", "index.html"]`)
+	if res, body := second("GET", "/users/7"); res.StatusCode != 200 || body != "<h1>home</h1>" {
+		t.Errorf("with the last of three names of an index: %s %q", res.Status, body)
+	}
+	get := serve(t, root, `spa = true`)
 	for path, want := range map[string]string{
 		"/users/7":   "200 <h1>home</h1>",
 		"/users/7/":  "200 <h1>home</h1>",
