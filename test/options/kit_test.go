@@ -10,6 +10,7 @@ package options_test
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -18,6 +19,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -320,4 +322,25 @@ func receive[T any](t testing.TB, c <-chan T) (v T) {
 		t.Fatalf("nothing came in %v", patience)
 	}
 	return v
+}
+
+// says checks that patterns match the body.
+func (a answer) says(t testing.TB, patterns ...string) {
+	t.Helper()
+	for _, p := range patterns {
+		if !regexp.MustCompile(p).MatchString(a.body) {
+			t.Errorf("%s %s: no match for %s in %.2000s", a.Request.Method, a.Request.URL, p, a.body)
+		}
+	}
+}
+
+// anyCertificate is a client that believes every server.
+var anyCertificate = tlsClient(&tls.Config{InsecureSkipVerify: true})
+
+func tlsClient(conf *tls.Config) *http.Client {
+	return &http.Client{
+		Timeout:       patience,
+		Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: conf},
+		CheckRedirect: client.CheckRedirect,
+	}
 }
