@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"io"
 	"mime"
@@ -11,53 +10,132 @@ import (
 	"github.com/porticod/portico/pkg/upstream"
 )
 
-// deliver passes an answer on and ends the lease.
-func (x *exchange) deliver(lease *upstream.Lease, res *http.Response, want upstream.Want) {
-	defer lease.Release()
-	defer res.Body.Close()
-	if res.StatusCode == http.StatusSwitchingProtocols {
-		x.tunnel(res)
-		return
-	}
-	removeHopByHop(res.Header)
-	x.g.responseRules.apply(res.Header)
-	h := x.w.Header()
-	for k, v := range res.Header {
-		switch own := h[k]; {
-		case len(own) == 0:
-			h[k] = v
-		case k != "X-Request-Id": // the front door's own counts
-			h[k] = append(own, v...)
+// An answer is what an upstream says. It is an io.Reader of the body. Who has it
+// closes it.
+type answer struct {
+	head
+	src  io.ReadCloser  // the body, from net/http; nil: the next bytes of line are it
+	left int64          // how many of them
+	line *line          // that is given back at the end; nil: was, or net/http sees to that
+	res  *http.Response // for trailers; nil: there are none
+}
+
+// fromResponse is an answer that net/http has read.
+func fromResponse(res *http.Response, into fields) answer {
+	a := answer{head: head{status: res.StatusCode, fields: into, length: res.ContentLength}, res: res, src: res.Body}
+	a.fields.appendHeader(res.Header)
+	return a
+}
+
+// Read implements io.Reader. At the end of the body the connection is free.
+func (a *answer) Read(p []byte) (n int, err error) {
+	switch {
+	case a.src != nil && a.line == nil:
+		return a.src.Read(p)
+	case a.line == nil:
+		return 0, io.EOF
+	case a.src != nil:
+		n, err = a.src.Read(p)
+	default:
+		n, err = a.line.br.Read(p[:min(int64(len(p)), a.left)])
+		a.left -= int64(n)
+		switch {
+		case a.left == 0:
+			err = io.EOF
+		case err == io.EOF: //nolint:errorlint // io.Reader's contract
+			err = io.ErrUnexpectedEOF
 		}
 	}
+	if err != nil {
+		a.end(a.last || err != io.EOF) //nolint:errorlint // io.Reader's contract
+	}
+	return n, err
+}
+
+// here is the body if it is in memory, whole. It is good until the answer is
+// closed.
+func (a *answer) here() ([]byte, bool) {
+	if a.src != nil || a.line == nil || a.left > int64(a.line.br.Buffered()) {
+		return nil, false
+	}
+	b, err := a.line.br.Peek(int(a.left))
+	return b, err == nil
+}
+
+// close ends the answer. What was not read of the body is not read any more,
+// as net/http would: the connection goes instead.
+func (a *answer) close() {
+	if b, ok := a.here(); ok {
+		_, _ = a.line.br.Discard(len(b))
+		a.left = 0
+		a.end(a.last)
+		return
+	}
+	if a.src != nil && a.line == nil {
+		_ = a.src.Close()
+	}
+	a.end(true)
+}
+
+func (a *answer) end(last bool) {
+	if a.line != nil {
+		a.line.done(last)
+		a.line = nil
+		if a.src != nil {
+			a.src = http.NoBody
+		}
+	}
+}
+
+// deliver passes an answer on and ends the lease.
+func (x *exchange) deliver(lease *upstream.Lease, a *answer, want upstream.Want) {
+	defer lease.Release()
+	defer a.close()
+	if a.status == http.StatusSwitchingProtocols {
+		x.tunnel(a)
+		return
+	}
+	a.fields.dropHopByHop()
+	x.g.responseRules.apply(&a.fields)
+	h := x.w.Header()
+	if len(h["X-Request-Id"]) > 0 {
+		a.fields.del("X-Request-Id") // the front door's own counts
+	}
+	a.fields.putInto(h)
 	if x.g.cfg.Balance == "sticky" && want.Prefer != lease.Upstream.ID {
 		x.s.stick(x.w, x.r, lease.Upstream)
 	}
-	for k := range res.Trailer {
-		h.Add("Trailer", k)
+	if a.res != nil {
+		for k := range a.res.Trailer {
+			h.Add("Trailer", k)
+		}
 	}
-	dst := sink{rc: http.NewResponseController(x.w), w: x.w, length: res.ContentLength}
+	dst := sink{w: x.w, length: a.length}
 	if x.g.cfg.Compress {
-		dst.coder = x.s.coders.choose(x.r, res, h)
+		dst.coder = x.s.coders.choose(x.r, a.status, h)
 	}
-	x.w.WriteHeader(res.StatusCode)
-	if err := x.copy(&dst, res); err != nil {
+	x.w.WriteHeader(a.status)
+	if err := x.copy(&dst, a); err != nil {
 		panic(http.ErrAbortHandler) // the client must not take it for the whole
 	}
-	x.trailers(res)
+	x.trailers(a.res)
 }
 
 // copy moves the body.
-func (x *exchange) copy(dst *sink, res *http.Response) error {
+func (x *exchange) copy(dst *sink, a *answer) error {
 	if x.r.Method == http.MethodHead {
 		dst.drop()
 		return nil
 	}
-	if mediaType(res.Header) == "text/event-stream" {
+	if b, ok := a.here(); ok {
+		return dst.whole(b)
+	}
+	if mediaType(x.w.Header()) == "text/event-stream" {
+		x.context()
 		defer x.s.env.Track(nil, func(int) { x.cancel(errDrained) })()
 	}
-	err := dst.copy(res.Body, x.watch, x.s.coders)
-	if err != nil && errors.Is(context.Cause(x.ctx), errDrained) {
+	err := dst.copy(a, x.watch, x.s.coders)
+	if err != nil && errors.Is(x.ended(), errDrained) {
 		return nil // an event stream has no other end
 	}
 	return err
@@ -65,6 +143,9 @@ func (x *exchange) copy(dst *sink, res *http.Response) error {
 
 // trailers sends the trailers, those too that were not announced.
 func (x *exchange) trailers(res *http.Response) {
+	if res == nil || len(res.Trailer) == 0 {
+		return
+	}
 	h := x.w.Header()
 	announced := h["Trailer"]
 	for k, v := range res.Trailer {
@@ -77,10 +158,8 @@ func (x *exchange) trailers(res *http.Response) {
 			h[http.TrailerPrefix+k] = v
 		}
 	}
-	if len(res.Trailer) > 0 {
-		// Without this a short body would get a Content-Length and no trailers.
-		_ = http.NewResponseController(x.w).Flush()
-	}
+	// Without this a short body would get a Content-Length and no trailers.
+	_ = http.NewResponseController(x.w).Flush()
 }
 
 // mediaType is the type of a message without its parameters.
@@ -99,9 +178,22 @@ func mediaType(h http.Header) string {
 // A sink is where a body goes.
 type sink struct {
 	w      http.ResponseWriter
-	rc     *http.ResponseController
 	coder  *coder // nil: as it is
 	length int64  // of what comes; negative: unknown
+}
+
+// whole sends a body that is all there.
+func (d *sink) whole(b []byte) error {
+	if d.coder == nil {
+		_, err := d.w.Write(b)
+		return err
+	}
+	d.coder.Reset(d.w)
+	defer d.drop()
+	if _, err := d.coder.Write(b); err != nil {
+		return err
+	}
+	return d.coder.Close()
 }
 
 // copy returns an error if the body did not arrive whole.
@@ -112,7 +204,7 @@ func (d *sink) copy(src io.Reader, w *watch, pool *coders) error {
 		dst = d.coder
 	}
 	if d.length < 0 {
-		if err := d.rc.Flush(); err != nil {
+		if err := http.NewResponseController(d.w).Flush(); err != nil {
 			return err
 		}
 	}
@@ -153,7 +245,7 @@ func (d *sink) flush() error {
 			return err
 		}
 	}
-	return d.rc.Flush()
+	return http.NewResponseController(d.w).Flush()
 }
 
 func (d *sink) end() error {

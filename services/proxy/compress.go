@@ -76,8 +76,8 @@ func (c *coder) release() {
 
 // choose returns an encoder for an answer that should be compressed, and changes
 // its header h accordingly; nil: it stays as it is.
-func (c *coders) choose(r *http.Request, res *http.Response, h http.Header) *coder {
-	if !compressible(res) {
+func (c *coders) choose(r *http.Request, status int, h http.Header) *coder {
+	if !compressible(status, h) {
 		return nil
 	}
 	if !hasToken(h["Vary"], "accept-encoding") && !hasToken(h["Vary"], "*") {
@@ -100,25 +100,23 @@ func (c *coders) choose(r *http.Request, res *http.Response, h http.Header) *cod
 }
 
 // compressible reports whether an answer may be compressed and is worth it.
-func compressible(res *http.Response) bool {
+func compressible(status int, h http.Header) bool {
 	switch {
-	case res.StatusCode < 200, res.StatusCode == http.StatusNoContent, res.StatusCode == http.StatusPartialContent, res.StatusCode == http.StatusNotModified:
+	case status < 200, status == http.StatusNoContent, status == http.StatusPartialContent, status == http.StatusNotModified:
 		return false
-	case res.Header.Get("Content-Encoding") != "", res.Header.Get("Content-Range") != "":
+	case h.Get("Content-Encoding") != "", h.Get("Content-Range") != "":
 		return false
-	case hasToken(res.Header["Cache-Control"], "no-transform"):
+	case hasToken(h["Cache-Control"], "no-transform"):
 		return false
 	}
-	length := res.ContentLength
-	if length < 0 { // of a HEAD too
-		if n, err := strconv.ParseInt(res.Header.Get("Content-Length"), 10, 64); err == nil {
-			length = n
-		}
+	length, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
+	if err != nil {
+		length = -1
 	}
 	if length >= 0 && length < minCompress {
 		return false
 	}
-	t := mediaType(res.Header)
+	t := mediaType(h)
 	switch t {
 	case "application/json", "application/javascript", "application/xml", "application/wasm", "application/x-ndjson",
 		"application/vnd.ms-fontobject", "font/ttf", "font/otf", "image/bmp", "image/x-icon":

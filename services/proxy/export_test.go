@@ -1,5 +1,7 @@
 package proxy
 
+import "net/http"
+
 // RewritePath is strip_prefix and rewrite for the fuzzer.
 func RewritePath(strip, rewrite, escaped string) (string, bool) {
 	return pathRule{strip: strip, rewrite: rewrite}.apply(escaped)
@@ -25,3 +27,17 @@ func FrameEnds(parts ...[]byte) (ends []int) {
 
 // Accepted is the encoding chosen for an Accept-Encoding header.
 func Accepted(v ...string) string { return accepted(v) }
+
+// ParseHead is what the fast way makes of the beginning of an answer: n bytes, and
+// then length of the body.
+func ParseHead(b []byte, method string) (status int, header http.Header, length int64, last bool, n int, ok bool) {
+	h, n, ok := parseHead(b, method, nil)
+	return h.status, h.fields.header(), h.length, h.last, n, ok
+}
+
+// AppendRequest writes the head of a request.
+func AppendRequest(method, target, host string, h http.Header) ([]byte, error) {
+	var f fields
+	f.appendHeader(h)
+	return appendRequest(nil, method, target, host, f, "")
+}

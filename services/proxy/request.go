@@ -1,43 +1,35 @@
 package proxy
 
 import (
+	"bytes"
+	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
-	"net/textproto"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/porticod/portico/pkg/upstream"
 )
 
-// hopByHop are the headers that concern one connection only: RFC 9110, section
-// 7.6.1, and those of RFC 2616 that did not name themselves in Connection.
-var hopByHop = []string{
-	"Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer",
-	"Transfer-Encoding", "Upgrade", "Http2-Settings",
-}
-
-func removeHopByHop(h http.Header) {
-	for _, list := range h["Connection"] {
-		for name := range strings.SplitSeq(list, ",") {
-			h.Del(textproto.TrimString(name))
-		}
-	}
-	for _, name := range hopByHop {
-		delete(h, name)
-	}
-}
+// smallBody is how many bytes a request's body may have that is read before an
+// upstream is asked.
+const smallBody = 16 << 10
 
 // An outgoing is a request on its way to upstreams: what does not depend on
 // which one it will be.
 type outgoing struct {
 	in        *http.Request
-	header    http.Header
-	url       url.URL
-	body      *body // nil: there is none
+	fields    fields
+	path      string // as it is sent, escaped
+	body      *body  // that streams; nil: there is none
+	small     []byte // that is here already
 	websocket bool
 }
 
@@ -49,75 +41,94 @@ const maxHops = 10
 
 // looped reports whether the request has been here too often, and notes that it
 // was.
-func looped(h http.Header) bool {
-	hops := 0
-	for _, v := range h["Cdn-Loop"] {
-		hops += strings.Count(v, "portico")
+func looped(f *fields) bool {
+	if !f.has("Cdn-Loop") {
+		f.add("Cdn-Loop", "portico")
+		return false
 	}
-	h["Cdn-Loop"] = []string{strings.Join(append(h["Cdn-Loop"], "portico"), ", ")}
-	return hops >= maxHops
+	prior := f.list("Cdn-Loop")
+	f.set("Cdn-Loop", prior+", portico")
+	return strings.Count(prior, "portico") >= maxHops
 }
 
-// newOutgoing makes of a client's request what upstreams get. Where it cannot be
+// prepare makes of a client's request what upstreams get. Where it cannot be
 // passed on the error says why, for the client.
-func (g *generation) newOutgoing(r *http.Request) (*outgoing, error) {
+func (o *outgoing) prepare(g *generation, r *http.Request, into fields) error {
 	if r.Method == http.MethodConnect || !strings.HasPrefix(r.URL.Path, "/") && r.URL.Path != "*" {
-		return nil, errors.New("this is no forward proxy")
+		return errors.New("this is no forward proxy")
 	}
-	o := &outgoing{in: r, header: r.Header.Clone()}
-	path, ok := r.URL.EscapedPath(), true
-	if path != "*" {
-		if path, ok = g.path.apply(path); !ok {
-			return nil, errors.New("the path must not contain . or .. here")
+	o.in, o.fields, o.path = r, into, r.URL.EscapedPath()
+	if o.path != "*" {
+		var ok bool
+		if o.path, ok = g.path.apply(o.path); !ok {
+			return errors.New("the path must not contain . or .. here")
 		}
 	}
-	// Opaque would be sent with the host; this sends the path byte for byte.
-	o.url.RawQuery, o.url.ForceQuery = r.URL.RawQuery, r.URL.ForceQuery
-	decoded, err := url.PathUnescape(path)
-	if err != nil {
-		return nil, errors.New("the path is not well-formed")
+	// HTTP/2 has no line that a blank would break.
+	if strings.ContainsFunc(r.URL.RawQuery, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
+		return errors.New("the query is not well-formed")
 	}
-	o.url.Path, o.url.RawPath = decoded, path
-
 	o.websocket = isWebSocket(r)
-	trailers := httpguts.HeaderValuesContainsToken(r.Header["Te"], "trailers")
-	id := r.Header.Get("X-Request-Id") // Connection may not name it
-	removeHopByHop(o.header)
-	if id != "" {
-		o.header.Set("X-Request-Id", id)
+	for name, values := range r.Header {
+		if name == "Content-Length" || name == "Host" {
+			continue // written anew
+		}
+		for _, v := range values {
+			o.fields = append(o.fields, field{name, v})
+		}
 	}
-	if trailers {
-		o.header.Set("Te", "trailers") // gRPC asks for it
+	o.fields.dropHopByHop()
+	if id := r.Header.Get("X-Request-Id"); id != "" && !o.fields.has("X-Request-Id") {
+		o.fields.add("X-Request-Id", id) // Connection may not name it
+	}
+	if httpguts.HeaderValuesContainsToken(r.Header["Te"], "trailers") {
+		o.fields.add("Te", "trailers") // gRPC asks for it
 	}
 	if o.websocket {
-		o.header.Set("Connection", "Upgrade")
-		o.header.Set("Upgrade", "websocket")
+		o.fields.add("Connection", "Upgrade")
+		o.fields.add("Upgrade", "websocket")
 	}
-	if _, ok := o.header["User-Agent"]; !ok {
-		o.header["User-Agent"] = nil // not the library's
+	if looped(&o.fields) {
+		return errLoop
 	}
-	if looped(o.header) {
-		return nil, errLoop
+	forward(&o.fields, r)
+	g.requestRules.apply(&o.fields)
+	return nil
+}
+
+// receive reads a small body, and makes a stream of any other.
+func (o *outgoing) receive(x *exchange) error {
+	r := o.in
+	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
+		return nil
 	}
-	forward(o.header, r)
-	g.requestRules.apply(o.header)
-	if r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody {
-		o.body = &body{ReadCloser: r.Body}
+	o.body = &body{ReadCloser: r.Body, watch: x.watch}
+	if r.ContentLength < 0 || r.ContentLength > smallBody || len(r.Trailer) > 0 || o.fields.has("Expect") {
+		return nil
 	}
-	return o, nil
+	x.watch.wake()
+	// A read that waits for the client does not look at a context.
+	rc := http.NewResponseController(x.w)
+	defer context.AfterFunc(x.ctx, func() { _ = rc.SetReadDeadline(time.Unix(1, 0)) })()
+	b := make([]byte, r.ContentLength)
+	if _, err := io.ReadFull(o.body, b); err != nil {
+		return err
+	}
+	o.body, o.small = nil, b
+	return nil
 }
 
 // isWebSocket: RFC 6455, section 4.2.1. Nothing else is upgraded to; h2c least
 // of all, which would hide requests from us.
 func isWebSocket(r *http.Request) bool {
-	return r.ProtoMajor == 1 && r.Method == http.MethodGet && r.ContentLength == 0 &&
+	return r.ProtoMajor == 1 && r.ProtoMinor >= 1 && r.Method == http.MethodGet && r.ContentLength == 0 &&
 		httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade") &&
 		strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 }
 
 // forward tells the upstream who asked, for what and how. The front door has
 // taken away what was not said by a trusted proxy; what is left is added to.
-func forward(h http.Header, r *http.Request) {
+func forward(f *fields, r *http.Request) {
 	proto := "http"
 	if r.TLS != nil {
 		proto = "https"
@@ -128,18 +139,25 @@ func forward(h http.Header, r *http.Request) {
 	}
 	// The front door puts the client that a trusted proxy named in place of the
 	// peer, with port 0; the list has it already.
-	if prior := h["X-Forwarded-For"]; host != "" && (len(prior) == 0 || port != "0") {
-		h.Set("X-Forwarded-For", strings.Join(append(prior[:len(prior):len(prior)], host), ", "))
+	if prior := f.list("X-Forwarded-For"); host != "" && (prior == "" || port != "0") {
+		f.set("X-Forwarded-For", listed(prior, host))
 	}
-	if prior := h["Forwarded"]; len(prior) == 0 || port != "0" {
-		h.Set("Forwarded", strings.Join(append(prior[:len(prior):len(prior)], element(host, r.Host, proto)), ", "))
+	if prior := f.list("Forwarded"); prior == "" || port != "0" {
+		f.set("Forwarded", listed(prior, element(host, r.Host, proto)))
 	}
-	if h.Get("X-Forwarded-Proto") == "" {
-		h.Set("X-Forwarded-Proto", proto)
+	if f.get("X-Forwarded-Proto") == "" {
+		f.set("X-Forwarded-Proto", proto)
 	}
-	if h.Get("X-Forwarded-Host") == "" {
-		h.Set("X-Forwarded-Host", r.Host)
+	if f.get("X-Forwarded-Host") == "" {
+		f.set("X-Forwarded-Host", r.Host)
 	}
+}
+
+func listed(prior, next string) string {
+	if prior == "" {
+		return next
+	}
+	return prior + ", " + next
 }
 
 // element is one element of a Forwarded header: RFC 7239, section 4.
@@ -156,10 +174,30 @@ func element(client, host, proto string) string {
 	return "for=" + client + `;host="` + host + `";proto=` + proto
 }
 
-// to is the request for one upstream.
-func (o *outgoing) to(a upstream.Address, host string) *http.Request {
-	u := o.url
-	u.Scheme, u.Host = "http", a.Addr
+// host is the Host header for an upstream.
+func (o *outgoing) host(a upstream.Address, option string) string {
+	switch {
+	case option == "client":
+		return o.in.Host
+	case option != "upstream":
+		return option
+	case a.Scheme == "unix":
+		return "localhost"
+	}
+	return a.Addr
+}
+
+// request is the request for an upstream, for net/http.
+func (o *outgoing) request(a upstream.Address, host string) (*http.Request, error) {
+	decoded, err := url.PathUnescape(o.path)
+	if err != nil {
+		return nil, fmt.Errorf("the path is not well-formed: %w", err)
+	}
+	// Opaque would be sent with the host; this sends the path byte for byte.
+	u := &url.URL{
+		Scheme: "http", Host: a.Addr, Path: decoded, RawPath: o.path,
+		RawQuery: o.in.URL.RawQuery, ForceQuery: o.in.URL.ForceQuery,
+	}
 	switch a.Scheme {
 	case "https":
 		u.Scheme = "https"
@@ -167,22 +205,39 @@ func (o *outgoing) to(a upstream.Address, host string) *http.Request {
 		u.Host = "localhost" // the transport connects to the socket
 	}
 	out := &http.Request{
-		Method: o.in.Method, URL: &u, Header: o.header, Host: o.in.Host,
+		Method: o.in.Method, URL: u, Header: o.fields.header(), Host: host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		// The same map: the server fills it in while the body is read.
 		Trailer: o.in.Trailer,
 	}
-	switch host {
-	case "client":
-	case "upstream":
-		out.Host = u.Host
-	default:
-		out.Host = host
+	if _, ok := out.Header["User-Agent"]; !ok {
+		out.Header["User-Agent"] = nil // not the library's
 	}
-	if o.body != nil {
+	switch {
+	case o.body != nil:
 		out.Body, out.ContentLength = o.body, o.in.ContentLength
+	case len(o.small) > 0:
+		out.Body, out.ContentLength = io.NopCloser(bytes.NewReader(o.small)), int64(len(o.small))
 	}
-	return out
+	return out, nil
+}
+
+// appendTo writes the request, with its small body, as it is sent over HTTP/1.
+func (o *outgoing) appendTo(b []byte, host string) ([]byte, error) {
+	target := o.path
+	if o.in.URL.RawQuery != "" || o.in.URL.ForceQuery {
+		target += "?" + o.in.URL.RawQuery
+	}
+	length := ""
+	switch o.in.Method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+		length = "0"
+	}
+	if len(o.small) > 0 {
+		length = strconv.Itoa(len(o.small))
+	}
+	b, err := appendRequest(b, o.in.Method, target, host, o.fields, length)
+	return append(b, o.small...), err
 }
 
 // repeatable reports whether the request may be sent again although the upstream
@@ -190,7 +245,7 @@ func (o *outgoing) to(a upstream.Address, host string) *http.Request {
 func (o *outgoing) repeatable() bool {
 	switch o.in.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
-		return o.body == nil && !o.websocket
+		return o.body == nil && len(o.small) == 0 && !o.websocket
 	}
 	return false
 }

@@ -8,43 +8,11 @@ import (
 	"github.com/porticod/portico/pkg/upstream"
 )
 
-// headerRules are HeaderRules with their names as they are stored.
-type headerRules struct {
-	remove   []string
-	set, add http.Header
-}
-
-func newHeaderRules(c HeaderRules) headerRules {
-	r := headerRules{set: http.Header{}, add: http.Header{}}
-	for _, n := range c.Remove {
-		r.remove = append(r.remove, http.CanonicalHeaderKey(n))
-	}
-	for n, v := range c.Set {
-		r.set.Set(n, v)
-	}
-	for n, v := range c.Add {
-		r.add.Add(n, v)
-	}
-	return r
-}
-
-func (r headerRules) apply(h http.Header) {
-	for _, n := range r.remove {
-		delete(h, n)
-	}
-	for n, v := range r.set {
-		h[n] = v[:len(v):len(v)]
-	}
-	for n, v := range r.add {
-		h[n] = append(h[n], v...)
-	}
-}
-
 // want says which upstream the request should come to.
-func (g *generation) want(r *http.Request, cookie string) (w upstream.Want) {
+func (g *generation) want(r *http.Request, s *Service) (w upstream.Want) {
 	switch g.cfg.Balance {
 	case "sticky":
-		if c, err := r.Cookie(cookie); err == nil {
+		if c, err := r.Cookie(s.cookieName()); err == nil {
 			w.Prefer = c.Value
 		}
 	case "hash":

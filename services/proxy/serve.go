@@ -26,21 +26,25 @@ var (
 
 // An exchange is a request and its answer.
 type exchange struct {
-	s   *Service
-	g   *generation
-	w   http.ResponseWriter
-	r   *http.Request
-	out *outgoing
+	s      *Service
+	g      *generation
+	w      http.ResponseWriter
+	r      *http.Request
+	out    outgoing
+	answer answer // the last one
 
-	ctx    context.Context // of what goes to upstreams
-	cancel context.CancelCauseFunc
-	watch  *watch
+	ctx      context.Context // see context; nil: not yet
+	cancel   context.CancelCauseFunc
+	watch    *watch
+	answered bool // the header of the answer is there
+
+	asked, lines [24]field // room for both headers; what is longer gets its own
 }
 
 // ServeHTTP implements http.Handler.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	g := s.gen.Load()
-	out, err := g.newOutgoing(r)
+	x := &exchange{s: s, g: s.gen.Load(), w: w, r: r}
+	err := x.out.prepare(x.g, r, x.asked[:0])
 	switch {
 	case errors.Is(err, errLoop):
 		s.often.Error().Str("host", r.Host).Msg("an upstream leads back to this service")
@@ -50,38 +54,66 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		httperr.Write(w, r, http.StatusBadRequest, "bad_request", "This request cannot be passed on: "+err.Error()+".")
 		return
 	}
-	x := &exchange{s: s, g: g, w: w, r: r, out: out}
-	x.ctx, x.cancel = context.WithCancelCause(r.Context())
-	defer x.cancel(nil)
-	x.watch = newWatch(g.cfg.Timeouts.Idle, func() { x.cancel(errIdle) })
-	defer x.watch.stop()
-	x.watch.rest()
-	if out.body != nil {
-		out.body.watch = x.watch
-		defer out.body.end()
-		if r.ProtoMajor == 1 {
-			// An answer may come while the request is still being sent. Where this
-			// is not possible the answer waits.
-			_ = http.NewResponseController(w).EnableFullDuplex()
+	defer x.end()
+	if r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody {
+		x.context()
+		if err := x.out.receive(x); err != nil {
+			x.fail(err)
+			return
 		}
+	}
+	if x.out.body != nil && r.ProtoMajor == 1 {
+		// An answer may come while the request is still being sent. Where this
+		// is not possible the answer waits.
+		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
 	x.run()
 }
 
+// context is what the exchange ends with: the request, or an idle time of which
+// nothing moved. Small exchanges do without, because it costs more than they do.
+// Only the handler's goroutine calls it.
+func (x *exchange) context() context.Context {
+	if x.ctx == nil {
+		x.ctx, x.cancel = context.WithCancelCause(x.r.Context())
+		x.watch = newWatch(x.g.cfg.Timeouts.Idle, func() { x.cancel(errIdle) })
+		if !x.answered {
+			x.watch.rest()
+		}
+	}
+	return x.ctx
+}
+
+// ended is why the exchange has to end, or nil.
+func (x *exchange) ended() error {
+	if x.ctx != nil {
+		return context.Cause(x.ctx)
+	}
+	return context.Cause(x.r.Context())
+}
+
+func (x *exchange) end() {
+	x.out.body.end()
+	x.watch.stop()
+	if x.ctx != nil {
+		x.cancel(nil)
+	}
+}
+
 // run tries upstreams until one has answered.
 func (x *exchange) run() {
-	want := x.g.want(x.r, x.s.cookieName())
-	lease, err := x.s.pool.Acquire(x.ctx, want)
+	want := x.g.want(x.r, x.s)
+	lease, err := x.s.pool.Acquire(x.r.Context(), want)
 	if err != nil {
 		x.fail(err)
 		return
 	}
 	for attempt := 1; ; attempt++ {
-		res, err := x.try(lease)
+		a, err := x.try(lease)
 		more := attempt < x.g.cfg.Retry.Attempts
 		switch {
-		case err == nil && !(more && x.unwanted(res)):
-			x.deliver(lease, res, want)
+		case err == nil && !(more && x.unwanted(a)):
+			x.deliver(lease, a, want)
 			return
 		case err != nil:
 			lease.Release()
@@ -91,16 +123,16 @@ func (x *exchange) run() {
 			}
 		}
 		want.Not = append(want.Not, lease.Upstream)
-		next, none := x.s.pool.Acquire(x.ctx, want)
+		next, none := x.s.pool.Acquire(x.r.Context(), want)
 		switch {
 		case none != nil && err != nil:
 			x.fail(err)
 			return
 		case none != nil: // what there is is good enough if nobody has better
-			x.deliver(lease, res, want)
+			x.deliver(lease, a, want)
 			return
 		case err == nil:
-			_ = res.Body.Close()
+			a.close()
 			lease.Release()
 		}
 		lease = next
@@ -109,13 +141,13 @@ func (x *exchange) run() {
 }
 
 // unwanted reports whether another upstream should be asked instead.
-func (x *exchange) unwanted(res *http.Response) bool {
-	return slices.Contains(x.g.cfg.Retry.Statuses, res.StatusCode) && x.out.repeatable()
+func (x *exchange) unwanted(a *answer) bool {
+	return slices.Contains(x.g.cfg.Retry.Statuses, a.status) && x.out.repeatable()
 }
 
 // mayRepeat reports whether a request that failed may go to another upstream.
 func (x *exchange) mayRepeat(err error) bool {
-	if x.ctx.Err() != nil || isTimeout(err) && !isDial(err) {
+	if x.ended() != nil || isTimeout(err) && !isDial(err) {
 		return false // another one would take as long
 	}
 	unsent := isDial(err) || errors.Is(err, errGone)
@@ -135,7 +167,7 @@ func isTimeout(err error) bool {
 
 // try sends the request to one upstream and reports to the pool how that went.
 // If there is no error the caller closes the body of the answer.
-func (x *exchange) try(lease *upstream.Lease) (*http.Response, error) {
+func (x *exchange) try(lease *upstream.Lease) (*answer, error) {
 	wire := x.wire(lease.Upstream.Address)
 	if wire == nil {
 		return nil, errGone
@@ -144,25 +176,26 @@ func (x *exchange) try(lease *upstream.Lease) (*http.Response, error) {
 	m.attempts.Inc()
 	if x.out.body != nil {
 		x.watch.wake()
+	} else {
+		x.watch.rest()
 	}
-	hints := &hints{w: x.w}
 	start := time.Now()
-	res, err := wire.send(x.ctx, x.out, x.out.to(lease.Upstream.Address, x.g.cfg.Host), hints.got)
-	hints.end()
+	a, err := wire.send(x, start)
 	if err == nil {
 		m.header.Observe(time.Since(start).Seconds())
+		x.answered = true
 		x.watch.stayAwake()
-		if slices.Contains(x.g.cfg.Passive.Statuses, res.StatusCode) {
-			lease.Fail(fmt.Errorf("the answer is %s", res.Status))
+		if slices.Contains(x.g.cfg.Passive.Statuses, a.status) {
+			lease.Fail(fmt.Errorf("the answer is %d %s", a.status, http.StatusText(a.status)))
 		} else {
 			lease.OK()
 		}
-		return res, nil
+		return a, nil
 	}
-	if cause := context.Cause(x.ctx); cause != nil {
+	if cause := x.ended(); cause != nil {
 		err = cause
 	}
-	if x.r.Context().Err() != nil || x.out.body.failure() != nil {
+	if x.r.Context().Err() != nil || x.out.body.failure() != nil || errors.Is(err, errLineBreak) {
 		return nil, err // the client's affair
 	}
 	lease.Fail(err)
@@ -192,6 +225,8 @@ func (x *exchange) fail(err error) {
 		x.refuse(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("The request body is larger than %d bytes.", tooLarge.Limit))
 	case x.out.body.failure() != nil:
 		x.refuse(http.StatusBadRequest, "bad_request", "The request body broke off.")
+	case errors.Is(err, errLineBreak):
+		x.refuse(http.StatusBadRequest, "bad_request", "This request cannot be passed on: "+err.Error()+".")
 	case x.r.Context().Err() != nil:
 		x.refuse(http.StatusServiceUnavailable, "unavailable", "The request was ended before it was answered.")
 	case errors.Is(err, upstream.ErrBusy):
@@ -215,9 +250,24 @@ func (x *exchange) refuse(status int, code, message string) {
 	httperr.Write(x.w, x.r, status, code, message)
 }
 
-// hints passes early hints (103) on while the answer is awaited.
+// hint passes early hints (103) on while the answer is awaited.
+func (x *exchange) hint(code int, header textproto.MIMEHeader) error {
+	if code != http.StatusEarlyHints {
+		return nil
+	}
+	links := x.w.Header()
+	before := links["Link"]
+	links["Link"] = header["Link"]
+	x.w.WriteHeader(code)
+	if links["Link"] = before; before == nil {
+		delete(links, "Link")
+	}
+	return nil
+}
+
+// hints are those that come through http.Transport, in a goroutine of its own.
 type hints struct {
-	w     http.ResponseWriter
+	x     *exchange
 	mu    sync.Mutex
 	ended bool
 }
@@ -225,17 +275,10 @@ type hints struct {
 func (h *hints) got(code int, header textproto.MIMEHeader) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.ended || code != http.StatusEarlyHints {
+	if h.ended {
 		return nil
 	}
-	links := h.w.Header()
-	before := links["Link"]
-	links["Link"] = header["Link"]
-	h.w.WriteHeader(code)
-	if links["Link"] = before; before == nil {
-		delete(links, "Link")
-	}
-	return nil
+	return h.x.hint(code, header)
 }
 
 func (h *hints) end() {

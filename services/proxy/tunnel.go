@@ -28,9 +28,9 @@ const (
 
 // tunnel passes on that the upstream agreed to a WebSocket, and then frames until
 // one side has enough.
-func (x *exchange) tunnel(res *http.Response) {
-	up, ok := res.Body.(io.ReadWriteCloser)
-	if !ok || !x.out.websocket || !strings.EqualFold(res.Header.Get("Upgrade"), "websocket") {
+func (x *exchange) tunnel(a *answer) {
+	up, ok := a.src.(io.ReadWriteCloser)
+	if !ok || !x.out.websocket || !strings.EqualFold(a.fields.get("Upgrade"), "websocket") {
 		x.fail(errors.New("the upstream switched protocols and was not asked to"))
 		return
 	}
@@ -41,8 +41,8 @@ func (x *exchange) tunnel(res *http.Response) {
 	}
 	defer client.Close()
 	t := &tunnel{client: client, up: up, watch: x.watch}
-	defer context.AfterFunc(x.ctx, t.cut)()
-	if err := x.handshake(client, res); err != nil {
+	defer context.AfterFunc(x.context(), t.cut)()
+	if err := x.handshake(client, a); err != nil {
 		return
 	}
 	x.s.metrics.websockets.Inc()
@@ -53,15 +53,14 @@ func (x *exchange) tunnel(res *http.Response) {
 }
 
 // handshake sends the upstream's answer to the client.
-func (x *exchange) handshake(client net.Conn, res *http.Response) error {
-	removeHopByHop(res.Header)
-	x.g.responseRules.apply(res.Header)
+func (x *exchange) handshake(client net.Conn, a *answer) error {
+	a.fields.dropHopByHop()
+	x.g.responseRules.apply(&a.fields)
 	h := x.w.Header()
-	for k, v := range res.Header {
-		if k != "X-Request-Id" || h.Get(k) == "" {
-			h[k] = append(h[k], v...)
-		}
+	if len(h["X-Request-Id"]) > 0 {
+		a.fields.del("X-Request-Id") // the front door's own counts
 	}
+	a.fields.putInto(h)
 	h.Set("Connection", "Upgrade")
 	h.Set("Upgrade", "websocket")
 	var b bytes.Buffer

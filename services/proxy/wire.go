@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"net/textproto"
 	"slices"
 	"time"
 
@@ -27,6 +26,7 @@ const (
 // A wire is the connections to one upstream.
 type wire struct {
 	*http.Transport
+	address  upstream.Address
 	plain    *plain // nil where the upstream speaks something else
 	timeouts Timeouts
 	tls      *tlsClient
@@ -46,7 +46,7 @@ func newWire(a upstream.Address, t Timeouts, c *tlsClient) *wire {
 		p = newPlain(a, t)
 	}
 	return &wire{
-		timeouts: t, tls: c, plain: p,
+		address: a, timeouts: t, tls: c, plain: p,
 		Transport: &http.Transport{
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				return dialer.DialContext(ctx, a.Network, a.Addr)
@@ -72,13 +72,24 @@ func (w *wire) leave() {
 	w.plain.leave()
 }
 
-// send sends the request, which out was made into, and returns the answer. hint
-// is told of informational answers.
-func (w *wire) send(ctx context.Context, out *outgoing, r *http.Request, hint func(int, textproto.MIMEHeader) error) (*http.Response, error) {
-	if w.plain.takes(out) {
-		return w.plain.send(ctx, r, hint)
+// send sends the request of x and returns the answer. now is when.
+func (w *wire) send(x *exchange, now time.Time) (*answer, error) {
+	host := x.out.host(w.address, x.g.cfg.Host)
+	if w.plain.takes(&x.out, host) {
+		return w.plain.send(x, host, now)
 	}
-	return w.RoundTrip(r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: hint})))
+	r, err := x.out.request(w.address, host)
+	if err != nil {
+		return nil, err
+	}
+	hints := &hints{x: x}
+	defer hints.end()
+	res, err := w.RoundTrip(r.WithContext(httptrace.WithClientTrace(x.context(), &httptrace.ClientTrace{Got1xxResponse: hints.got})))
+	if err != nil {
+		return nil, err
+	}
+	x.answer = fromResponse(res, x.lines[:0])
+	return &x.answer, nil
 }
 
 // A tlsClient is how upstreams are checked, with the content of the file.
