@@ -59,7 +59,8 @@ type Accounts struct {
 
 // GlobalLimits hold for the daemon as a whole; zero means no limit.
 type GlobalLimits struct {
-	Connections int // over all listeners; default 80 % of the file limit
+	Connections int           // over all listeners; default 80 % of the file limit
+	Memory      settings.Size // of the process; 0: no limit
 }
 
 // Listener is one listener block.

@@ -4,6 +4,9 @@ import (
 	"math"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/porticod/portico/pkg/memory"
+	"github.com/porticod/portico/pkg/settings"
 )
 
 // defaultConnections is 80 % of the limit of open files, so that services keep
@@ -14,4 +17,14 @@ func defaultConnections() int {
 		return 0
 	}
 	return int(lim.Cur) * 8 / 10
+}
+
+// defaultMemory is 80 % of what the control group grants: the kernel kills who
+// takes more, and picture workers are in the same group. 0 where there is none.
+func defaultMemory() settings.Size {
+	granted := settings.Size(memory.Granted())
+	if granted < leastMemory*5/4 {
+		return 0
+	}
+	return granted / 10 * 8
 }

@@ -99,6 +99,12 @@ type limitsBlock struct {
 	// Connections at a time over all listeners; 0 for no limit. The default
 	// is 80 % of the limit of open files.
 	Connections int `hcl:"connections,optional"`
+	// What the daemon itself may take of memory, without the pages of files and
+	// without picture workers; 0 for no limit. Beyond it new connections are
+	// closed and requests get 503 until a tenth is free again. The default is
+	// 80 % of what the control group grants (MemoryMax= of systemd, or a
+	// container's limit); without one there is no limit.
+	Memory settings.Size `hcl:"memory,optional"`
 }
 
 // A service. The first label is its kind, the second its name; together they

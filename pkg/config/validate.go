@@ -36,7 +36,18 @@ func (a *accountsBlock) Validate() error {
 }
 
 // Validate implements settings.Validator.
-func (l *limitsBlock) Validate() error { return notNegative("connections", float64(l.Connections)) }
+func (l *limitsBlock) Validate() error {
+	err := notNegative("connections", float64(l.Connections))
+	if l.Memory > 0 && l.Memory < leastMemory {
+		err = errors.Join(err, &settings.Error{
+			Attr: "memory", Summary: "The limit of memory is too low",
+			Detail: `It is at least "32MiB", because the daemon takes most of that when idle; 0 means no limit.`,
+		})
+	}
+	return err
+}
+
+const leastMemory = 32 << 20
 
 // Validate implements settings.Validator.
 func (d *detectBlock) Validate() error {

@@ -48,6 +48,7 @@ func (d *Daemon) commit(n *next) leftover {
 		update()
 	}
 	d.budget.SetLimit(n.cfg.Limits.Connections)
+	d.guardMemory(int64(n.cfg.Limits.Memory))
 	d.bound, n.bound = n.bound, d.bound // policies name ports
 	maps.Copy(d.packetServers, n.packetServers)
 	listeners := map[string]*listener{}

@@ -23,6 +23,7 @@ import (
 	"github.com/porticod/portico/pkg/config"
 	"github.com/porticod/portico/pkg/front"
 	"github.com/porticod/portico/pkg/listen"
+	"github.com/porticod/portico/pkg/memory"
 	"github.com/porticod/portico/pkg/mux"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/pkg/tlsconf"
@@ -49,7 +50,8 @@ type Daemon struct {
 	started     time.Time
 	access      atomic.Pointer[accesslog.Log]
 	stopping    atomic.Bool
-	budget      mux.Budget     // connections over all listeners
+	budget      mux.Budget // connections over all listeners
+	memory      memory.Guard
 	retiring    sync.WaitGroup // what is coming to its end
 	accepting   sync.WaitGroup // accept loops
 
@@ -65,6 +67,7 @@ type Daemon struct {
 	packetServers map[socketKey]packetServer // of UDP sockets
 	tls           secure
 	keeper        *tlsconf.Keeper // nil before the first Apply
+	unguard       func()          // ends guarding the memory; nil: nobody does
 
 	acme atomic.Pointer[acme.Manager] // nil while nothing needs one
 }

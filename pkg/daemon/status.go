@@ -115,6 +115,9 @@ func (d *Daemon) Status() Status {
 		s.Services = append(s.Services, in.status(false))
 	}
 	err := readiness(s)
+	if d.memory.Full() {
+		err = errors.Join(err, errors.New("the limit of memory is reached"))
+	}
 	switch {
 	case stopped:
 		s.Degraded = "stopping"

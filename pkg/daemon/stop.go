@@ -59,6 +59,9 @@ func (d *Daemon) Stop(ctx context.Context) error {
 	for _, in := range d.services {
 		d.retiring.Go(func() { in.retire(in.beginRetire(), closeServiceRestart, time.Until(deadline(last))) })
 	}
+	if d.unguard != nil {
+		d.unguard()
+	}
 	d.retiring.Wait()
 	d.closeTLS()
 	d.log.Info().Dur("took_ms", time.Since(begun)).Msg("stopped")

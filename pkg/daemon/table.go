@@ -196,8 +196,8 @@ func closesSilent(cfg config.Listener, t *route.Table) bool {
 // settings is what the listener's front does in this generation.
 func (d *Daemon) settings(cfg config.Listener, t *route.Table) *front.Settings {
 	return &front.Settings{
-		Challenge: d.serveChallenge,
-		Listener:  cfg.Name, Table: t, TrustedProxies: cfg.TrustedProxies,
+		Challenge: d.serveChallenge, Full: d.memory.Full,
+		Listener: cfg.Name, Table: t, TrustedProxies: cfg.TrustedProxies,
 		MaxBody: int64(cfg.Limits.Body), WriteTimeout: cfg.Timeouts.Write, MinRate: int64(cfg.Timeouts.MinRate),
 		Requests: cfg.Limits.Requests, Burst: cfg.Limits.Burst, Bytes: int64(cfg.Limits.Bytes), Limited: d.requests.Limited(cfg.Name),
 	}

@@ -35,6 +35,8 @@ type Settings struct {
 	Burst    int
 	Bytes    int64    // of answers, a second to one address; 0: no limit
 	Limited  *Limited // what limits did; may be nil
+	// Full reports that nothing new should be begun; nil: never.
+	Full func() bool
 	// Challenge answers requests of certificate authorities; it reports false,
 	// with nothing written, for all others. nil: there are none.
 	Challenge func(w http.ResponseWriter, r *http.Request) bool
@@ -90,6 +92,12 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x.admit(s)
+	if s.Full != nil && s.Full() {
+		w.Header().Set("Connection", "close")
+		w.Header().Set("Retry-After", "1")
+		x.fail(http.StatusServiceUnavailable, "overloaded", "There is too much to do just now; try again in a moment.")
+		return
+	}
 	if f.stopping() && r.ProtoMajor < 3 {
 		w.Header().Set("Connection", "close") // HTTP/2: net/http makes it GOAWAY
 	}

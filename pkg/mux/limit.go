@@ -13,6 +13,7 @@ import (
 const (
 	refusedClosed    = "closed"     // the port is going away
 	refusedTotal     = "total"      // the budget of the whole daemon
+	refusedMemory    = "memory"     // likewise
 	refusedFull      = "full"       // MaxConns
 	refusedPerIP     = "per_ip"     // PerIP
 	refusedRate      = "rate"       // Rate
@@ -34,10 +35,16 @@ func refusedFor(err error) string {
 }
 
 // A Budget limits connections over several ports. The zero Budget has no limit.
-type Budget struct{ limit, used atomic.Int64 }
+type Budget struct {
+	limit, used atomic.Int64
+	full        atomic.Bool
+}
 
 // SetLimit changes the limit; 0 means none. Connections that are open stay.
 func (b *Budget) SetLimit(n int) { b.limit.Store(int64(n)) }
+
+// SetFull has all connections refused, or not any more.
+func (b *Budget) SetFull(full bool) { b.full.Store(full) }
 
 // Used is the number of open connections.
 func (b *Budget) Used() int { return int(b.used.Load()) }
@@ -94,6 +101,9 @@ func (p *Port) enter(t *ticket, s *state) (reason string) {
 		t.budget = b
 		if n, limit := b.used.Add(1), b.limit.Load(); limit > 0 && n > limit {
 			return refusedTotal
+		}
+		if b.full.Load() {
+			return refusedMemory
 		}
 	}
 	if s.MaxConns > 0 && n > int64(s.MaxConns) {
