@@ -20,6 +20,9 @@ const (
 
 func (f Fit) String() string { return [...]string{"contain", "cover", "fill"}[f] }
 
+// MaxAVIF is the largest AVIF that is made, in pixels.
+const MaxAVIF = avifenc.MaxPixels
+
 // Quality of JPEG where a Spec does not say.
 const DefaultQuality = 82
 
@@ -70,8 +73,8 @@ func (s Spec) fits(info Info) error {
 	switch {
 	case s.Format == WebP && max(w, h) > webpenc.MaxSide:
 		return fmt.Errorf("%w: a side of a WebP has at most %d pixels", ErrTooLarge, webpenc.MaxSide)
-	case s.Format == AVIF && w*h > avifenc.MaxPixels:
-		return fmt.Errorf("%w: an AVIF is made of at most %d pixels", ErrTooLarge, avifenc.MaxPixels)
+	case s.Format == AVIF && w*h > MaxAVIF:
+		return fmt.Errorf("%w: an AVIF is made of at most %d pixels", ErrTooLarge, MaxAVIF)
 	}
 	return nil
 }

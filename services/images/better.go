@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/porticod/portico/pkg/picture"
 )
 
-// WebP takes several times as long as JPEG, so nobody waits for it: who asks
-// first gets JPEG or PNG, and has WebP made for those who come after.
+// WebP and AVIF take several times as long as JPEG, so nobody waits for them: who
+// asks first gets JPEG or PNG, and has the better one made for those who come after.
 
 // maxBacklog is how many versions may wait to be made; who asks for more of them
 // asks again.
@@ -23,26 +22,53 @@ type wanted struct {
 	worst int64 // bytes: one that is not smaller is of no use
 }
 
-// better returns the spec that the client would rather have than spec.
-func (w wish) better(r *http.Request, spec picture.Spec, cfg *Config) (picture.Spec, bool) {
-	if !cfg.WebP || cfg.CacheSize == 0 && cfg.MemoryCache == 0 || w.format != picture.WebP && !(w.auto && accepts(r, "image/webp")) {
-		return spec, false
+// modern are the formats that the client would rather have than JPEG and PNG, the
+// best first.
+func (s *Service) modern(w wish, r *http.Request, cfg *Config) (out []picture.Format) {
+	if cfg.CacheSize == 0 && cfg.MemoryCache == 0 {
+		return nil // nowhere to keep them
 	}
-	spec.Format = picture.WebP
-	return spec, true
+	takes := func(f picture.Format) bool {
+		return w.format == f || w.auto && picture.Accepts(r.Header["Accept"], f.MediaType())
+	}
+	if cfg.AVIF && !s.noAVIF.Load() && takes(picture.AVIF) {
+		out = append(out, picture.AVIF)
+	}
+	if cfg.WebP && takes(picture.WebP) {
+		out = append(out, picture.WebP)
+	}
+	return out
+}
+
+// best returns the best version of spec in formats that was made already, nil
+// where there is none, and the one that is to be made, if there is a better one
+// that nobody tried to make.
+func (s *Service) best(ctx context.Context, id ident, spec picture.Spec, formats []picture.Format) (o *object, wanted *version) {
+	for _, f := range formats {
+		spec.Format = f
+		v := version{id, spec}
+		o := s.ready(ctx, v)
+		if o == nil && wanted == nil {
+			wanted = &v
+		}
+		if o != nil && o != useless {
+			return o, wanted
+		}
+	}
+	return nil, wanted
 }
 
 // keeps reports whether the picture's own format is what the client wants.
 func (w wish) keeps(r *http.Request, info picture.Info) bool {
-	if info.Format == picture.WebP {
-		return !w.auto || info.Frames > 1 || accepts(r, "image/webp")
+	switch {
+	case info.Format == picture.WebP && info.Frames > 1:
+		return true // it cannot be decoded
+	case w.format == picture.WebP || w.format == picture.AVIF:
+		return info.Format == w.format
+	case w.auto && info.Format == picture.WebP:
+		return picture.Accepts(r.Header["Accept"], picture.WebP.MediaType())
 	}
-	return w.format != picture.WebP
-}
-
-// accepts reports whether the client says that it can show a type.
-func accepts(r *http.Request, media string) bool {
-	return strings.Contains(strings.Join(r.Header.Values("Accept"), ","), media)
+	return true
 }
 
 // ready returns a version that was made already, nil where there is none, and
@@ -74,10 +100,13 @@ func (s *Service) ready(ctx context.Context, v version) *object {
 // anyway, or cannot be made. On disk it is an empty file.
 var useless = &object{}
 
-// later has a version made when there is time, at most once at a time. size is
-// that of the one that there is, in bytes.
-func (s *Service) later(v version, name string, size int64) {
-	w := wanted{v, name, size}
+// later has a version made when there is time, at most once at a time; nil is
+// none. size is that of the one that there is, in bytes.
+func (s *Service) later(v *version, name string, size int64) {
+	if v == nil {
+		return
+	}
+	w := wanted{*v, name, size}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.backlog[w.version] {
@@ -121,8 +150,12 @@ func (s *Service) makeBetter(w wanted) {
 	case err == nil, faulty(err), errors.Is(err, picture.ErrTooLarge), errors.Is(err, picture.ErrSlow):
 		s.store(w.version.key(), w.spec.Format.Ext(), nil)
 		s.hot.Set(w.version, useless)
+	case errors.Is(err, picture.ErrEncoder):
+		if !s.noAVIF.Swap(true) {
+			s.log.Warn().Err(err).Msg("AVIF cannot be made here")
+		}
 	case s.ctx.Err() == nil && failureOf(err).status == http.StatusInternalServerError && !errors.Is(err, errChanged):
-		s.log.Warn().Err(err).Msg("WebP not made")
+		s.log.Warn().Err(err).Stringer("format", w.spec.Format).Msg("a better version is not made")
 	}
 }
 

@@ -63,6 +63,9 @@ type Config struct {
 	// take it (fmt=auto) or ask for it (fmt=webp). Until one is there they get
 	// JPEG or PNG.
 	WebP bool `hcl:"webp,optional"`
+	// AVIF makes versions in that format too, as WebP does (fmt=auto, fmt=avif).
+	// Who takes both gets AVIF. Versions of more than 4 megapixels have none.
+	AVIF bool `hcl:"avif,optional"`
 	// Index shows folders as a page of thumbnails, or as JSON to clients that
 	// accept it. Without it only pictures have addresses.
 	Index bool `hcl:"index,optional"`
@@ -92,6 +95,7 @@ func (Type) Default() Config {
 		MaxPixels:   50_000_000,
 		Quality:     picture.DefaultQuality,
 		WebP:        true,
+		AVIF:        true,
 		Index:       true,
 	}
 }
@@ -164,6 +168,7 @@ type Service struct {
 	preparing atomic.Bool
 
 	wanted chan wanted // versions to be made when there is time
+	noAVIF atomic.Bool // the program or the system cannot write it
 
 	mu      sync.Mutex
 	calls   map[version]*call // guarded by mu: versions that are being made
@@ -214,6 +219,9 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Service, 
 	})
 	s.known = otter.Must(&otter.Options[ident, *facts]{MaximumSize: maxKnown})
 	s.m = newMetrics(s)
+	if s.noAVIF.Store(!picture.AVIF.Writable()); s.noAVIF.Load() && cfg.AVIF {
+		s.log.Info().Msg("AVIF is not made: this program was built without its encoder")
+	}
 	s.Update(cfg)
 	s.work.Go(s.makeWanted)
 	s.work.Go(func() { s.disk.load(ctx) }) // which evicts by the limits that Update set

@@ -28,7 +28,7 @@ func newMetrics(s *Service) *metrics {
 	}
 	m.all = []prometheus.Collector{
 		m.memoryHits, m.diskHits, m.failures, m.made,
-		gauge("waiting_webp", "Versions in WebP that wait to be made.", func() float64 { return float64(len(s.wanted)) }),
+		gauge("waiting_versions", "Versions in WebP and AVIF that wait to be made.", func() float64 { return float64(len(s.wanted)) }),
 		gauge("memory_cache_bytes", "Size of the cache in memory.", func() float64 { return float64(s.hot.WeightedSize()) }),
 		gauge("disk_cache_bytes", "Size of the cache on disk.", func() float64 { b, _, _ := s.disk.stats(); return float64(b) }),
 		gauge("disk_cache_files", "Files in the cache on disk.", func() float64 { _, n, _ := s.disk.stats(); return float64(n) }),

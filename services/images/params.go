@@ -59,8 +59,10 @@ func parseWish(q url.Values) (w wish, err error) {
 		w.format = picture.PNG
 	case "webp":
 		w.format = picture.WebP
+	case "avif":
+		w.format = picture.AVIF
 	default:
-		return wish{}, badRequest("fmt must be jpeg, png, webp or auto")
+		return wish{}, badRequest("fmt must be jpeg, png, webp, avif or auto")
 	}
 	if s := q.Get("dpr"); s != "" {
 		f, ferr := strconv.ParseFloat(s, 64)
@@ -86,8 +88,8 @@ var qualities = []int{40, 60, 75, 82, 90, 95}
 // thousands of one picture.
 func (w wish) spec(info picture.Info, cfg *Config) picture.Spec {
 	s := picture.Spec{Fit: w.fit, Format: w.format, Quality: w.quality}
-	if s.Format == picture.WebP {
-		s.Format = picture.Auto // until there is one; see better
+	if s.Format == picture.WebP || s.Format == picture.AVIF {
+		s.Format = picture.Auto // until there is one; see modern
 	}
 	if !w.signed && s.Quality != 0 {
 		s.Quality = above(qualities, s.Quality)

@@ -149,20 +149,15 @@ func (s *Service) picture(w http.ResponseWriter, r *http.Request, cfg *Config, s
 // made answers with a version: with a better one than spec says where the client
 // takes that and it is there.
 func (s *Service) made(w http.ResponseWriter, r *http.Request, cfg *Config, src *source, wish wish, info picture.Info, spec picture.Spec) error {
-	var o *object
-	better, wanted := wish.better(r, spec, cfg)
-	if wanted {
-		if o = s.ready(r.Context(), version{src.id, better}); o == nil {
-			w.Header()["Cache-Control"] = noCache // another answer follows
-		}
-		wanted = o == nil
+	o, wanted := s.best(r.Context(), src.id, spec, s.modern(wish, r, cfg))
+	if wanted != nil {
+		w.Header()["Cache-Control"] = noCache // another answer follows
 	}
-	if o == nil || o == useless {
-		// A WebP in its own size is here because the client does not take it.
-		if asItIs(spec, wish, info) && info.Format != picture.WebP {
-			if wanted {
-				s.later(version{src.id, better}, src.name, src.size)
-			}
+	if o == nil {
+		// A WebP in its own size is here because the client does not take it, or
+		// takes more.
+		if asItIs(spec, wish, info) && (info.Format != picture.WebP || wish.format == picture.AVIF) {
+			s.later(wanted, src.name, src.size)
 			return s.original(w, r, cfg, src)
 		}
 		var err error
@@ -170,9 +165,7 @@ func (s *Service) made(w http.ResponseWriter, r *http.Request, cfg *Config, src 
 			return err
 		}
 	}
-	if wanted {
-		s.later(version{src.id, better}, src.name, o.size)
-	}
+	s.later(wanted, src.name, o.size)
 	if o.file != nil {
 		defer o.file.Close()
 	}

@@ -231,27 +231,46 @@ func (p *Photos) makeOf(ctx context.Context, m store.Media, job picture.Job) (pi
 	return p.pictures.Make(ctx, io.NewSectionReader(f, 0, m.Original.Bytes), job)
 }
 
-// variants makes WebP pictures of all sizes and keeps those that are smaller. A
-// picture that cannot be made so has what it has.
+// variants makes WebP and AVIF of all sizes and keeps what is smaller. A picture
+// that cannot be made so has what it has.
 func (p *Photos) variants(ctx context.Context, m store.Media) error {
-	var specs []picture.Spec
+	var keep []picture.Variant
+	best := map[int]int64{} // bytes of the smallest file of a width
 	for _, f := range m.Sizes {
 		if f.Type == picture.JPEG.MediaType() {
-			specs = append(specs, picture.Spec{Width: f.Width, Format: picture.WebP})
+			best[f.Width] = f.Bytes
 		}
 	}
-	var made picture.Result
-	var err error
-	if len(specs) > 0 {
-		made, err = p.makeOf(ctx, m, picture.Job{Specs: specs, Priority: picture.Background})
+	for _, format := range []picture.Format{picture.WebP, picture.AVIF} {
+		made, err := p.sizesAs(ctx, m, format)
+		if err != nil {
+			return err
+		}
+		for _, v := range made {
+			if n := int64(len(v.Data)); n < best[v.Width] {
+				best[v.Width] = n
+				keep = append(keep, v)
+			}
+		}
 	}
-	if isHopeless(err) {
-		p.log.Warn().Err(err).Int64("media", m.ID).Msg("a picture has no WebP")
-	} else if err != nil {
-		return err
+	return p.keepFiles(ctx, keep, func(files []store.File) error { return p.store.AddVariants(ctx, m.ID, files) })
+}
+
+// sizesAs makes the sizes of m that are JPEG in another format.
+func (p *Photos) sizesAs(ctx context.Context, m store.Media, format picture.Format) ([]picture.Variant, error) {
+	var specs []picture.Spec
+	for _, f := range m.Sizes {
+		if f.Type == picture.JPEG.MediaType() && (format != picture.AVIF || f.Width*f.Height <= picture.MaxAVIF) {
+			specs = append(specs, picture.Spec{Width: f.Width, Format: format})
+		}
 	}
-	smaller := slices.DeleteFunc(made.Variants, func(v picture.Variant) bool {
-		return !slices.ContainsFunc(m.Sizes, func(f store.File) bool { return f.Width == v.Width && int64(len(v.Data)) < f.Bytes })
-	})
-	return p.keepFiles(ctx, smaller, func(files []store.File) error { return p.store.AddVariants(ctx, m.ID, files) })
+	if len(specs) == 0 || !format.Writable() {
+		return nil, nil
+	}
+	made, err := p.makeOf(ctx, m, picture.Job{Specs: specs, Priority: picture.Background})
+	if errors.Is(err, picture.ErrEncoder) || isHopeless(err) {
+		p.log.Info().Err(err).Int64("media", m.ID).Stringer("format", format).Msg("a picture lacks a format")
+		return nil, nil
+	}
+	return made.Variants, err
 }

@@ -233,7 +233,7 @@ func (s *site) blobs() int {
 	return len(s.blobFiles())
 }
 
-// pictures is blobs without WebP, which comes when there is time for it.
+// pictures is blobs without WebP and AVIF, which come when there is time for them.
 func (s *site) pictures() (n int) {
 	s.t.Helper()
 	for _, name := range s.blobFiles() {
@@ -244,7 +244,7 @@ func (s *site) pictures() (n int) {
 		head := make([]byte, 12)
 		_, _ = io.ReadFull(f, head)
 		f.Close()
-		if string(head[:4]) != "RIFF" {
+		if string(head[:4]) != "RIFF" && string(head[4:]) != "ftypavif" {
 			n++
 		}
 	}

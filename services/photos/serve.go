@@ -9,6 +9,7 @@ import (
 
 	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/pkg/blob"
+	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/services/photos/store"
 )
 
@@ -87,28 +88,11 @@ func plainURL(m store.Media) bool { return m.Story == 0 && forEverybody(m.Visibi
 // there is one; f where there is none.
 func smaller(m store.Media, f store.File, accept []string) store.File {
 	for _, v := range m.Variants {
-		if v.Width == f.Width && v.Bytes < f.Bytes && accepts(accept, v.Type) {
+		if v.Width == f.Width && v.Bytes < f.Bytes && picture.Accepts(accept, v.Type) {
 			f = v
 		}
 	}
 	return f
-}
-
-// accepts tells whether an Accept header names a type (RFC 9110, section 12.5.1).
-// Wildcards do not count: who sends */* may read JPEG only.
-func accepts(headers []string, mediaType string) bool {
-	for _, header := range headers {
-		for item := range strings.SplitSeq(header, ",") {
-			name, params, _ := strings.Cut(item, ";")
-			if !strings.EqualFold(strings.TrimSpace(name), mediaType) {
-				continue
-			}
-			q, found := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q=")
-			weight, err := strconv.ParseFloat(q, 64)
-			return !found || err == nil && weight > 0
-		}
-	}
-	return false
 }
 
 // allowedFile finds the file that a URL names, if who holds the URL may see it.

@@ -47,5 +47,6 @@ func Encode(w io.Writer, m image.Image, quality int, fullChroma bool, icc []byte
 	return err
 }
 
-// scale is libavif's quality for one that is meant as JPEG has it.
-func scale(quality int) int { return max(1, quality) }
+// scale is libavif's quality for one that is meant as JPEG has it: at about the
+// same SSIM on photographs, where files are a fifth smaller.
+func scale(quality int) int { return max(1, quality*2/5, 75+(quality-88)*7/4) }
