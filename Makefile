@@ -6,6 +6,10 @@ LDFLAGS  = -s -w -X github.com/porticod/portico/pkg/cli.Version=$(VERSION)
 CONFIG  ?= config.hcl
 FUZZTIME ?= 1m
 
+# What writes AVIF stays out of builds without this tag, because it would link them
+# dynamically; see pkg/picture/avifenc.
+export GOFLAGS := -tags=nodynamic $(GOFLAGS)
+
 .PHONY: run build test setup lint unit package generate fuzz crash bench clean
 
 # Build the one binary and start it.

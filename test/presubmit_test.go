@@ -33,6 +33,7 @@ var one = map[string]string{
 	"github.com/spf13/cobra":           "pkg/cli",
 	"github.com/gen2brain/jpegn":       "pkg/picture",
 	"github.com/gen2brain/jpegli":      "pkg/picture",
+	"github.com/gen2brain/avif":        "pkg/picture",
 	"github.com/bbrks/go-blurhash":     "pkg/picture",
 	"golang.org/x/crypto/argon2":       "pkg/account",
 	"github.com/caddyserver/certmagic": "pkg/acme",
