@@ -24,7 +24,8 @@ const kinds = [
 ];
 
 const charts = kinds.map(([title, format, lines]) =>
-  new Chart(byId("charts"), title, format, lines.map(([name, field]) => ({ name, get: (p) => p[field] }))));
+  new Chart(byId("charts"), title, format, lines.map(([name, field]) => ({ name, get: (p) => p[field] })),
+    format === bytes || format === bytesPerSecond));
 const tables = new Tables();
 
 let points = remembered();

@@ -5,12 +5,17 @@
 import { element, svg, text } from "./dom.js";
 import { clock, none } from "./format.js";
 
+// Steps are the round numbers of an axis: of a thousand, or of 1024.
+const decimal = 1000, binary = 1024;
+
 const width = 300, height = 72;
 
 export class Chart {
-  // lines are {name, get: (point) => number or null}; format makes text of a value.
-  constructor(parent, title, format, lines) {
+  // lines are {name, get: (point) => number or null}; format makes text of a
+  // value, which is in bytes or not.
+  constructor(parent, title, format, lines, inBytes = false) {
     this.title = title;
+    this.step = inBytes ? binary : decimal;
     this.format = format;
     this.lines = lines;
     this.points = [];
@@ -69,13 +74,13 @@ export class Chart {
     Object.assign(this, { points, from, to });
     let most = 0;
     for (const p of points) for (const l of this.lines) most = Math.max(most, l.get(p) ?? 0);
-    const ceiling = round(most);
+    const ceiling = round(most, this.step);
     text(this.top, this.format(ceiling));
     const x = (t) => ((t - from) / (to - from) * width).toFixed(1);
     const y = (v) => (height - 1 - v / ceiling * (height - 3)).toFixed(1);
     this.lines.forEach((l, i) => {
       const parts = runs(points, l.get);
-      this.paths[i].setAttribute("d", parts.map((run) => "M" + run.map((p) => `${x(p.t)} ${y(l.get(p))}`).join("L")).join(""));
+      this.paths[i].setAttribute("d", parts.map((run) => "M" + [run[0], ...run].map((p) => `${x(p.t)} ${y(l.get(p))}`).join("L")).join(""));
       if (i === 0) this.area.setAttribute("d", parts.map((run) =>
         `M${x(run[0].t)} ${height}L` + run.map((p) => `${x(p.t)} ${y(l.get(p))}`).join("L") + `L${x(run.at(-1).t)} ${height}Z`).join(""));
     });
@@ -118,9 +123,12 @@ function runs(points, get) {
   return all;
 }
 
-// round goes up to 1, 2 or 5 times a power of ten; of nothing it is 1.
-function round(n) {
+// round goes up to 1, 2 or 5 times a power of ten, in whatever thousand there is;
+// of nothing it is 1.
+function round(n, thousand) {
   if (n <= 0) return 1;
-  const power = 10 ** Math.floor(Math.log10(n));
-  return [1, 2, 5, 10].find((f) => f * power >= n) * power;
+  const unit = thousand ** Math.floor(Math.log(n) / Math.log(thousand));
+  const power = 10 ** Math.floor(Math.log10(n / unit));
+  const rounded = [1, 2, 5, 10].find((f) => f * power >= n / unit) * power;
+  return Math.min(rounded, thousand) * unit;
 }
