@@ -78,6 +78,20 @@ func (h *Hold) Open(id ID) (*os.File, error) {
 	return nil, fmt.Errorf("%w: %v", ErrNotFound, id)
 }
 
+// Size is how many bytes a blob has that Open would open.
+func (h *Hold) Size(id ID) (int64, error) {
+	for _, path := range []string{h.dir.path(id), h.dir.heldPath(id), h.dir.path(id)} {
+		fi, err := os.Stat(path)
+		if err == nil {
+			return fi.Size(), nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return 0, fmt.Errorf("look at blob: %w", err)
+		}
+	}
+	return 0, fmt.Errorf("%w: %v", ErrNotFound, id)
+}
+
 // Release ends the hold; what was deleted meanwhile goes. It must be called once.
 func (h *Hold) Release() error {
 	err := os.RemoveAll(filepath.Join(h.dir.root, heldName))

@@ -164,7 +164,7 @@ each connection to the service that the file names for it.`,
 	root.AddCommand(
 		newRun(e), newValidate(e), newFmt(e), newInit(e), newDemo(e),
 		newCheck(e), newReload(e), newStatus(e), newSockets(e),
-		newServices(e), newUser(e), newSign(e), newVersion(e), newCompletion(e), newMan(e),
+		newServices(e), newUser(e), newSign(e), newBackup(e), newRestore(e), newVersion(e), newCompletion(e), newMan(e),
 	)
 	return root
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/porticod/portico/pkg/backup"
 	"github.com/porticod/portico/pkg/durable"
 )
 
@@ -36,6 +37,9 @@ func openDataDir(dir string) (*durable.Lease, error) {
 
 // checkVersion reads the folder's layout from VERSION, and notes it in a new one.
 func checkVersion(dir string) error {
+	if _, err := os.Lstat(filepath.Join(dir, backup.Unfinished)); err == nil {
+		return fmt.Errorf("data_dir %s: a restore was cut off and the data is not whole; run it again: portico restore --force", dir)
+	}
 	path := filepath.Join(dir, "VERSION")
 	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {

@@ -1,0 +1,226 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/porticod/portico/pkg/blob"
+	"github.com/porticod/portico/pkg/sqlite"
+)
+
+const (
+	// holdAtMost is how long the writers of some databases may be held while those
+	// of others are waited for; then all are let go, and it begins anew.
+	holdAtMost = 300 * time.Millisecond
+	// holdPatience is how long it is tried to hold all of them.
+	holdPatience = 30 * time.Second
+	// maxOpen is how many plain files are opened while the writers are held. More
+	// are opened when their turn comes.
+	maxOpen = 512
+)
+
+// A cut is one moment of a data folder.
+type cut struct {
+	root  string
+	at    time.Time
+	found found
+	reads map[string]*sqlite.Snapshot // by path of the database
+	holds map[string]*blob.Hold       // by folder of the store
+	open  map[string]*os.File         // plain files, as they are at the moment
+}
+
+// take makes a cut. The caller closes it.
+func take(ctx context.Context, root string, known func(string) Folder) (c *cut, err error) {
+	c = &cut{root: root, reads: map[string]*sqlite.Snapshot{}, holds: map[string]*blob.Hold{}, open: map[string]*os.File{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.close())
+		}
+	}()
+	ctx, cancel := context.WithTimeoutCause(ctx, holdPatience, errors.New("the databases are written to without a pause; try again when there is less to do"))
+	defer cancel()
+	// What is found can change until the writers are held: a service may open.
+	for {
+		isDB := map[string]bool{}
+		for p := range c.reads {
+			isDB[p] = true
+		}
+		if c.found, err = scan(root, known, isDB); err != nil {
+			return c, err
+		}
+		if err := c.prepare(ctx); err != nil {
+			return c, err
+		}
+		complete, err := c.moment(ctx, known)
+		if err != nil || complete {
+			return c, err
+		}
+	}
+}
+
+// prepare opens what was found and is not open yet.
+func (c *cut) prepare(ctx context.Context) error {
+	for _, s := range c.found.stores {
+		if c.holds[s.dir] != nil {
+			continue
+		}
+		h, err := blob.NewHold(filepath.Join(c.root, s.dir))
+		if err != nil {
+			return fmt.Errorf("%w; is another backup at work?", err)
+		}
+		c.holds[s.dir] = h
+	}
+	for _, p := range c.found.databases {
+		if c.reads[p] != nil {
+			continue
+		}
+		s, err := sqlite.NewSnapshot(ctx, filepath.Join(c.root, p))
+		if err != nil {
+			return err
+		}
+		c.reads[p] = s
+	}
+	return nil
+}
+
+// moment holds all writers, takes the state of everything and lets them go on.
+// complete is false where there is more than was prepared for.
+func (c *cut) moment(ctx context.Context, known func(string) Folder) (complete bool, err error) {
+	if err := c.holdAll(ctx); err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, c.letAll()) }()
+	isDB := map[string]bool{}
+	for p := range c.reads {
+		isDB[p] = true
+	}
+	now, err := scan(c.root, known, isDB)
+	if err != nil {
+		return false, err
+	}
+	if !slices.Equal(now.databases, c.found.databases) || len(now.stores) != len(c.found.stores) {
+		return false, nil
+	}
+	c.found = now
+	for _, p := range c.found.databases {
+		if err := c.reads[p].Take(ctx); err != nil {
+			return false, err
+		}
+	}
+	c.at = time.Now().UTC().Truncate(time.Second)
+	return true, c.openFiles()
+}
+
+// holdAll holds the writer of each database. A service that writes to one while
+// it waits for another is not waited for: holdAtMost bounds what it is held up.
+func (c *cut) holdAll(ctx context.Context) error {
+	for {
+		err := c.tryAll(ctx)
+		if err == nil {
+			return nil
+		}
+		err = errors.Join(err, c.letAll())
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if !errors.Is(err, sqlite.ErrBusy) {
+			return err
+		}
+	}
+}
+
+func (c *cut) tryAll(ctx context.Context) error {
+	var held time.Time // since when the first one is
+	for i, p := range c.found.databases {
+		for {
+			err := c.reads[p].Hold(ctx)
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, sqlite.ErrBusy) || ctx.Err() != nil || i > 0 && time.Since(held) > holdAtMost {
+				return err
+			}
+			// A busy writer pauses for microseconds: whoever waits longer between
+			// two looks misses it.
+			time.Sleep(100 * time.Microsecond)
+		}
+		if i == 0 {
+			held = time.Now()
+		}
+	}
+	return nil
+}
+
+func (c *cut) letAll() error {
+	ctx, cancel := context.WithTimeout(context.Background(), holdPatience)
+	defer cancel()
+	var errs []error
+	for _, p := range c.found.databases {
+		if s := c.reads[p]; s != nil {
+			errs = append(errs, s.Let(ctx))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// openFiles opens plain files, so that they are there later: an upload may be
+// finished and its file be gone when its turn comes.
+func (c *cut) openFiles() error {
+	for _, p := range c.found.files {
+		if len(c.open) >= maxOpen {
+			return nil
+		}
+		f, err := openPlain(filepath.Join(c.root, p))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		c.open[p] = f
+	}
+	return nil
+}
+
+// openPlain opens a regular file, and waits for no pipe that took its place.
+func openPlain(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("read the data folder: %w", err)
+	}
+	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
+		return nil, errors.Join(fmt.Errorf("read the data folder: %s: %w", name, fs.ErrNotExist), err, f.Close())
+	}
+	return f, nil
+}
+
+// endReads lets the logs of the databases shrink again.
+func (c *cut) endReads() error {
+	var errs []error
+	for p, s := range c.reads {
+		errs = append(errs, s.Close())
+		delete(c.reads, p)
+	}
+	return errors.Join(errs...)
+}
+
+// close gives everything back. It may be called again.
+func (c *cut) close() error {
+	errs := []error{c.endReads()}
+	for p, f := range c.open {
+		errs = append(errs, f.Close())
+		delete(c.open, p)
+	}
+	for p, h := range c.holds {
+		errs = append(errs, h.Release())
+		delete(c.holds, p)
+	}
+	return errors.Join(errs...)
+}
