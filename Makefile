@@ -10,7 +10,7 @@ FUZZTIME ?= 1m
 # dynamically; see pkg/picture/avifenc.
 export GOFLAGS := -tags=nodynamic $(GOFLAGS)
 
-.PHONY: run build test setup lint unit package generate fuzz crash bench clean
+.PHONY: run build test setup lint unit package release vuln generate fuzz crash bench clean
 
 # Build the one binary and start it.
 run: build
@@ -42,9 +42,18 @@ unit:
 package:
 	packaging/build dist
 
+# Everything that a release is, for amd64 and arm64, in dist.
+release:
+	packaging/release dist
+
+# Known holes in what is linked. It asks vuln.go.dev, or GOVULNDB.
+vuln:
+	packaging/vuln
+
 # Files that are made from the code; a test fails when they are stale.
 generate:
 	$(GO) run ./internal/configdoc
+	$(GO) run ./internal/supply licences
 
 # Every fuzz target in turn: make fuzz FUZZTIME=10m
 fuzz:
