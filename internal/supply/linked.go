@@ -117,7 +117,7 @@ func linked(ctx context.Context, root string) ([]module, error) {
 
 // list adds what the program is made of on one architecture.
 func list(ctx context.Context, root, arch string, packages map[string]goPackage) error {
-	cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-json=ImportPath,Dir,Standard,Imports,EmbedFiles,Module", "./cmd/portico")
+	cmd := exec.CommandContext(ctx, "go", "list", "-tags=nodynamic", "-deps", "-json=ImportPath,Dir,Standard,Imports,EmbedFiles,Module", "./cmd/portico")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0")
 	out, err := cmd.Output()

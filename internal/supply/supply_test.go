@@ -87,7 +87,7 @@ func TestSBOM(t *testing.T) {
 	}
 	program := filepath.Join(t.TempDir(), "portico")
 	// With the flags of packaging/build, so that one serves the other.
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, "./cmd/portico")
+	build := exec.CommandContext(t.Context(), "go", "build", "-tags=nodynamic", "-trimpath", "-o", program, "./cmd/portico")
 	build.Dir, build.Env = root, append(os.Environ(), "GOOS=linux", "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
