@@ -11,6 +11,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -20,6 +21,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -343,4 +345,29 @@ func tlsClient(conf *tls.Config) *http.Client {
 		Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: conf},
 		CheckRedirect: client.CheckRedirect,
 	}
+}
+
+// field is what a path, like conversation.id, leads to in a body of JSON; as
+// text.
+func (a answer) field(t testing.TB, path string) string {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal([]byte(a.body), &v); err != nil {
+		t.Fatalf("%s %s: %d %.300s: %v", a.Request.Method, a.Request.URL, a.StatusCode, a.body, err)
+	}
+	for name := range strings.SplitSeq(path, ".") {
+		switch in := v.(type) {
+		case map[string]any:
+			v = in[name]
+		case []any:
+			i, err := strconv.Atoi(name)
+			if err != nil || i >= len(in) {
+				t.Fatalf("no %s in %s", path, a.body)
+			}
+			v = in[i]
+		default:
+			t.Fatalf("%s %s: no %s in %d %.500s", a.Request.Method, a.Request.URL, path, a.StatusCode, a.body)
+		}
+	}
+	return fmt.Sprint(v)
 }
