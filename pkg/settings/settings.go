@@ -43,11 +43,12 @@ type Defaulter interface {
 	SetDefaults()
 }
 
-// An Error is a mistake in one attribute.
+// An Error is a mistake in one attribute, or only worth a word.
 type Error struct {
 	Attr    string // name of the attribute; nested blocks with dots: "limits.per_ip"
 	Summary string // what is wrong, as a short sentence without a full stop
 	Detail  string // what to do about it, in full sentences
+	Warning bool   // it keeps nobody from going on
 }
 
 func (e *Error) Error() string { return e.Summary + ": " + e.Detail }

@@ -52,7 +52,11 @@ func (d *decoder) addError(err error, n *node) {
 	}
 	var e *Error
 	if errors.As(err, &e) {
-		d.errorf(n.find(e.Attr), e.Summary, "%s", e.Detail)
+		at, severity := n.find(e.Attr), hcl.DiagError
+		if e.Warning {
+			severity = hcl.DiagWarning
+		}
+		d.add(&hcl.Diagnostic{Severity: severity, Summary: e.Summary, Detail: e.Detail, Subject: &at})
 		return
 	}
 	d.errorf(n.at, "Invalid block", "%s", err)

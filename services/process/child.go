@@ -92,11 +92,14 @@ func spawn(cfg *Config, ep *endpoint, log zerolog.Logger, out *output, exited fu
 }
 
 // live is the child's own thread: the kernel kills the child when the thread
-// that started it ends, so this one stays for as long as the child.
+// that started it ends, so this one stays for as long as the child. Then it ends
+// too, for it has given up rights that others have.
 func (c *child) live(cmd *exec.Cmd, out *streams, started chan error, exited func(*child)) {
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	err := cmd.Start()
+	err := renounce()
+	if err == nil {
+		err = cmd.Start()
+	}
 	out.started()
 	if err != nil {
 		out.close()
@@ -135,8 +138,11 @@ func exitOf(state *os.ProcessState, err error) exit {
 func (c *child) killGroup() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.reaped {
-		_ = syscall.Kill(-c.pid, syscall.SIGKILL) // ESRCH: there is nobody left
+	if c.reaped {
+		return
+	}
+	if err := syscall.Kill(-c.pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+		c.log.Error().Err(err).Msg("kill the program and what it started")
 	}
 }
 
@@ -152,8 +158,14 @@ func (c *child) signal(sig syscall.Signal) {
 	}
 }
 
-// stop ends the child: by its signal, after stop_timeout by force. It waits.
-func (c *child) stop() {
+// burial is how long the kernel may take to end what was killed. It takes for ever
+// where the program made itself somebody whom portico may not signal (sudo), or
+// waits for a disk that does not answer.
+const burial = 5 * time.Second
+
+// stop ends the child: by its signal, after stop_timeout by force. It waits, and
+// reports whether the child has ended.
+func (c *child) stop() bool {
 	c.leave()
 	cfg := c.settings.Load()
 	c.signal(unix.SignalNum(cfg.StopSignal))
@@ -161,12 +173,19 @@ func (c *child) stop() {
 	defer late.Stop()
 	select {
 	case <-c.ended:
-		return
+		return true
 	case <-late.C:
 	}
 	c.log.Warn().Str("signal", cfg.StopSignal).Dur("after_ms", cfg.StopTimeout).Msg("the program did not end after its signal; it is killed")
 	c.killGroup()
-	<-c.ended
+	late.Reset(burial)
+	select {
+	case <-c.ended:
+		return true
+	case <-late.C:
+		c.log.Error().Msg("the program cannot be ended and is left behind; end it by its process id")
+		return false
+	}
 }
 
 // adopt makes cfg hold for a child whose program it does not change.

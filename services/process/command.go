@@ -139,7 +139,7 @@ func (c *Config) build(ep *endpoint) (*exec.Cmd, error) {
 		if who, err = user.Lookup(c.User); err != nil {
 			return nil, fmt.Errorf("look up the user: %w", err)
 		}
-		if attr.Credential, err = credential(who); err != nil {
+		if attr.Credential, err = c.credential(who); err != nil {
 			return nil, err
 		}
 	}
@@ -175,8 +175,25 @@ func (c *Config) script() string {
 	return strings.Join(append(lines, `exec "$@"`), "\n")
 }
 
+// forbidden says why portico, as it runs, cannot start the program as who; nil if
+// it can. portico's own user is no other one.
+func (c *Config) forbidden(who *user.User) error {
+	if who.Uid == strconv.Itoa(os.Geteuid()) {
+		return nil
+	}
+	names := lacking(c.Pass == passSocket)
+	if len(names) == 0 {
+		return nil
+	}
+	remedy := "Run portico as root, give it these (docs/process.md, \"Another user\"), or take the option user out."
+	if c.Pass == passSocket && len(lacking(false)) == 0 {
+		remedy = `Take pass = "port" or "fd", which need no more than it has, or run portico as root.`
+	}
+	return fmt.Errorf("portico lacks %s and cannot start a program as %s. %s", strings.Join(names, ", "), who.Username, remedy)
+}
+
 // credential is what the program runs as. portico's own user needs none.
-func credential(who *user.User) (*syscall.Credential, error) {
+func (c *Config) credential(who *user.User) (*syscall.Credential, error) {
 	uid, err := strconv.ParseUint(who.Uid, 10, 32)
 	if err != nil {
 		return nil, fmt.Errorf("read the id of the user: %w", err)
@@ -184,8 +201,8 @@ func credential(who *user.User) (*syscall.Credential, error) {
 	if int(uid) == os.Geteuid() {
 		return nil, nil
 	}
-	if os.Geteuid() != 0 {
-		return nil, fmt.Errorf("portico does not run as root and cannot start a program as %s; run portico as root, or take the option user out", who.Username)
+	if err := c.forbidden(who); err != nil {
+		return nil, err
 	}
 	gid, err := strconv.ParseUint(who.Gid, 10, 32)
 	if err != nil {

@@ -29,7 +29,7 @@ type endpoint struct {
 func newEndpoint(cfg *Config, hold bool) (*endpoint, error) {
 	switch cfg.Pass {
 	case passSocket:
-		return socketEndpoint(cfg.User)
+		return cfg.socketEndpoint()
 	case passFD:
 		return fdEndpoint()
 	}
@@ -63,7 +63,7 @@ func portEndpoint(hold bool) (*endpoint, error) {
 
 // socketEndpoint makes a folder that only the child's user and portico can enter.
 // It is in the folder for temporary files because a path there is short.
-func socketEndpoint(name string) (*endpoint, error) {
+func (c *Config) socketEndpoint() (*endpoint, error) {
 	root := os.TempDir()
 	if len(root) > maxSocketPath-len("/portico-1234567890/http") {
 		root = "/tmp"
@@ -74,8 +74,8 @@ func socketEndpoint(name string) (*endpoint, error) {
 	}
 	ep := &endpoint{network: "unix", address: filepath.Join(dir, "http"), dir: dir}
 	ep.env = []string{"PORT=" + ep.address}
-	if name != "" {
-		if err := give(dir, name); err != nil {
+	if c.User != "" {
+		if err := c.give(dir); err != nil {
 			ep.close()
 			return nil, err
 		}
@@ -83,13 +83,13 @@ func socketEndpoint(name string) (*endpoint, error) {
 	return ep, nil
 }
 
-// give makes a folder the user's.
-func give(dir, name string) error {
-	who, err := user.Lookup(name)
+// give makes a folder that of the program's user.
+func (c *Config) give(dir string) error {
+	who, err := user.Lookup(c.User)
 	if err != nil {
 		return fmt.Errorf("look up the user: %w", err)
 	}
-	cred, err := credential(who)
+	cred, err := c.credential(who)
 	if cred == nil || err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ type Config struct {
 	// LANG and TZ of portico's, and what pass says.
 	Env map[string]string `hcl:"env,optional"`
 	// User that the program runs as, with the user's groups and HOME. portico must
-	// run as root for it.
+	// be root for it, or have CAP_SETUID, CAP_SETGID and CAP_KILL.
 	User string `hcl:"user,optional"`
 	// Pass says how the program learns where to listen: "port" (PORT is a free
 	// port and HOST 127.0.0.1), "socket" (PORT is the path of a unix socket that

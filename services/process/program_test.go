@@ -60,7 +60,7 @@ func play(p string) int {
 		if err := cmd.Start(); err != nil {
 			return 4
 		}
-		if err := os.WriteFile(os.Getenv("PIDFILE"), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600); err != nil {
+		if err := os.WriteFile(os.Getenv("PIDFILE"), []byte(strconv.Itoa(cmd.Process.Pid)), 0o644); err != nil {
 			return 5
 		}
 	case "raw":
@@ -140,6 +140,10 @@ func mux() http.Handler {
 	m.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getenv("WORD")) })
 	m.HandleFunc("/pid", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getpid()) })
 	m.HandleFunc("/env", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Join(os.Environ(), "\n")) })
+	m.HandleFunc("/status", func(w http.ResponseWriter, _ *http.Request) {
+		b, _ := os.ReadFile("/proc/self/status")
+		_, _ = w.Write(b)
+	})
 	m.HandleFunc("/pwd", func(w http.ResponseWriter, _ *http.Request) { wd, _ := os.Getwd(); fmt.Fprint(w, wd) })
 	m.HandleFunc("/headers", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "Host: %s\n", r.Host)

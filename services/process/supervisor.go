@@ -303,16 +303,17 @@ func (v *supervisor) replace(c *child) {
 		case <-c.ended:
 		case <-v.quit:
 		}
-		c.stop()
+		if c.stop() {
+			c.log.Info().Stringer("end", c.exit).Msg("the replaced program ended")
+		}
 		c.ep.close()
-		c.log.Info().Stringer("end", c.exit).Msg("the replaced program ended")
 	})
 }
 
 // discard ends a child that never served.
 func (v *supervisor) discard(c *child) {
 	v.ending.Go(func() {
-		c.stop()
+		_ = c.stop()
 		c.ep.close()
 	})
 }

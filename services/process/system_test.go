@@ -170,7 +170,7 @@ func TestUser(t *testing.T) {
 		"fd":     {`test $$ = $LISTEN_PID && test -S /proc/self/fd/3 && echo "it has a socket"`, "it has a socket"},
 	} {
 		if os.Geteuid() != 0 {
-			c.want = "portico does not run as root and cannot start a program as nobody"
+			c.want = "and cannot start a program as nobody"
 		}
 		env := runs(t, fmt.Sprintf("user = %q\npass = %q", "nobody", pass), "/bin/sh", "-c", c.script+"; exec sleep 1000")
 		eventually(t, "the log says "+c.want, func() bool { return strings.Contains(env.Logs(), c.want) })
@@ -182,7 +182,11 @@ func TestHolder(t *testing.T) {
 	if os.Getenv(holder) == "" {
 		return
 	}
-	r := start(t, "http", "")
+	options := "" // it holds one of its own user, or of the user named
+	if name := os.Getenv(holder); name != "1" {
+		options = fmt.Sprintf("user = %q", name)
+	}
+	r := start(t, "http", options)
 	fmt.Printf("holds %d\n", r.pid())
 	select {}
 }

@@ -64,11 +64,7 @@ func (c *Config) checkProgram() (errs []error) {
 			errs = append(errs, mistake("command", "The program cannot be started", "%v. A name is looked for in PATH, a path with a slash in it from dir.", err))
 		}
 	}
-	if c.User != "" {
-		if _, err := user.Lookup(c.User); err != nil {
-			errs = append(errs, mistake("user", "There is no such user", "%v. Make the user, or take the option out.", err))
-		}
-	}
+	errs = append(errs, c.checkUser()...)
 	if !slices.Contains([]string{passPort, passSocket, passFD}, c.Pass) {
 		errs = append(errs, mistake("pass", "The program cannot be told this way", `%q is not one of "port", "socket" and "fd".`, c.Pass))
 	}
@@ -88,6 +84,25 @@ func (c *Config) checkProgram() (errs []error) {
 		errs = append(errs, mistake("health.path", "This is not a path", `%q must begin with a slash and have only printable ASCII characters, such as "/healthz".`, p))
 	}
 	return errs
+}
+
+// checkUser warns where the program would not be started. It is no mistake: who
+// looks at the file may have other rights than the daemon.
+func (c *Config) checkUser() (errs []error) {
+	if c.User == "" {
+		return nil
+	}
+	who, err := user.Lookup(c.User)
+	if err != nil {
+		return []error{mistake("user", "There is no such user", "%v. Make the user, or take the option out.", err)}
+	}
+	if err := c.forbidden(who); err != nil {
+		return []error{&settings.Error{
+			Attr: "user", Warning: true, Summary: "The program cannot be started as this user",
+			Detail: fmt.Sprintf("As it runs now, %v This may differ for the daemon.", err),
+		}}
+	}
+	return nil
 }
 
 // checkEnv refuses what portico sets itself.

@@ -1,0 +1,57 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// A right is a capability: capabilities(7).
+type right struct {
+	bit  uint
+	name string
+}
+
+// toSwitch are the rights that a program of another user takes: to become that
+// user, and to end it. Without the last neither a signal nor the one that the
+// kernel sends when portico dies would reach it (check_kill_permission in
+// kernel/signal.c); a pidfd asks for the same.
+var toSwitch = []right{{unix.CAP_SETUID, "CAP_SETUID"}, {unix.CAP_SETGID, "CAP_SETGID"}, {unix.CAP_KILL, "CAP_KILL"}}
+
+// toShare are those that a folder of another user takes: to make it so, to enter
+// it, and to remove it from /tmp.
+var toShare = []right{{unix.CAP_CHOWN, "CAP_CHOWN"}, {unix.CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"}, {unix.CAP_FOWNER, "CAP_FOWNER"}}
+
+// lacking are the names of the rights that portico would need to run a program
+// as another user, one that listens in a folder of its own if share is true, and
+// does not have.
+func lacking(share bool) (names []string) {
+	needed := toSwitch
+	if share {
+		needed = append(needed[:len(needed):len(needed)], toShare...)
+	}
+	var has [2]unix.CapUserData // of this thread, which has what all have
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	if err := unix.Capget(&head, &has[0]); err != nil && os.Geteuid() == 0 {
+		return nil // it is forbidden to ask; the start will tell
+	}
+	for _, r := range needed {
+		if has[r.bit/32].Effective&(1<<(r.bit%32)) == 0 {
+			names = append(names, r.name)
+		}
+	}
+	return names
+}
+
+// renounce keeps what this thread starts from inheriting rights that systemd
+// gave portico (AmbientCapabilities): with CAP_SETUID a program could become
+// root. Who is root hands on everything all the same.
+func renounce() error {
+	err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+	if err != nil && !errors.Is(err, unix.EINVAL) { // before Linux 4.3 nothing is inherited
+		return fmt.Errorf("give up capabilities: %w", err)
+	}
+	return nil
+}
