@@ -54,7 +54,7 @@ func runPictures(ctx context.Context, count int) (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "Measured %s on %d cores shared with the load, %s, %s/%s. %d JPEGs of 4032 x 3024 pixels, %.1f MB each, to %d pixels wide, quality 82.\n\n",
+	fmt.Fprintf(&b, "Measured %s on %d cores shared with the load, %s, %s/%s. %d JPEGs of 4032 x 3024 pixels, %.1f MB each, to %d pixels wide, quality 86, which gives about the SSIM of libvips' 82.\n\n",
 		time.Now().UTC().Format("2006-01-02"), runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, count, float64(size)/1e6, picturesWide)
 	b.WriteString("| | pictures a second | p50, ms | p99, ms | CPU ms per picture | peak memory, MiB |\n|---|---|---|---|---|---|\n")
 	for _, clients := range []int{1, runtime.NumCPU(), 8, 64} {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	paint "github.com/porticod/portico/pkg/demo/scene"
 	"github.com/porticod/portico/pkg/picture"
 )
 
@@ -48,6 +49,40 @@ func TestQualityAgainstReference(t *testing.T) {
 				t.Errorf("%+v channel %d: SSIM %.4f against full-size Lanczos, want 0.98", c.spec, ch, s)
 			}
 		}
+	}
+}
+
+// A painted scene in the default quality is near to the reference in every format,
+// and each format is smaller than the one before.
+func TestDefaultQuality(t *testing.T) {
+	src, err := paint.Painting(paint.Sea).JPEG(960, 640)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const wide = 640
+	in, w, h := channel(decoded(t, src), 3)
+	job := picture.Job{Specs: []picture.Spec{{Width: wide}, {Width: wide, Format: picture.WebP}}}
+	if picture.AVIF.Writable() {
+		job.Specs = append(job.Specs, picture.Spec{Width: wide, Format: picture.AVIF})
+	}
+	res, err := picture.NewPool(picture.Options{}).Make(context.Background(), bytes.NewReader(src), job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := 1 << 30
+	for _, v := range res.Variants {
+		have, gw, gh := channel(decoded(t, v.Data), 3)
+		if v.Format == picture.WebP { // x/image does not widen video range
+			for i := range have {
+				have[i] = (have[i] - 16) * 255 / 219
+			}
+		}
+		s := ssim(reference(in, w, h, gw, gh), have, gw, gh)
+		t.Logf("%v: SSIM %.4f, %d bytes", v.Format, s, len(v.Data))
+		if s < 0.98 || len(v.Data) >= before {
+			t.Errorf("%v: SSIM %.4f, want 0.98; %d bytes, %d before", v.Format, s, len(v.Data), before)
+		}
+		before = len(v.Data)
 	}
 }
 

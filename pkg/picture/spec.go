@@ -23,8 +23,10 @@ func (f Fit) String() string { return [...]string{"contain", "cover", "fill"}[f]
 // MaxAVIF is the largest AVIF that is made, in pixels.
 const MaxAVIF = avifenc.MaxPixels
 
-// Quality of JPEG where a Spec does not say.
-const DefaultQuality = 82
+// DefaultQuality is that where a Spec does not say: on photographs files are 5 to
+// 13 % smaller than libvips' at 82, at the same SSIM of 0.985 and more in the mean
+// (docs/images.md has the figures).
+const DefaultQuality = 86
 
 // fullChroma is the quality from which JPEG gets full color resolution (4:4:4).
 const fullChroma = 90

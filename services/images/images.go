@@ -57,7 +57,8 @@ type Config struct {
 	// MaxPixels is the largest picture that is made smaller, width times
 	// height. Larger ones are delivered only as they are.
 	MaxPixels int64 `hcl:"max_pixels,optional"`
-	// Quality is that of JPEG where the client does not say, 1 to 100.
+	// Quality is that of JPEG where the client does not say, 1 to 100. WebP and AVIF
+	// look about the same at the same number, and are smaller.
 	Quality int `hcl:"quality,optional"`
 	// WebP makes versions in that format too, in the background, for clients that
 	// take it (fmt=auto) or ask for it (fmt=webp). Until one is there they get

@@ -332,7 +332,7 @@ func TestVersions(t *testing.T) {
 	if a := s.get("/hills.jpg?w=320&fmt=auto"); a.Header.Get("Vary") != "Accept" {
 		t.Errorf("fmt=auto: Vary %q", a.Header.Get("Vary"))
 	}
-	for _, bad := range []string{"w=0", "w=-1", "w=abc", "w=99999", "w=1e3", "h=0", "q=0", "q=101", "fit=zoom", "fmt=avif", "fmt=exe", "dpr=0", "dpr=NaN", "dpr=100"} {
+	for _, bad := range []string{"w=0", "w=-1", "w=abc", "w=99999", "w=1e3", "h=0", "q=0", "q=101", "fit=zoom", "fmt=heic", "fmt=exe", "dpr=0", "dpr=NaN", "dpr=100"} {
 		if a := s.get("/hills.jpg?" + bad); a.StatusCode != 400 {
 			t.Errorf("GET ?%s: %s, want 400", bad, a.Status)
 		}

@@ -81,7 +81,7 @@ func parseWish(q url.Values) (w wish, err error) {
 var ratios = []float64{1, 5. / 4, 4. / 3, 3. / 2, 16. / 10, 16. / 9, 2, 21. / 9, 3}
 
 // qualities are the steps of q without a signature.
-var qualities = []int{40, 60, 75, 82, 90, 95}
+var qualities = []int{40, 60, 75, 86, 90, 95}
 
 // spec returns the version that answers w for a picture. What is not signed is
 // moved to one of a few versions, so that nobody can have the service make
