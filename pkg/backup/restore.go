@@ -31,6 +31,8 @@ type RestoreOptions struct {
 	Force    bool     // what is there is put aside
 	Owner    *Owner   // of the files; nil: that of the folder, if there is one
 	Progress Progress // nil: nobody is told
+
+	inside bool // tests: as if nothing could be beside the folder
 }
 
 // Owner of files.
@@ -142,7 +144,7 @@ func (p *place) findRoom() (err error) {
 		if err != nil {
 			return fmt.Errorf("restore: %w", err)
 		}
-		p.inside = device(up) != device(p.was)
+		p.inside = p.o.inside || device(up) != device(p.was)
 	}
 	if !p.inside {
 		p.work, err = newWork(above)

@@ -92,10 +92,26 @@ func (h *Hold) Size(id ID) (int64, error) {
 	return 0, fmt.Errorf("%w: %v", ErrNotFound, id)
 }
 
-// Release ends the hold; what was deleted meanwhile goes. It must be called once.
-func (h *Hold) Release() error {
-	err := os.RemoveAll(filepath.Join(h.dir.root, heldName))
-	return errors.Join(err, h.lease.Release())
+// Release ends the hold; what was deleted meanwhile goes, what is being deleted
+// just now at the next sweep at the latest. It must be called once.
+func (h *Hold) Release() error { return errors.Join(h.lease.Release(), h.dir.bury()) }
+
+// empty removes what is held. What comes just now stays for the next time.
+func (d *Dir) empty() error {
+	held := filepath.Join(d.root, heldName)
+	entries, err := os.ReadDir(held)
+	for _, e := range entries {
+		if rerr := os.Remove(filepath.Join(held, e.Name())); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+			err = errors.Join(err, rerr)
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if rerr := os.Remove(held); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) && !errors.Is(rerr, syscall.ENOTEMPTY) {
+		err = errors.Join(err, rerr)
+	}
+	return err
 }
 
 func (d *Dir) heldPath(id ID) string { return filepath.Join(d.root, heldName, id.String()) }
@@ -103,23 +119,39 @@ func (d *Dir) heldPath(id ID) string { return filepath.Join(d.root, heldName, id
 // drop removes the file of a blob, or puts it aside while there is a hold. Whoever
 // looks just before the hold begins has taken the blob out of its records before:
 // who has the hold will not ask for it.
-func (d *Dir) drop(id ID) error {
-	if !durable.Leased(filepath.Join(d.root, holdName)) {
-		return os.Remove(d.path(id))
+func (d *Dir) drop(id ID) (err error) {
+	for range 3 { // the folder may go when a hold ends
+		if !durable.Leased(filepath.Join(d.root, holdName)) {
+			return os.Remove(d.path(id))
+		}
+		if err := os.MkdirAll(filepath.Join(d.root, heldName), 0o700); err != nil {
+			return err
+		}
+		err = os.Rename(d.path(id), d.heldPath(id))
+		if !errors.Is(err, fs.ErrNotExist) || !there(d.path(id)) {
+			return err
+		}
 	}
-	if _, err := os.Lstat(d.path(id)); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Join(d.root, heldName), 0o700); err != nil {
-		return err
-	}
-	return os.Rename(d.path(id), d.heldPath(id))
+	return fmt.Errorf("put aside for a backup: %v", err) // not as if it were gone
 }
 
-// bury removes what a hold that ended, or died, has left.
+func there(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// bury removes what a hold that ended, or died, has left. It holds what it looks
+// at, so that it cannot take what another one needs.
 func (d *Dir) bury() error {
-	if durable.Leased(filepath.Join(d.root, holdName)) {
+	if !there(filepath.Join(d.root, heldName)) {
 		return nil
 	}
-	return os.RemoveAll(filepath.Join(d.root, heldName))
+	lease, err := durable.Acquire(filepath.Join(d.root, holdName))
+	if errors.Is(err, durable.ErrLeased) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.empty(), lease.Release())
 }
