@@ -86,11 +86,13 @@ func (r *runner) start(ctx context.Context) error {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	sockets := listen.New(r.log)
+	frozen, handed := daemon.Frozen(sdnotify.Files(r.env.getenv, os.Getpid()))
+	options := daemon.Options{Log: r.log, Metrics: metrics, Sockets: sockets, Version: version(), Frozen: frozen}
 	if r.notify.Store() > 0 {
-		sockets.Keeper = r.notify
+		sockets.Keeper, options.Store = r.notify, r.notify
 	}
-	r.warn(sockets.Inherit(sdnotify.Files(r.env.getenv, os.Getpid())...), "not everything that systemd handed over is a listening socket")
-	r.daemon = daemon.New(daemon.Options{Log: r.log, Metrics: metrics, Sockets: sockets, Version: version()})
+	r.warn(sockets.Inherit(handed...), "not everything that systemd handed over is a listening socket")
+	r.daemon = daemon.New(options)
 	metrics.MustRegister(watch.NewHealth(r.status))
 	if m, ok := r.env.Shared.(metered); ok {
 		metrics.MustRegister(m.Collectors()...)

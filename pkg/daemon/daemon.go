@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -29,13 +30,16 @@ import (
 	"github.com/porticod/portico/pkg/tlsconf"
 )
 
-// Options are what a Daemon is made of. All fields but Access are required.
+// Options are what a Daemon is made of. All fields but Access, Store and
+// Frozen are required.
 type Options struct {
 	Log     zerolog.Logger
 	Access  *accesslog.Log       // nil: no access log
 	Metrics *prometheus.Registry // gets the daemon's metrics and its services'
 	Sockets *listen.Set          // the caller's; the daemon closes the sockets it opened
 	Version string               // shown by status
+	Store   Store                // keeps connections for the next process; nil: nobody does
+	Frozen  []*os.File           // what the process before left there; see Frozen. The daemon's
 }
 
 // A Daemon runs one configuration at a time.
@@ -52,6 +56,9 @@ type Daemon struct {
 	stopping    atomic.Bool
 	budget      mux.Budget // connections over all listeners
 	memory      memory.Guard
+	store       Store
+	thawed      *prometheus.CounterVec
+	thawing     *thawing
 	retiring    sync.WaitGroup // what is coming to its end
 	accepting   sync.WaitGroup // accept loops
 
@@ -80,8 +87,9 @@ func New(o Options) *Daemon {
 		services: map[service.Ref]*instance{}, draining: map[service.Ref][]*instance{},
 		listeners: map[string]*listener{}, bound: map[socketKey]*listen.Socket{},
 		packetServers: map[socketKey]packetServer{},
+		store:         o.Store, thawed: newThawedMetric(), thawing: newThawing(o.Frozen),
 	}
-	o.Metrics.MustRegister(d.connections)
+	o.Metrics.MustRegister(d.connections, d.thawed)
 	d.access.Store(o.Access)
 	return d
 }
@@ -126,6 +134,7 @@ func (d *Daemon) Apply(ctx context.Context, cfg *config.Config) (Report, error) 
 	old := d.commit(n)
 	d.retire(old)
 	d.generation++
+	d.beginThawing()
 	d.reloads.succeeded(d.generation)
 	d.lastReload = Reload{At: start, OK: true}
 	r := Report{Plan: p, Generation: d.generation, Took: time.Since(start)}

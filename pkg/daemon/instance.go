@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -206,14 +208,20 @@ func (in *instance) track(conn net.Conn, drain func(code int)) (done func()) {
 	})
 }
 
-// askTracked asks everything that is tracked to come to an end.
-func (in *instance) askTracked(code int) {
+// askTracked asks everything that is tracked to come to an end, but for the
+// connections that are spared.
+func (in *instance) askTracked(code int, spared func(net.Conn) bool) {
 	in.mu.Lock()
-	defer in.mu.Unlock()
-	for t := range in.tracked {
-		t.ask(code)
+	all := slices.Collect(maps.Keys(in.tracked))
+	in.mu.Unlock()
+	for _, t := range all {
+		if !spared(t.conn) {
+			t.ask(code)
+		}
 	}
 }
+
+func nobody(net.Conn) bool { return false }
 
 // load is the number of calls in progress and of tracked connections.
 func (in *instance) load() (calls, tracked int) {
@@ -239,7 +247,7 @@ func (in *instance) beginRetire() retirement {
 // code, what is left after grace is cut, the service is closed. It returns
 // early if the instance was revived.
 func (in *instance) retire(r retirement, code int, grace time.Duration) {
-	in.askTracked(code)
+	in.askTracked(code, nobody)
 	in.endPackets()
 	timer := time.NewTimer(grace)
 	defer timer.Stop()

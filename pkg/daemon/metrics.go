@@ -33,3 +33,16 @@ func (m reloadMetrics) fail() {
 	m.failed.Inc()
 	m.lastOK.Set(0)
 }
+
+// The values of the result label of connections that another process froze.
+const (
+	thawedOn   = "on"   // its client noticed nothing
+	thawedLost = "lost" // its client was told to come back
+)
+
+func newThawedMetric() *prometheus.CounterVec {
+	v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "portico_thawed_connections_total", Help: "Connections taken over from the process before: those that go on, and those that were closed."}, []string{"result"})
+	v.WithLabelValues(thawedOn)
+	v.WithLabelValues(thawedLost)
+	return v
+}

@@ -24,8 +24,9 @@ const (
 
 // Stop brings everything to its end and accepts last: while old requests
 // finish, new ones are served, each on a connection that ends with it, so
-// nobody is refused and nobody waits for the slowest. ctx cuts it short. What
-// was still running when the drain time was over is cut and reported.
+// nobody is refused and nobody waits for the slowest. Connections that can be
+// frozen go on meanwhile, and then wait for the next process. ctx cuts it short.
+// What was still running when the drain time was over is cut and reported.
 func (d *Daemon) Stop(ctx context.Context) error {
 	begun := time.Now()
 	d.mu.Lock()
@@ -42,12 +43,15 @@ func (d *Daemon) Stop(ctx context.Context) error {
 	d.stopping.Store(true)
 	ctx, cancel := context.WithDeadline(ctx, begun.Add(cfg.Drain))
 	defer cancel()
+	d.thawing.end()
+	hand := d.beginFreezing()
 	for _, in := range d.services {
-		in.askTracked(closeServiceRestart)
+		in.askTracked(closeServiceRestart, hand.spares(in))
 	}
 
 	err := waitFor(ctx, func() bool { return d.old(begun) == 0 })
 	_ = waitFor(ctx, func() bool { return time.Since(begun) > idleGrace || d.idleConnections(begun) == 0 })
+	hand.run(freezeTime) // before clients have to wait for a new process
 	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), lastCall)
 	defer cancelLast()
 	closePackets(last, slices.Collect(maps.Values(d.packetServers)))
@@ -56,6 +60,8 @@ func (d *Daemon) Stop(ctx context.Context) error {
 	for _, l := range d.listeners {
 		err = errors.Join(err, l.port.Close(last))
 	}
+	hand.run(freezeAgain)
+	hand.end()
 	for _, in := range d.services {
 		d.retiring.Go(func() { in.retire(in.beginRetire(), closeServiceRestart, time.Until(deadline(last))) })
 	}

@@ -211,11 +211,23 @@ func (l *peerLimits) enter(a netip.Addr, limit int) bool {
 	if l.open[a] >= limit {
 		return false
 	}
+	l.add(a)
+	return true
+}
+
+// count is enter without a limit.
+func (l *peerLimits) count(a netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.add(a)
+}
+
+// add needs mu.
+func (l *peerLimits) add(a netip.Addr) {
 	if l.open == nil {
 		l.open = map[netip.Addr]int{}
 	}
 	l.open[a]++
-	return true
 }
 
 func (l *peerLimits) leave(a netip.Addr) {

@@ -71,6 +71,15 @@ func (n *Notifier) Drop(name string) error {
 	return nil
 }
 
+// Flush returns when systemd has done what it was told before, at most
+// barrierTimeout later.
+func (n *Notifier) Flush() error {
+	if n.Store() == 0 {
+		return nil
+	}
+	return n.barrier()
+}
+
 // validName follows systemd's fdname_is_valid.
 func validName(s string) bool {
 	return s != "" && len(s) <= MaxName && !strings.ContainsFunc(s, func(r rune) bool {

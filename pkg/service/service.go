@@ -144,3 +144,38 @@ type Probe struct {
 	Send   []byte // raw only
 	Expect []byte // raw only
 }
+
+// MaxRecord bounds the record of a Frozen, in bytes.
+const MaxRecord = 16 << 10
+
+// A Frozen is a connection on its way to the next process.
+type Frozen struct {
+	// Conn is what the service was handed, by Hijack or ServeConn. The daemon
+	// copies its descriptor before give returns; then the service closes it.
+	Conn net.Conn
+	// Record is what Thaw needs to go on, at most MaxRecord bytes. It should
+	// begin with a version.
+	Record []byte
+	// Farewell is written to the client if nobody goes on with it, before the
+	// connection is closed: of a WebSocket, a close frame with 1012.
+	Farewell []byte
+}
+
+// A Freezer is a service whose connections can go on in the next process, so
+// that their clients do not notice a restart. Where there is somebody to keep
+// them, the daemon asks when it stops, and asks with 1012 only those to end that
+// cannot be frozen.
+type Freezer interface {
+	// Freezes reports whether Freeze may take c, which was given to Track, now
+	// or a little later. It must not block.
+	Freezes(c net.Conn) bool
+	// Freeze takes connections out of the service without a word to their
+	// clients, gives each, and closes it. It waits for those that are amid
+	// something until ctx ends; they stay as they are. It may be called again,
+	// for those that came since. give may be called from several goroutines.
+	Freeze(ctx context.Context, give func(Frozen))
+	// Thaw goes on with a connection that a service of this kind and name has
+	// frozen. It does not wait for the client. Where it returns an error c is
+	// untouched and the caller's.
+	Thaw(c net.Conn, record []byte) error
+}

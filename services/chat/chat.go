@@ -62,7 +62,7 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Chat, err
 		env: env, log: env.Log, failures: env.Log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}), accounts: t.Accounts, metrics: newMetrics(),
 		sends: newUserLimits(), calls: newUserLimits(), typists: newTypingLimit(),
 		exports: ratelimit.New[int64](1.0/60, 2, 10_000), strangers: newStrangers(cfg.Limits),
-		sessions: map[*session]struct{}{}, presence: newPresence(), bus: newLocalBus(), wake: make(chan struct{}, 1), wheel: newWheel(),
+		sessions: map[*session]struct{}{}, presence: newPresence(), bus: newLocalBus(), wake: make(chan struct{}, 1), thaws: make(chan struct{}, thawMost), wheel: newWheel(),
 	}
 	c.Update(cfg)
 	var err error
@@ -106,7 +106,7 @@ func (c *Chat) openStore(ctx context.Context) error {
 }
 
 // Chat is a running chat. It implements http.Handler, service.Updater,
-// service.Checker and service.Metered.
+// service.Checker, service.Metered and service.Freezer.
 type Chat struct {
 	env       service.Env
 	log       zerolog.Logger
@@ -129,6 +129,7 @@ type Chat struct {
 	exports   *ratelimit.Limiter[int64]
 	strangers *strangers
 	wake      chan struct{} // of the worker
+	thaws     chan struct{} // places of those that are brought up to date after Thaw
 	metrics   *metrics
 	writers   writers
 	poller    *poller // nil: there is none

@@ -6,21 +6,26 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/porticod/portico/pkg/account"
+	"github.com/porticod/portico/pkg/service"
 )
 
 // frozenVersion is that of the record. Who cannot read it closes the connection,
 // and the client resumes.
 const frozenVersion = 1
 
-// frozenRetry is after how long a connection is looked at again that was amid
-// something.
-const frozenRetry = 5 * time.Millisecond
+const (
+	// frozenRetry is after how long a connection is looked at again that was amid
+	// something.
+	frozenRetry = 5 * time.Millisecond
+	// thawMost is how many connections are brought up to date at a time, and
+	// thawPatience how long another one waits for them: they may wait for clients.
+	thawMost     = 64
+	thawPatience = time.Second
+)
 
 // frozen is all that a connection needs to go on in another process, beside its
 // descriptor. Nothing of what came is in it, because a connection is frozen
@@ -28,6 +33,7 @@ const frozenRetry = 5 * time.Millisecond
 type frozen struct {
 	Version   int     `json:"v"`
 	User      int64   `json:"user"`
+	Name      string  `json:"name"`
 	Session   string  `json:"session"` // of the account
 	Epoch     string  `json:"epoch"`
 	Cursor    int64   `json:"cursor"` // everything up to here was written
@@ -41,32 +47,46 @@ var (
 	errAmid      = errors.New("this connection is amid something")
 )
 
-// Freeze takes connections out of the service, without a word to their clients,
-// so that another process can go on with them: plain TCP WebSockets that are
-// signed in, each at the end of a frame in both directions, with nothing that
-// is yet to be written. give gets a duplicate of the descriptor, which it must
-// close, and the record for Thaw. Who is amid something is waited for until ctx
-// ends. All others (TLS, event streams, long polls, who has not said who he is)
-// are left as they are, to be drained as ever. It returns how many it gave.
-func (c *Chat) Freeze(ctx context.Context, give func(fd *os.File, record []byte)) (given int) {
+// Freezes implements service.Freezer: plain TCP WebSockets can be frozen, once
+// they are signed in. All others (TLS, event streams, long polls) cannot.
+func (c *Chat) Freezes(conn net.Conn) bool {
+	t, ok := conn.(*wsConn)
+	return ok && t.raw != nil && !t.cmd.s.over()
+}
+
+// Freeze implements service.Freezer: it takes each connection at the end of a
+// frame in both directions, with nothing that is yet to be written.
+func (c *Chat) Freeze(ctx context.Context, give func(service.Frozen)) {
+	_, last := lastFrames(closeRestart, "restart", c.reconnectAfterRestart())
+	var claimed []*freezing
+	amid := c.everySession()
 	for {
-		again := false
-		for _, s := range c.everySession() {
-			fd, record, err := c.freeze(ctx, s)
-			switch {
-			case errors.Is(err, errAmid):
-				again = true
-			case err == nil:
-				give(fd, record)
-				given++
+		amid = slices.DeleteFunc(amid, func(s *session) bool {
+			z, err := c.claim(s)
+			if err == nil {
+				claimed = append(claimed, z)
 			}
-		}
-		if !again {
-			return given
+			return !errors.Is(err, errAmid) || ctx.Err() != nil
+		})
+		claimed = slices.DeleteFunc(claimed, func(z *freezing) bool {
+			err := z.silence()
+			switch {
+			case err == nil:
+				z.hand(give, last)
+			case !errors.Is(err, errAmid):
+				z.t.park() // it ends by itself
+			}
+			return !errors.Is(err, errAmid)
+		})
+		if len(amid) == 0 && len(claimed) == 0 {
+			return
 		}
 		select {
 		case <-ctx.Done():
-			return given
+			for _, z := range claimed {
+				z.giveUp()
+			}
+			return
 		case <-time.After(frozenRetry):
 		}
 	}
@@ -82,36 +102,36 @@ func (c *Chat) everySession() []*session {
 	return all
 }
 
-func (c *Chat) freeze(ctx context.Context, s *session) (*os.File, []byte, error) {
+// freezing is a connection that is not read any more and to which nothing is
+// pushed any more.
+type freezing struct {
+	t *wsConn
+	f frozen
+}
+
+// claim takes a connection that is between two frames of its client's off the
+// poller and the hub.
+func (c *Chat) claim(s *session) (*freezing, error) {
 	t, ok := s.tr.(*wsConn)
 	if !ok || t.raw == nil || !s.signedIn() {
-		return nil, nil, errNotFrozen
+		return nil, errNotFrozen
 	}
 	if !t.busy.CompareAndSwap(false, true) {
-		return nil, nil, errAmid
+		return nil, errAmid
 	}
 	if !t.dec.atBoundary() {
 		t.park()
-		return nil, nil, errAmid
+		return nil, errAmid
 	}
 	cursor, watched, err := c.hub.detach(s)
 	if err != nil {
 		t.park()
-		return nil, nil, err
+		return nil, err
 	}
-	f := frozen{Version: frozenVersion, User: s.user.ID, Session: s.authID, Epoch: c.store.Epoch(), Cursor: cursor, Watched: watched, Malformed: t.cmd.malformed}
-	if f.Pinged, err = s.silence(ctx); err != nil {
-		s.drain(closeRestart) // it is deaf now
-		t.park()
-		return nil, nil, err
-	}
-	defer t.abort() // the duplicate keeps the connection
-	record, err := json.Marshal(f)
-	if err != nil {
-		return nil, nil, fmt.Errorf("freeze a connection: %w", err)
-	}
-	fd, err := duplicate(t.raw)
-	return fd, record, err
+	return &freezing{t, frozen{
+		Version: frozenVersion, User: s.user.ID, Name: s.user.Username, Session: s.authID,
+		Epoch: c.store.Epoch(), Cursor: cursor, Watched: watched, Malformed: t.cmd.malformed,
+	}}, nil
 }
 
 // detach takes a live session off the hub, and returns the position up to which
@@ -134,29 +154,39 @@ func (h *hub) detach(s *session) (cursor int64, watched []int64, err error) {
 	return h.visible, watched, nil
 }
 
-// silence waits until all is written, and sees to it that nothing is any more.
-// It says whether the client owes the answer to a ping.
-func (s *session) silence(ctx context.Context) (pinged bool, err error) {
+// silence sees to it that nothing is written any more, if all is.
+func (z *freezing) silence() error {
+	s := z.t.cmd.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.writing || len(s.out) > 0 {
-		if s.quiet == nil {
-			s.quiet = make(chan struct{})
-		}
-		quiet := s.quiet
+	switch {
+	case s.ending != nil || s.broken:
+		return errNotFrozen
+	case s.writing || len(s.out) > 0:
 		s.startFlush()
-		s.mu.Unlock()
-		select {
-		case <-quiet:
-		case <-ctx.Done():
-		}
-		s.mu.Lock()
-		if s.broken || s.ending != nil || ctx.Err() != nil {
-			return false, errNotFrozen
-		}
+		return errAmid
 	}
 	s.ending, s.writing = &ending{}, true
-	return s.pinged != 0, nil
+	z.f.Pinged = s.pinged != 0
+	return nil
+}
+
+// hand gives the connection away. The copy that was taken of it keeps it open.
+func (z *freezing) hand(give func(service.Frozen), last []byte) {
+	defer z.t.abort()
+	record, err := json.Marshal(z.f)
+	if err != nil { // there is nothing in it that cannot be written
+		z.t.cmd.s.chat.log.Error().Err(err).Msg("freeze a connection")
+		return
+	}
+	give(service.Frozen{Conn: z.t.Conn, Record: record, Farewell: last})
+}
+
+// giveUp ends a session that is deaf and whose client does not take what was
+// written.
+func (z *freezing) giveUp() {
+	z.t.cmd.s.drain(closeRestart)
+	z.t.park()
 }
 
 // signedIn says that it is known whose session it is.
@@ -166,32 +196,18 @@ func (s *session) signedIn() bool {
 	return s.connected
 }
 
-func duplicate(raw syscall.RawConn) (*os.File, error) {
-	var fd int
-	var err error
-	cerr := raw.Control(func(old uintptr) {
-		syscall.ForkLock.RLock() // no child gets it
-		defer syscall.ForkLock.RUnlock()
-		if fd, err = syscall.Dup(int(old)); err == nil {
-			syscall.CloseOnExec(fd)
-		}
-	})
-	if err := errors.Join(cerr, err); err != nil {
-		return nil, fmt.Errorf("duplicate the descriptor of a connection: %w", err)
-	}
-	return os.NewFile(uintptr(fd), "websocket"), nil
-}
-
-// Thaw goes on with a connection that another process has frozen, as after a
-// resume that its client sees nothing of: it gets what happened since, and then
-// what happens. It takes conn, also where it returns an error.
+// Thaw implements service.Freezer: it goes on as after a resume that the client
+// sees nothing of. The client gets what happened since, and then what happens.
 func (c *Chat) Thaw(conn net.Conn, record []byte) error {
 	var f frozen
-	if err := json.Unmarshal(record, &f); err != nil || f.Version != frozenVersion {
-		return errors.Join(fmt.Errorf("go on with a connection: record of version %d", f.Version), err, conn.Close())
+	if err := json.Unmarshal(record, &f); err != nil {
+		return fmt.Errorf("go on with a connection: %w", err)
+	}
+	if f.Version != frozenVersion || f.User == 0 {
+		return fmt.Errorf("go on with a connection: record of version %d", f.Version)
 	}
 	if !c.begin() {
-		return errors.Join(errUnavailable, conn.Close())
+		return errUnavailable
 	}
 	defer c.work.Done()
 	t := newWSConn(c, conn, nil)
@@ -204,66 +220,68 @@ func (c *Chat) Thaw(conn net.Conn, record []byte) error {
 	}
 	c.open(s)
 	t.tracked(c.env.Track(t, s.drain))
+	done := c.awaitThaw()
 	c.work.Go(func() {
 		if err := c.goOn(s, f); err != nil {
 			c.blame(err)
 			s.close(closeResume, "resume again")
 		}
+		done()
 		c.wheel.add(s, time.Second)
 		t.begin(nil)
 	})
 	return nil
 }
 
+// awaitThaw waits for one of thawMost places, which done gives back.
+func (c *Chat) awaitThaw() (done func()) {
+	late := time.NewTimer(thawPatience)
+	defer late.Stop()
+	select {
+	case c.thaws <- struct{}{}:
+		return func() { <-c.thaws }
+	case <-late.C:
+		return func() {}
+	}
+}
+
 // goOn signs a session in as it was, and brings it up to date.
 func (c *Chat) goOn(s *session, f frozen) error {
-	who, err := c.stillGood(f)
-	if err != nil {
-		return err
-	}
-	if who == nil {
-		s.close(closeToken, "signed out")
-		return nil
-	}
-	s.signIn(who)
+	s.signIn(&identity{user: account.User{ID: f.User, Username: f.Name}, session: account.Session{ID: f.Session}})
 	if !c.hub.join(s, c.config().Limits.Connections) {
 		s.closeWith(closeTryLater, "too many connections", retryFull)
 		return nil
 	}
-	if again, err := c.stillGood(f); err != nil || again == nil { // as connect does
+	// From here on a revocation finds the session; one that came before must not
+	// slip through.
+	if good, err := c.stillGood(f); err != nil {
+		return err
+	} else if !good {
 		s.close(closeToken, "signed out")
-		return err
+		return nil
 	}
-	c.arrived(s)
+	c.stays(f.User)
 	c.hub.watch(s, f.Watched)
-	r, err := c.startReplay(c.ctx, s.user.ID, &resumption{f.Epoch, f.Cursor}, true)
-	if err != nil {
-		return err
-	}
-	if r.reset {
+	if f.Epoch != c.store.Epoch() || f.Cursor > c.store.Cursor() || !c.hub.reach(c.ctx, f.Cursor) {
 		s.close(closeResume, "resume again")
 		return nil
 	}
-	_, err = s.catchUp(c.ctx, r)
+	_, err := s.catchUp(c.ctx, replay{upTo: f.Cursor})
 	return err
 }
 
-// stillGood is who a frozen connection belongs to; nil if its session ended, or
-// its user may not connect any more.
-func (c *Chat) stillGood(f frozen) (*identity, error) {
+// stillGood says whether the account session of a frozen connection goes on, and
+// its user may connect.
+func (c *Chat) stillGood(f frozen) (bool, error) {
 	user, err := c.accounts.User(c.ctx, f.User)
-	if errors.Is(err, account.ErrNotFound) || err == nil && user.Suspended {
-		return nil, nil
+	if errors.Is(err, account.ErrNotFound) || err == nil && (user.Suspended || user.Username != f.Name) {
+		return false, nil
 	} else if err != nil {
-		return nil, err
+		return false, err
 	}
 	sessions, err := c.accounts.Sessions(c.ctx, f.User, c.env.Label())
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	i := slices.IndexFunc(sessions, func(s account.Session) bool { return s.ID == f.Session })
-	if i < 0 {
-		return nil, nil
-	}
-	return &identity{user: user, session: sessions[i]}, nil
+	return slices.ContainsFunc(sessions, func(s account.Session) bool { return s.ID == f.Session }), nil
 }

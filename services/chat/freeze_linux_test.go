@@ -4,38 +4,52 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/services/chat"
 )
 
 // handed is a connection on its way from one instance to the next.
 type handed struct {
-	file   *os.File
-	record []byte
+	conn     net.Conn
+	record   []byte
+	farewell []byte
 }
 
 func freeze(t *testing.T, c *chat.Chat, patience time.Duration) (all []handed) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	n := c.Freeze(ctx, func(fd *os.File, record []byte) { all = append(all, handed{fd, record}) })
-	if n != len(all) {
-		t.Errorf("%d frozen, %d given", n, len(all))
-	}
+	c.Freeze(ctx, func(f service.Frozen) {
+		all = append(all, handed{duplicate(t, f.Conn), f.Record, f.Farewell})
+	})
 	return all
+}
+
+// duplicate is what the daemon does with a connection that it is given.
+func duplicate(t *testing.T, c net.Conn) net.Conn {
+	t.Helper()
+	if u, ok := c.(interface{ NetConn() net.Conn }); ok {
+		c = u.NetConn()
+	}
+	file, err := c.(*net.TCPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	dup, err := net.FileConn(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dup
 }
 
 func (h handed) thaw(t *testing.T, c *chat.Chat) {
 	t.Helper()
-	conn, err := net.FileConn(h.file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = h.file.Close()
-	if err := c.Thaw(conn, h.record); err != nil {
+	if err := c.Thaw(h.conn, h.record); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -125,20 +139,53 @@ func TestThawAsksWhoItIs(t *testing.T) {
 	if code := s.closed(); code != 4500 {
 		t.Errorf("closed with %d", code)
 	}
-	for _, record := range []string{"", "{}", `{"v":99}`, fmt.Sprintf(`{"v":1,"user":%d}`, 1<<40)} {
+	for _, record := range []string{"", "{}", `{"v":99,"user":1}`} {
 		mine, other := net.Pipe()
-		err := w.chat.Thaw(mine, []byte(record))
-		_ = other.SetReadDeadline(time.Now().Add(late))
-		if b := make([]byte, 512); err == nil {
-			if _, rerr := other.Read(b); rerr != nil {
-				t.Errorf("%q: %v", record, rerr)
-			}
-			_ = other.Close()
-		} else if _, rerr := other.Read(b); rerr == nil {
-			t.Errorf("%q: %v, and the connection is open", record, err)
+		if err := w.chat.Thaw(mine, []byte(record)); err == nil {
+			t.Errorf("%q: no error", record)
 		}
+		// It is the caller's still, and open.
+		_ = mine.SetReadDeadline(time.Now().Add(late))
+		go func() { _, _ = other.Write([]byte("x")) }()
+		if _, err := mine.Read(make([]byte, 1)); err != nil {
+			t.Errorf("%q: %v", record, err)
+		}
+		_, _ = mine.Close(), other.Close()
 	}
-	w.wait(0)
+	mine, other := net.Pipe() // somebody who is no more
+	if err := w.chat.Thaw(mine, fmt.Appendf(nil, `{"v":1,"user":%d}`, 1<<40)); err != nil {
+		t.Fatal(err)
+	}
+	_ = other.SetReadDeadline(time.Now().Add(late))
+	if _, err := other.Read(make([]byte, 512)); err != nil {
+		t.Errorf("the end is not told: %v", err)
+	}
+	_ = other.Close()
+}
+
+// A client that takes nothing holds nobody else up, and is told to resume.
+func TestFreezeDoesNotWaitForOne(t *testing.T) {
+	w := start(t, nil)
+	a, b := w.join("alice"), w.join("bob")
+	conv := a.with("bob")
+	stuck, other := b.connect(), a.connect()
+	_ = stuck
+	text := strings.Repeat("x", 4000)
+	for i := range 1000 { // more than two sockets take
+		a.say(conv, fmt.Sprint(i), text)
+	}
+	eventually(t, "the others are frozen", func() bool {
+		begun := time.Now()
+		all := freeze(t, w.chat, 50*time.Millisecond)
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("it took %v", took)
+		}
+		for _, h := range all {
+			defer h.conn.Close()
+		}
+		return len(all) > 0
+	})
+	_ = other
 }
 
 func (w *world) wait(n int) {

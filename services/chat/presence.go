@@ -57,6 +57,15 @@ func (c *Chat) arrived(s subscriber) {
 	}
 }
 
+// stays says that a user is online as before: nobody is told.
+func (c *Chat) stays(user int64) {
+	p := c.presence
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.online[user] = struct{}{}
+	delete(p.leaving, user)
+}
+
 // left takes a subscriber off the hub. Its user is offline when nobody took its
 // place after a while.
 func (c *Chat) left(s subscriber) {

@@ -118,7 +118,6 @@ type session struct {
 	lagged    bool          // while held: some of what is to come cannot be handed over
 	pinged    int64         // when an unanswered ping was sent; 0: none
 	room      chan struct{} // one token: something was written; nil: nobody waits for that
-	quiet     chan struct{} // closed when there is nothing to write; nil: nobody waits for that
 	out       []*item       // to write
 	wait      []*item       // held back until the replay is written
 	pushed    size          // of what was pushed and is not written yet, wait included

@@ -18,8 +18,15 @@ func (s *session) end(code int, reason string, back *reconnect) {
 	if s.ending != nil {
 		return
 	}
-	line := encodeClose(code, reason, back)
-	s.endWith(&item{kind: itemClose, data: line, frame: appendClose(appendFrame(nil, opText, line), code, reason)}, code, reason)
+	line, frames := lastFrames(code, reason, back)
+	s.endWith(&item{kind: itemClose, data: line, frame: frames}, code, reason)
+}
+
+// lastFrames is what a client is told last: the line that says why, and the
+// frames of it and of the close.
+func lastFrames(code int, reason string, back *reconnect) (line, frames []byte) {
+	line = encodeClose(code, reason, back)
+	return line, appendClose(appendFrame(nil, opText, line), code, reason)
 }
 
 // endWith needs mu.
@@ -46,10 +53,14 @@ func (s *session) closedBy(code int) {
 // drain is how the daemon asks the session to end.
 func (s *session) drain(code int) {
 	if code == closeRestart {
-		s.closeWith(code, "restart", &reconnect{MinMS: 0, MaxMS: s.chat.config().Drain.Milliseconds()})
+		s.closeWith(code, "restart", s.chat.reconnectAfterRestart())
 		return
 	}
 	s.close(code, "removed")
+}
+
+func (c *Chat) reconnectAfterRestart() *reconnect {
+	return &reconnect{MinMS: 0, MaxMS: c.config().Drain.Milliseconds()}
 }
 
 // gone says that the client is gone: there is nobody to write to.
@@ -74,7 +85,6 @@ func (s *session) finish(broken bool) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.hush()
 	signal(s.room)
 	if s.done != nil {
 		close(s.done)

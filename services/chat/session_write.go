@@ -125,17 +125,8 @@ func (s *session) take() (batch []*item, ok bool) {
 		return nil, false
 	}
 	s.writing = false
-	s.hush()
 	s.mu.Unlock()
 	return nil, false
-}
-
-// hush tells who waits for it that there is nothing to write. It needs mu.
-func (s *session) hush() {
-	if s.quiet != nil {
-		close(s.quiet)
-		s.quiet = nil
-	}
 }
 
 // wrote gives the room of a batch back.
