@@ -4,9 +4,7 @@
 package systemd
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -181,30 +179,5 @@ func do(t *testing.T, env []string, name string, args ...string) {
 	cmd.Env = env
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s %v: %v\n%s", name, args, err, tail(out, 30))
-	}
-}
-
-// TestReproducible packs the same twice.
-func TestReproducible(t *testing.T) {
-	look(t)
-	var sums [2][]byte
-	for i := range sums {
-		dir := t.TempDir()
-		do(t, append(os.Environ(), "VERSION=1.0.a"), "../../packaging/build", dir)
-		names, err := filepath.Glob(filepath.Join(dir, "portico*"))
-		if err != nil || len(names) != 2 {
-			t.Fatalf("packages: %v, %v", names, err)
-		}
-		for _, name := range names {
-			b, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			sum := sha256.Sum256(b)
-			sums[i] = append(sums[i], sum[:]...)
-		}
-	}
-	if !bytes.Equal(sums[0], sums[1]) {
-		t.Errorf("the same commit gives other packages each time: %x, then %x", sums[0], sums[1])
 	}
 }
