@@ -2,6 +2,7 @@ package systemd
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,12 +28,15 @@ type ChatTally struct {
 // chats are people who talk to each other in pairs over WebSockets and resume
 // whenever a connection ends.
 type chats struct {
-	url     string
-	users   []*user
-	devices []*device
-	writing atomic.Bool // not before everybody is there to get it
-	over    atomic.Bool
-	wg      sync.WaitGroup
+	url      string
+	users    []*user
+	devices  []*device
+	pace     time.Duration // between two messages of a user; 0: 100 ms
+	writing  atomic.Bool   // not before everybody is there to get it
+	connects atomic.Int64  // that were answered
+	quit     chan struct{} // closed by over
+	once     sync.Once
+	wg       sync.WaitGroup
 
 	mu     sync.Mutex // guards the rest
 	tally  ChatTally
@@ -67,6 +71,21 @@ type device struct {
 	n      int
 	back   time.Duration // the spread that the server asked for
 	ended  chan struct{} // closed when the present connection has
+}
+
+// over ends everybody's connection.
+func (c *chats) over() {
+	c.once.Do(func() { close(c.quit) })
+	c.wg.Wait()
+}
+
+func (c *chats) isOver() bool {
+	select {
+	case <-c.quit:
+		return true
+	default:
+		return false
+	}
 }
 
 func (c *chats) fault(format string, args ...any) {
@@ -121,6 +140,7 @@ func (c *chats) call(token, method, path string, body, into any) error {
 
 // start makes accounts and conversations and connects them. users is even.
 func (c *chats) start(users, devices int) error {
+	c.quit = make(chan struct{})
 	for i := range users {
 		u := &user{name: fmt.Sprintf("user%d", i), acked: map[string]int64{}}
 		var got struct{ Token string }
@@ -171,7 +191,7 @@ func (c *chats) online() (n int) {
 // run keeps a device connected, as docs/chat.md asks clients to.
 func (d *device) run() {
 	wait := 250 * time.Millisecond
-	for !d.all.over.Load() {
+	for !d.all.isOver() {
 		conn, err := d.connect()
 		if err != nil {
 			d.all.change(func(t *ChatTally) { t.Failed++ })
@@ -180,12 +200,11 @@ func (d *device) run() {
 			continue
 		}
 		wait = 250 * time.Millisecond
-		for !d.gone(20 * time.Millisecond) {
-			if d.all.over.Load() {
-				_ = conn.NetConn().Close()
-			}
-		}
-		if d.all.over.Load() {
+		select {
+		case <-d.ended:
+		case <-d.all.quit:
+			_ = conn.NetConn().Close()
+			<-d.ended
 			return
 		}
 		d.all.change(func(t *ChatTally) { t.Cut++ })
@@ -196,16 +215,6 @@ func (d *device) run() {
 		if back > 0 {
 			time.Sleep(rand.N(back))
 		}
-	}
-}
-
-// gone waits for the end of the connection, and writes meanwhile.
-func (d *device) gone(wait time.Duration) bool {
-	select {
-	case <-d.ended:
-		return true
-	case <-time.After(wait):
-		return false
 	}
 }
 
@@ -282,6 +291,7 @@ func (d *device) take(conn *gws.Conn, l *line) {
 	defer d.mu.Unlock()
 	switch {
 	case l.Connect != nil:
+		d.all.connects.Add(1)
 		if l.Connect.Reset || d.epoch != "" && !l.Connect.Resumed {
 			d.all.fault("%s: could not resume: %+v", d.user.name, *l.Connect)
 		}
@@ -323,13 +333,13 @@ func (d *device) acked(conn *gws.Conn, cid string, seq int64) {
 	took := time.Since(d.since)
 	d.all.change(func(t *ChatTally) { t.Acked++; t.Longest = max(t.Longest, took) })
 	d.open = ""
-	time.AfterFunc(100*time.Millisecond, func() { d.again(conn) })
+	time.AfterFunc(cmp.Or(d.all.pace, 100*time.Millisecond), func() { d.again(conn) })
 }
 
 func (d *device) again(conn *gws.Conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.online.Load() && !d.all.over.Load() {
+	if d.online.Load() && !d.all.isOver() {
 		d.write(conn)
 	}
 }
@@ -349,8 +359,7 @@ func (d *device) write(conn *gws.Conn) {
 // end disconnects everybody and returns how many acknowledged messages there
 // were and which promises were broken.
 func (c *chats) end() (acked, lost int, faults []string) {
-	c.over.Store(true)
-	c.wg.Wait()
+	c.over()
 	for _, u := range c.users {
 		stored, err := c.history(u)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -27,7 +28,14 @@ func TestMain(m *testing.M) {
 		drive(dir)
 		return
 	}
-	os.Exit(m.Run())
+	var err error
+	if handoverDir, err = os.MkdirTemp("", "portico-test-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	status := m.Run()
+	_ = os.RemoveAll(handoverDir)
+	os.Exit(status)
 }
 
 func plan() (p Plan, limit time.Duration) {
@@ -147,12 +155,14 @@ func checkPhase(t *testing.T, p Plan, ph Phase) {
 func build(t *testing.T, dir string) {
 	t.Helper()
 	look(t)
-	env := append(os.Environ(), "CGO_ENABLED=0", "FORMATS=deb")
+	env := append(buildEnv(), "FORMATS=deb")
 	do(t, env, "go", "test", "-c", "-o", filepath.Join(dir, "drive"), ".")
 	for _, name := range []string{"a", "b"} {
 		do(t, append(env, "VERSION=1.0."+name), "../../packaging/build", dir)
 	}
 }
+
+func buildEnv() []string { return append(os.Environ(), "CGO_ENABLED=0") }
 
 // look looks at everything that the packages are made of: go test remembers that
 // and does not take an old result for one of the present tree.

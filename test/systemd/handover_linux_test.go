@@ -1,0 +1,129 @@
+package systemd
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// handoverTime is how long is waited for what must come.
+const handoverTime = 20 * time.Second
+
+var (
+	handoverDir     string // of the program; made by TestMain
+	handoverProgram sync.Once
+)
+
+// program makes the program as it is shipped, once for all tests.
+func program(t *testing.T) string {
+	t.Helper()
+	bin := filepath.Join(handoverDir, "portico")
+	handoverProgram.Do(func() { do(t, buildEnv(), "go", "build", "-o", bin, "../../cmd/portico") })
+	return bin
+}
+
+// handoverConfig has a chat whose limits do not stand in the way. The port is the
+// manager's to keep.
+const handoverConfig = `
+data_dir = "data"
+drain = "3s"
+log { level = "debug" }
+accounts { registration = "open" }
+service "chat" "talk" {
+  limits {
+    connections = 1000
+    sends       = 100000
+    burst       = 100000
+    calls       = 100000
+    sign_ups    = 100000
+  }
+}
+listener "talk" {
+  address = "127.0.0.1:0"
+  service = service.chat.talk
+}
+`
+
+// address is where the program listens; a restart does not change it.
+func (m *manager) address(listener string) (url string) {
+	m.t.Helper()
+	await(m.t, "the log says where "+listener+" listens", func() bool {
+		for l := range strings.Lines(m.said()) {
+			if _, rest, ok := strings.Cut(l, `"urls":["`); ok && strings.Contains(l, `"listener":"`+listener+`"`) {
+				url, _, _ = strings.Cut(rest, `/"`)
+			}
+		}
+		return url != ""
+	})
+	return url
+}
+
+func (m *manager) startChats(users, devices int, pace time.Duration) *chats {
+	m.t.Helper()
+	c := &chats{url: m.address("talk"), pace: pace}
+	if err := c.start(users, devices); err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(func() { c.over() })
+	await(m.t, "everybody is there", func() bool { return c.online() == users*devices })
+	c.write()
+	return c
+}
+
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(handoverTime); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %s", handoverTime, what)
+		}
+	}
+}
+
+// everybodyGets waits until n more messages were acknowledged.
+func (c *chats) everybodyGets(t *testing.T, n int) {
+	t.Helper()
+	c.mu.Lock()
+	want := c.tally.Acked + n
+	c.mu.Unlock()
+	await(t, "messages go on", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.tally.Acked >= want
+	})
+}
+
+// TestWebSocketsOutliveTheProcess restarts the program while people write: no
+// connection ends, nobody connects again, and nothing is lost or comes twice.
+func TestWebSocketsOutliveTheProcess(t *testing.T) {
+	users, devices, restarts, pace := 10, 20, 3, 50*time.Millisecond
+	if os.Getenv(longVar) != "" {
+		users, devices, restarts, pace = 100, 50, 20, 2*time.Second
+	}
+	m := newManager(t, program(t), handoverConfig)
+	m.start()
+	c := m.startChats(users, devices, pace)
+	var longest time.Duration
+	for range restarts {
+		c.everybodyGets(t, 50)
+		begun := time.Now()
+		m.restart()
+		longest = max(longest, time.Since(begun))
+	}
+	c.everybodyGets(t, 50)
+	acked, lost, faults := c.end()
+	if lost > 0 || len(faults) > 0 {
+		t.Errorf("%d of %d messages lost: %q", lost, acked, faults)
+	}
+	if c.tally.Cut+c.tally.Failed > 0 || c.connects.Load() != int64(users*devices) {
+		t.Errorf("%d connections were cut, %d attempts failed, %d times somebody connected", c.tally.Cut, c.tally.Failed, c.connects.Load())
+	}
+	await(t, "what held connections is dropped", func() bool {
+		return !slices.ContainsFunc(m.names(), func(n string) bool { return strings.HasPrefix(n, "frozen-") })
+	})
+	t.Logf("%d connections over %d restarts, the longest of %v; %d messages, the longest until acknowledged %v",
+		users*devices, restarts, longest.Round(time.Millisecond), acked, c.tally.Longest.Round(time.Millisecond))
+}
