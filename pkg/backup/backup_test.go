@@ -274,3 +274,58 @@ func TestOneBackupAtATime(t *testing.T) {
 		t.Errorf("a second backup: %v", err)
 	}
 }
+
+// A pipe that nobody reads, or writes, keeps nobody: what waits for it ends when
+// it is told to.
+func TestStuckPipe(t *testing.T) {
+	s := newShop(t)
+	s.sell("x")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close() // lets the writer that is stuck go
+	for {           // until it is full
+		if err := w.SetWriteDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(make([]byte, 4096)); err != nil {
+			break
+		}
+	}
+	if err := w.SetWriteDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	temp := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := backup.ToStream(ctx, s.options(), w, temp); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("to a pipe that is full: %v", err)
+	}
+	empty(t, temp)
+	silent, quiet, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer quiet.Close()
+	defer silent.Close()
+	if _, err := backup.Check(ctx, "", silent, known, nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("from a pipe that is empty: %v", err)
+	}
+}
+
+// A full disk is said as such.
+func TestFullStream(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Logf("there is no /dev/full here: %v", err)
+		return
+	}
+	defer full.Close()
+	s, temp := newShop(t), t.TempDir()
+	if _, err := backup.ToStream(t.Context(), s.options(), full, temp); err == nil || !strings.Contains(err.Error(), "no room for the backup") {
+		t.Errorf("%v", err)
+	}
+	empty(t, temp)
+}

@@ -56,7 +56,9 @@ func (g *reading) run(name string, r io.Reader) (c Checked, err error) {
 	}
 	defer func() { err = errors.Join(err, g.sums.close()) }()
 	if r != nil {
-		err = g.archive(r)
+		slow := newLetGoReader(g.ctx, r)
+		defer slow.end()
+		err = g.archive(slow)
 	} else {
 		err = g.open(name)
 	}

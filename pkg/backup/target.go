@@ -127,7 +127,9 @@ func ToStream(ctx context.Context, o *Options, w io.Writer, temp string) (r Repo
 		return r, err
 	}
 	defer func() { err = errors.Join(writeOnly(err), work.close()) }()
-	out := &counter{w: w}
+	slow := newLetGoWriter(ctx, w)
+	defer slow.end()
+	out := &counter{w: slow}
 	buf := bufio.NewWriterSize(out, 1<<20)
 	if r, err = o.pack(ctx, work.path, buf, true); err != nil {
 		return r, err
