@@ -73,6 +73,7 @@ func (s *Shared) Child(args []string) (status int, ok bool) {
 // that needs it.
 func (s *Shared) Open(_ context.Context, cfg *config.Config, log zerolog.Logger) error {
 	s.log = log.With().Str("part", "accounts").Logger()
+	s.Pictures.SetMemory(int64(cfg.Limits.PictureMemory))
 	if s.children {
 		s.Pictures.UseProcesses(log.With().Str("part", "pictures").Logger())
 	}
@@ -90,8 +91,9 @@ func (s *Shared) Open(_ context.Context, cfg *config.Config, log zerolog.Logger)
 	return nil
 }
 
-// Apply takes what cfg says about accounts.
+// Apply takes what cfg says about accounts and the memory for pictures.
 func (s *Shared) Apply(cfg *config.Config) {
+	s.Pictures.SetMemory(int64(cfg.Limits.PictureMemory))
 	s.Accounts.Configure(account.Options{Log: s.log, Registration: account.Registration(cfg.Accounts.Registration)})
 }
 

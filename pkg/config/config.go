@@ -61,6 +61,8 @@ type Accounts struct {
 type GlobalLimits struct {
 	Connections int           // over all listeners; default 80 % of the file limit
 	Memory      settings.Size // of the process; 0: no limit
+
+	PictureMemory settings.Size // of all pictures that are being made
 }
 
 // Listener is one listener block.

@@ -28,3 +28,12 @@ func defaultMemory() settings.Size {
 	}
 	return granted / 10 * 8
 }
+
+// defaultPictureMemory leaves half of what the control group grants to the rest.
+func defaultPictureMemory() settings.Size {
+	granted := settings.Size(memory.Granted())
+	if granted == 0 {
+		return mostPictureMemory
+	}
+	return min(max(granted/2, leastPictureMemory), mostPictureMemory)
+}

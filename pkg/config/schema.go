@@ -105,6 +105,11 @@ type limitsBlock struct {
 	// 80 % of what the control group grants (MemoryMax= of systemd, or a
 	// container's limit); without one there is no limit.
 	Memory settings.Size `hcl:"memory,optional"`
+	// What all pictures together that are being made may take of memory, in
+	// workers besides the daemon; who would take more waits, and a picture that
+	// takes more alone is refused. The default is half of what the control group
+	// grants, at most 768MiB.
+	PictureMemory settings.Size `hcl:"picture_memory,optional"`
 }
 
 // A service. The first label is its kind, the second its name; together they

@@ -87,7 +87,7 @@ func (l *loader) top() {
 	l.cfg.Accounts.Registration = accounts.Registration.Value
 	l.registration = accounts.Registration.At
 
-	limits := limitsBlock{Connections: defaultConnections(), Memory: defaultMemory()}
+	limits := limitsBlock{Connections: defaultConnections(), Memory: defaultMemory(), PictureMemory: defaultPictureMemory()}
 	l.single("limits", &limits)
 	l.cfg.Limits = GlobalLimits(limits)
 

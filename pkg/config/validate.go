@@ -44,10 +44,20 @@ func (l *limitsBlock) Validate() error {
 			Detail: `It is at least "32MiB", because the daemon takes most of that when idle; 0 means no limit.`,
 		})
 	}
+	if l.PictureMemory < leastPictureMemory {
+		err = errors.Join(err, &settings.Error{
+			Attr: "picture_memory", Summary: "The memory for pictures is too low",
+			Detail: `It is at least "64MiB", with which large photographs are refused already.`,
+		})
+	}
 	return err
 }
 
-const leastMemory = 32 << 20
+const (
+	leastMemory        = 32 << 20
+	leastPictureMemory = 64 << 20
+	mostPictureMemory  = 768 << 20 // where nobody says more
+)
 
 // Validate implements settings.Validator.
 func (d *detectBlock) Validate() error {

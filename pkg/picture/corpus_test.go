@@ -167,3 +167,32 @@ func TestWorkersComeAndGo(t *testing.T) {
 		t.Error("a worker that was sent away came back")
 	}
 }
+
+// Workers that began with another budget are not used again.
+func TestWorkersOfAnotherBudget(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Log("no workers on this system")
+		return
+	}
+	pool, _ := apart(t, picture.Options{Workers: 1})
+	b := asJPEG(t, scene(80, 60), 80)
+	worker := func(memory int64) int {
+		t.Helper()
+		pool.SetMemory(memory)
+		if _, err := pool.Make(context.Background(), bytes.NewReader(b), picture.Job{Specs: []picture.Spec{{Width: 10}}}); err != nil {
+			t.Fatal(err)
+		}
+		pids := pool.Waiting()
+		if len(pids) != 1 {
+			t.Fatalf("workers that wait: %v", pids)
+		}
+		return pids[0]
+	}
+	first, second := worker(200<<20), worker(100<<20)
+	if first == second {
+		t.Error("a worker that may take more than there is")
+	}
+	if worker(100<<20) != second {
+		t.Error("a worker went though nothing changed")
+	}
+}

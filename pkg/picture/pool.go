@@ -21,7 +21,7 @@ const RetryAfter = 2 * time.Second
 
 // Options of a Pool. The zero value has the defaults.
 type Options struct {
-	Memory  int64         // bytes that all pictures in work may take together; default 768 MiB
+	Memory  int64         // bytes that all pictures in work may take together; default 768 MiB; see SetMemory
 	Workers int           // pictures in work at a time; default one per CPU
 	Queue   int           // callers that may wait; default 256
 	Wait    time.Duration // longest wait for a turn; default 10 s
@@ -29,6 +29,8 @@ type Options struct {
 	Limits  Limits
 	Codec   Codec // default jpegenc
 }
+
+const defaultMemory = 768 << 20
 
 // A Pool makes pictures within a budget that all its callers share. All methods
 // may be called from many goroutines. A Pool works in its own process unless
@@ -38,6 +40,7 @@ type Pool struct {
 	procs   *processes // nil: in this process
 	heavy   *processes // likewise, for what is heavy
 	queue   *queue
+	memory  atomic.Int64 // what there is for all, in bytes
 	parties parties
 	running atomic.Int64
 	made    atomic.Uint64
@@ -46,7 +49,7 @@ type Pool struct {
 
 // NewPool fills the gaps in o with the defaults.
 func NewPool(o Options) *Pool {
-	o.Memory = or(o.Memory, 768<<20)
+	o.Memory = or(o.Memory, defaultMemory)
 	o.Workers = or(o.Workers, runtime.GOMAXPROCS(0))
 	o.Queue = or(o.Queue, 256)
 	if o.Wait <= 0 {
@@ -58,7 +61,23 @@ func NewPool(o Options) *Pool {
 	if o.Codec == nil {
 		o.Codec = new(jpegenc.Codec)
 	}
-	return &Pool{o: o, queue: newQueue(o.Memory, o.Workers, o.Queue)}
+	p := &Pool{o: o, queue: newQueue(o.Memory, o.Workers, o.Queue)}
+	p.memory.Store(o.Memory)
+	return p
+}
+
+// SetMemory changes Options.Memory. What is in work goes on.
+func (p *Pool) SetMemory(bytes int64) {
+	bytes = or(bytes, defaultMemory)
+	old := p.memory.Swap(bytes)
+	if old == bytes {
+		return
+	}
+	p.queue.widen(bytes - old)
+	if p.procs != nil {
+		p.procs.setMemory(bytes + processRoom)
+		p.heavy.setMemory(bytes + processRoom)
+	}
 }
 
 // A Variant is a picture that was made.
@@ -112,8 +131,8 @@ func (p *Pool) Make(ctx context.Context, src Source, job Job) (Result, error) {
 			return Result{}, err
 		}
 	}
-	if need := cost(info, src.Size(), job.Specs); need > p.o.Memory {
-		return Result{}, fmt.Errorf("%w: it takes about %d MiB to decode, %d are there for all", ErrTooLarge, need>>20, p.o.Memory>>20)
+	if need := cost(info, src.Size(), job.Specs); need > p.memory.Load() {
+		return Result{}, fmt.Errorf("%w: it takes about %d MiB to decode, %d are there for all", ErrTooLarge, need>>20, p.memory.Load()>>20)
 	}
 	key := partyKey{job.Key, job.Priority, heavy(job.Specs)}
 	if job.Key == "" {
@@ -200,10 +219,10 @@ func (p *Pool) run(ctx context.Context, src Source, info Info, k work) (hash str
 // the pool has to be closed. Options.Codec is for this process alone: it is used
 // where no other can be started, which log says once.
 func (p *Pool) UseProcesses(log zerolog.Logger) {
-	p.procs = newProcesses(log, sandbox.Limits{Memory: p.o.Memory + processRoom, Nice: processNice})
+	p.procs = newProcesses(log, sandbox.Limits{Memory: p.memory.Load() + processRoom, Nice: processNice})
 	// AVIF has workers of its own, so that the others stay small: what it is made
 	// with is compiled when the first one is made, and gone when they are idle.
-	p.heavy = newProcesses(log, sandbox.Limits{Memory: p.o.Memory + processRoom, Nice: heavyNice})
+	p.heavy = newProcesses(log, sandbox.Limits{Memory: p.memory.Load() + processRoom, Nice: heavyNice})
 }
 
 // Close ends the processes of UseProcesses, and with them what they work on.
@@ -225,8 +244,9 @@ type Stats struct {
 // Stats returns how the pool is doing.
 func (p *Pool) Stats() Stats {
 	free, waiting := p.queue.state()
+	memory := p.memory.Load()
 	return Stats{
-		Memory: p.o.Memory - free, Budget: p.o.Memory,
+		Memory: memory - free, Budget: memory,
 		Running: int(p.running.Load()), Waiting: waiting,
 		Made: p.made.Load(), Refused: p.refused.Load(),
 	}

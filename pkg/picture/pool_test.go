@@ -142,6 +142,42 @@ func TestBudgetIsShared(t *testing.T) {
 	}
 }
 
+// The budget can be changed while it is in use: more lets in who waits, less
+// refuses what is too large for it, and what is at work is counted all the time.
+func TestBudgetChanges(t *testing.T) {
+	b := asJPEG(t, scene(800, 600), 80)
+	g := &gate{make(chan struct{}, 100), make(chan struct{})}
+	pool := picture.NewPool(picture.Options{Memory: 2 << 20, Workers: 8, Wait: time.Minute, Codec: g})
+	job := picture.Job{Specs: []picture.Spec{{Width: 100}}}
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			if _, err := pool.Make(context.Background(), bytes.NewReader(b), job); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	<-g.entered
+	pool.SetMemory(16 << 20)
+	<-g.entered // the second has room now
+	pool.SetMemory(1 << 20)
+	if s := pool.Stats(); s.Running != 2 || s.Memory < 2<<20 || s.Budget != 1<<20 {
+		t.Errorf("stats: %+v", s)
+	}
+	if _, err := pool.Make(context.Background(), bytes.NewReader(b), job); !errors.Is(err, picture.ErrTooLarge) {
+		t.Errorf("larger than the budget: %v", err)
+	}
+	close(g.open)
+	wg.Wait()
+	pool.SetMemory(2 << 20)
+	if _, err := pool.Make(context.Background(), bytes.NewReader(b), job); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+	if s := pool.Stats(); s.Memory != 0 || s.Budget != 2<<20 {
+		t.Errorf("stats at rest: %+v", s)
+	}
+}
+
 func TestQueueIsBounded(t *testing.T) {
 	b := asJPEG(t, scene(80, 60), 80)
 	g := &gate{make(chan struct{}, 100), make(chan struct{})}

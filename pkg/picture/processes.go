@@ -46,11 +46,11 @@ var (
 // processes are the workers of a Pool. Each works on one picture at a time; how
 // many there are is decided by how many callers the Pool lets in.
 type processes struct {
-	log    zerolog.Logger
-	limits sandbox.Limits
+	log zerolog.Logger
 
 	mu     sync.Mutex
-	idle   []*process // the last used one last
+	limits sandbox.Limits // of those that start
+	idle   []*process     // the last used one last
 	all    map[*process]struct{}
 	timer  *time.Timer // ends idle ones; nil while there are none
 	told   bool        // the log knows what the workers can and cannot
@@ -63,6 +63,19 @@ type processes struct {
 func newProcesses(log zerolog.Logger, limits sandbox.Limits) *processes {
 	limits.CPU, limits.Files = processCPU, processFiles
 	return &processes{log: log, limits: limits, all: map[*process]struct{}{}}
+}
+
+// setMemory is for workers that start from now on; those that wait end.
+func (ps *processes) setMemory(bytes int64) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	ps.limits.Memory = bytes
+	for _, w := range ps.idle {
+		delete(ps.all, w)
+		w.end()
+	}
+	clear(ps.idle)
+	ps.idle = ps.idle[:0]
 }
 
 // do has a worker do k. When it dies over a picture of which nothing was given
@@ -106,8 +119,9 @@ func (ps *processes) take(ctx context.Context) (*process, error) {
 		return nil, errNoProcess
 	}
 	ps.ended.Add(1)
+	limits := ps.limits
 	ps.mu.Unlock()
-	w, report, err := startProcess(ctx, ps.limits, ps.ended.Done)
+	w, report, err := startProcess(ctx, limits, ps.ended.Done)
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	if err != nil {

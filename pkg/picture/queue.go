@@ -127,6 +127,15 @@ func (q *queue) first(now time.Time) int {
 	return best
 }
 
+// widen changes how much memory there is for all; below what is in use, those who
+// work give it back first.
+func (q *queue) widen(by int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.memory += by
+	q.serve()
+}
+
 // grow gives t more memory, if there is some.
 func (q *queue) grow(t *turn, more int64) bool {
 	q.mu.Lock()
