@@ -111,7 +111,8 @@ func TestRawConnectionWithoutAProgram(t *testing.T) {
 	}
 }
 
-// Bytes of raw connections do not pass through portico's memory.
+// What comes in masses over raw connections does not pass through portico's
+// memory.
 func TestSpliceIsUsed(t *testing.T) {
 	t.Parallel()
 	servicetest.Syscalls(t, "splice", func(t *testing.T) {
@@ -134,8 +135,9 @@ func TestSpliceIsUsed(t *testing.T) {
 				}
 			}
 		}
-		// Into a pipe and out of it, up and down.
-		if moved < 3_900_000 {
+		// Into a pipe and out of it, up. What the program sends comes line by line,
+		// and is read and written.
+		if moved < 1_800_000 {
 			t.Errorf("splice moved %d bytes", moved)
 		}
 	})

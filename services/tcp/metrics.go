@@ -29,8 +29,8 @@ func newMetrics(pool *upstream.Pool) *metrics {
 		failures: counter("connect_failures_total", "Attempts to connect to an upstream that failed."),
 		idle:     counter("idle_closed_total", "Connections that were closed because nothing came for too long."),
 		aborted:  counter("aborted_total", "Connections that one side broke off, which was passed on to the other."),
-		received: counter("received_bytes_total", "Bytes passed on from clients, counted every 16 MiB and at the end of a direction."),
-		sent:     counter("sent_bytes_total", "Bytes passed on to clients, counted every 16 MiB and at the end of a direction."),
+		received: counter("received_bytes_total", "Bytes passed on from clients."),
+		sent:     counter("sent_bytes_total", "Bytes passed on to clients."),
 		connect: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "portico_tcp_connect_duration_seconds", Help: "How long upstreams took to accept a connection.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},

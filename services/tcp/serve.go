@@ -5,6 +5,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/porticod/portico/pkg/relay"
 	"github.com/porticod/portico/pkg/upstream"
 )
 
@@ -27,9 +28,19 @@ func (s *Service) ServeConn(ctx context.Context, c net.Conn) {
 	s.metrics.open.Inc()
 	defer s.metrics.open.Dec()
 
-	r := newRelay(c, up, cfg.IdleTimeout, s.metrics)
-	defer context.AfterFunc(ctx, r.cut)()
-	why := r.run()
+	r := relay.New(c, up, relay.Options{
+		Idle:     cfg.IdleTimeout,
+		Received: func(n int) { s.metrics.received.Add(float64(n)) },
+		Sent:     func(n int) { s.metrics.sent.Add(float64(n)) },
+	})
+	defer context.AfterFunc(ctx, r.Cut)()
+	why := r.Run()
+	switch why {
+	case relay.EndIdle:
+		s.metrics.idle.Inc()
+	case relay.EndBroken:
+		s.metrics.aborted.Inc()
+	}
 	s.log.Debug().Stringer("peer", c.RemoteAddr()).Stringer("upstream", lease.Upstream.Address).
 		Stringer("end", why).Msg("relayed")
 }

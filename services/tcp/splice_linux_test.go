@@ -13,10 +13,10 @@ import (
 
 var moved = regexp.MustCompile(`splice[( ].*= (\d+)$`)
 
-// The bytes never enter the process, in either direction, with TCP and unix
-// upstreams.
+// What comes in masses never enters the process, in either direction, with TCP
+// and unix upstreams, and takes few system calls.
 func TestSpliceIsUsed(t *testing.T) {
-	const size = 1 << 20
+	const size = 8 << 20
 	for _, upstream := range []func(testing.TB, func(net.Conn)) string{backend, unixBackend} {
 		name := "tcp"
 		if strings.HasPrefix(upstream(t, mirror), "unix") {
@@ -43,10 +43,15 @@ func TestSpliceIsUsed(t *testing.T) {
 						total += n
 					}
 				}
-				// Into the pipe and out of it, in both directions.
-				if total != 4*size {
-					t.Errorf("splice moved %d bytes, not %d:\n%s", total, 4*size, strings.Join(lines, "\n"))
+				// Into the pipe and out of it, in both directions; what came in
+				// pieces was read.
+				if total < 4*size*9/10 || total > 4*size {
+					t.Errorf("splice moved %d bytes, not %d", total, 4*size)
 				}
+				if most := 2 * size >> 20 * 40; len(lines) > most {
+					t.Errorf("%d calls for %d MiB; %d are enough", len(lines), 2*size>>20, most)
+				}
+				t.Logf("%d calls for %d MiB, %.3f of it spliced", len(lines), 2*size>>20, float64(total)/(4*size))
 			})
 		})
 	}

@@ -96,9 +96,11 @@ func (s *Service) check(ctx context.Context, a upstream.Address) error {
 	return nil
 }
 
-// dial connects to an upstream within ctx.
+// dial connects to an upstream within ctx. Keep-alive is off: the relay turns it
+// on where a connection lasts.
 func dial(ctx context.Context, a upstream.Address) (net.Conn, error) {
-	c, err := new(net.Dialer).DialContext(ctx, a.Network, a.Addr)
+	d := net.Dialer{KeepAlive: -1}
+	c, err := d.DialContext(ctx, a.Network, a.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", a, err)
 	}

@@ -1,0 +1,235 @@
+// Package relay moves bytes between two connections, in both directions, until
+// both have ended. On Linux what comes in masses stays in the kernel. It opens no
+// connection, understands nothing of what it moves, and changes no byte.
+package relay
+
+import (
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// An End is why a relay came to its end.
+type End int32
+
+// The reasons.
+const (
+	none      End = iota
+	EndClosed     // both sides said that they have no more
+	EndBroken     // one of them broke off, which the other was told
+	EndIdle       // nothing came for too long
+	EndCut        // Cut was called
+)
+
+func (e End) String() string {
+	return [...]string{"none", "closed", "broken", "idle", "stopped"}[e]
+}
+
+// Options are what a relay goes by.
+type Options struct {
+	// Idle ends a relay in which nothing came in either direction for so long,
+	// or up to a quarter longer. It must be positive. A side that takes its bytes
+	// slowly is not idle.
+	Idle time.Duration
+	// Received and Sent are told how many bytes went on to up and to the client,
+	// each by a goroutine of its own. nil: nobody is.
+	Received, Sent func(n int)
+	// Gone is closed when nobody is left behind up. Where up has ended its side
+	// already, the relay then ends too. nil: it never is.
+	Gone <-chan struct{}
+}
+
+// A Relay is a pair of connections.
+type Relay struct {
+	opt        Options
+	client, up net.Conn     // to be closed
+	socket     net.Conn     // of client; what bytes are moved through
+	left       atomic.Int32 // directions that have not ended
+	moved      atomic.Int64 // bytes
+	why        atomic.Int32 // an End
+
+	mu       sync.Mutex // guards the rest
+	timer    *time.Timer
+	first    bool // nobody has looked yet
+	progress int64
+	since    time.Time // when progress was made
+}
+
+// New makes a relay. The caller closes both connections after Run, which may have
+// done so already. What a Read of client returns must be what its NetConn, if it
+// has one, receives.
+func New(client, up net.Conn, opt Options) *Relay {
+	r := &Relay{opt: opt, client: client, up: up, socket: Socket(client)}
+	r.left.Store(2)
+	return r
+}
+
+// Run moves bytes until both sides have ended. It is called once.
+func (r *Relay) Run() End {
+	r.watch()
+	defer r.unwatch()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.direction(r.up, r.socket, r.opt.Received)
+	}()
+	r.direction(r.socket, r.up, r.opt.Sent)
+	select {
+	case <-done:
+	case <-r.opt.Gone:
+		r.close(EndClosed)
+		<-done
+	}
+	r.why.CompareAndSwap(int32(none), int32(EndClosed))
+	return End(r.why.Load())
+}
+
+// Cut ends the relay at once. It may be called at any time, more than once.
+func (r *Relay) Cut() { r.close(EndCut) }
+
+// direction moves what src sends to dst and then ends dst's side; the other
+// direction goes on.
+func (r *Relay) direction(dst, src net.Conn, count func(int)) {
+	if count == nil {
+		count = func(int) {}
+	}
+	note := func(n int) { r.moved.Add(int64(n)); count(n) }
+	var err error
+	if m := newMover(dst, src); m != nil {
+		err = m.run(note)
+	} else {
+		err = carry(dst, src, note)
+	}
+	if err != nil {
+		r.abort()
+		return
+	}
+	if r.left.Add(-1) == 0 {
+		return // both are closed in a moment, which says the same
+	}
+	if half, ok := dst.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite() // where dst is broken the other direction finds out
+		return
+	}
+	_ = dst.Close() // all that can be said to what has no half
+}
+
+// carry moves bytes by hand.
+func carry(dst, src net.Conn, note func(int)) error {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := src.Read(buf)
+		if n > 0 {
+			if _, err := dst.Write(buf[:n]); err != nil {
+				return err
+			}
+			note(n)
+		}
+		if err == io.EOF { //nolint:errorlint // io.Reader's contract
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+const (
+	// firstLook is when a relay counts as one that lasts.
+	firstLook = 15 * time.Second
+	// shortest is the shortest time between two looks.
+	shortest = time.Millisecond
+)
+
+// watch looks four times in each idle time whether bytes move. Deadlines would
+// stop a write in its middle, with bytes in its hands.
+func (r *Relay) watch() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.first, r.since = true, time.Now()
+	r.timer = time.AfterFunc(min(r.pause(), firstLook), r.look)
+}
+
+func (r *Relay) pause() time.Duration { return max(r.opt.Idle/4, shortest) }
+
+func (r *Relay) look() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.timer == nil {
+		return
+	}
+	if r.first { // most do not live to see it, and need no more than they came with
+		r.first = false
+		keepAlive(r.up)
+	}
+	now := time.Now()
+	if n := r.sofar(); n != r.progress {
+		r.progress, r.since = n, now
+	} else if now.Sub(r.since) >= r.opt.Idle {
+		r.close(EndIdle)
+		return
+	}
+	r.timer.Reset(r.pause())
+}
+
+// sofar is a number that changes whenever bytes move, also out of the kernel's
+// buffers.
+func (r *Relay) sofar() int64 {
+	return r.moved.Load() + kernelBytes(r.socket) + kernelBytes(r.up)
+}
+
+func (r *Relay) unwatch() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.timer.Stop()
+	r.timer = nil
+}
+
+// keepAlive has the kernel ask now and then whether the other side is still
+// there.
+func keepAlive(c net.Conn) {
+	if t, ok := c.(*net.TCPConn); ok {
+		_ = t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true}) // Go's times: 15 s, nine times
+	}
+}
+
+// abort passes on that one side broke off: the other must not take it for an
+// end.
+func (r *Relay) abort() {
+	if End(r.why.Load()) != none {
+		return // closed by us
+	}
+	reset(r.client)
+	reset(r.up)
+	r.close(EndBroken)
+}
+
+// close closes both connections, which ends the moves. The first reason counts.
+func (r *Relay) close(why End) {
+	r.why.CompareAndSwap(int32(none), int32(why))
+	_ = r.client.Close()
+	_ = r.up.Close()
+}
+
+// reset makes the coming Close of c a reset, so that the peer learns of an
+// abort.
+func reset(c net.Conn) {
+	if t, ok := Socket(c).(*net.TCPConn); ok {
+		_ = t.SetLinger(0)
+	}
+}
+
+// Socket unwraps c to what the kernel can copy from and to, if that is all there
+// is to c. What NetConn returns of a TLS connection is not what it carries; c must
+// hide it.
+func Socket(c net.Conn) net.Conn {
+	if w, ok := c.(interface{ NetConn() net.Conn }); ok {
+		switch sock := w.NetConn().(type) {
+		case *net.TCPConn, *net.UnixConn:
+			return sock
+		}
+	}
+	return c
+}
