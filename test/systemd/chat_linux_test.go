@@ -29,6 +29,7 @@ type ChatTally struct {
 // whenever a connection ends.
 type chats struct {
 	url      string
+	prefix   string // of users' names
 	users    []*user
 	devices  []*device
 	pace     time.Duration // between two messages of a user; 0: 100 ms
@@ -142,7 +143,7 @@ func (c *chats) call(token, method, path string, body, into any) error {
 func (c *chats) start(users, devices int) error {
 	c.quit = make(chan struct{})
 	for i := range users {
-		u := &user{name: fmt.Sprintf("user%d", i), acked: map[string]int64{}}
+		u := &user{name: fmt.Sprintf("%suser%d", c.prefix, i), acked: map[string]int64{}}
 		var got struct{ Token string }
 		if err := c.call("", "POST", "/v1/accounts", map[string]string{"username": u.name, "password": "correct horse " + u.name}, &got); err != nil {
 			return err

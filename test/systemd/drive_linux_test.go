@@ -18,6 +18,9 @@ type Plan struct {
 
 	Users, Devices int           // devices of each user
 	Slow           time.Duration // how long the request takes that is in progress each time
+
+	// A crowd is connected in the end, and portico restarted as often as before.
+	CrowdUsers, CrowdDevices int
 }
 
 // A Phase is one kind of event, several times under load.
@@ -58,7 +61,9 @@ log {
 }
 service "respond" "web" { body = "` + strings.TrimSpace(answer) + `\n" }
 service "echo" "mirror" {}
-service "chat" "talk" {}
+service "chat" "talk" {
+  limits { connections = 1000 }
+}
 listener "web" {
   address = ["` + web + `", "unix:` + webUnix + `"]
   service = service.respond.web
@@ -124,24 +129,49 @@ func (d *driving) run() error {
 		name  string
 		times int
 		event func(i int) error
-		cuts  bool // whether WebSockets end
+		ends  bool // whether the process does
 	}{
 		{"reload", d.plan.Reloads, d.reload, false},
-		{"restart", d.plan.Restarts, func(int) error { return run("systemctl", "restart", "portico") }, true},
+		{"restart", d.plan.Restarts, d.restart, true},
 		{"kill -9", d.plan.Kills, d.kill, true},
 		{"upgrade", d.plan.Upgrades, d.upgrade, true},
 	}
 	for _, p := range phases {
-		if err := d.phase(p.name, p.times, p.event, p.cuts); err != nil {
+		if err := d.phase(p.name, p.times, p.event, p.ends); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
+	if err := d.crowd(); err != nil {
+		return fmt.Errorf("a crowd: %w", err)
+	}
 	d.load.end()
-	d.report.Acked, d.report.Lost, d.report.Faults = d.chats.end()
+	d.endChats()
 	if err := d.edges(); err != nil {
 		return err
 	}
 	return d.purge()
+}
+
+func (d *driving) endChats() {
+	acked, lost, faults := d.chats.end()
+	d.report.Acked, d.report.Lost, d.report.Faults = d.report.Acked+acked, d.report.Lost+lost, append(d.report.Faults, faults...)
+}
+
+// crowd restarts with very many WebSockets.
+func (d *driving) crowd() error {
+	if d.plan.CrowdUsers == 0 {
+		return nil
+	}
+	d.endChats()
+	d.chats = &chats{url: "http://" + chat, prefix: "crowd", pace: 2 * time.Second}
+	if err := d.chats.start(d.plan.CrowdUsers, d.plan.CrowdDevices); err != nil {
+		return err
+	}
+	if err := d.settle(); err != nil {
+		return err
+	}
+	d.chats.write()
+	return d.phase("restart with a crowd", d.plan.Restarts, d.restart, true)
 }
 
 // unpack installs a build of the package.
@@ -175,6 +205,8 @@ func (d *driving) install() error {
 func (d *driving) reload(i int) error {
 	return d.use(config(strings.Repeat("x", i+1)), "reload")
 }
+
+func (d *driving) restart(int) error { return run("systemctl", "restart", "portico") }
 
 // kill ends the main process without a warning and waits for the next.
 func (d *driving) kill(int) error {
@@ -218,26 +250,29 @@ func (d *driving) upgrade(i int) error {
 }
 
 // phase lets event happen under load, several times.
-func (d *driving) phase(name string, times int, event func(int) error, cuts bool) error {
+func (d *driving) phase(name string, times int, event func(int) error, ends bool) error {
 	if err := d.settle(); err != nil {
 		return err
 	}
 	p := Phase{Name: name, Times: times}
 	d.counters()
 	for i := range times {
-		if cuts || i == 0 {
+		if ends || i == 0 {
 			d.load.trickle(echo, d.plan.Slow)
 		}
 		d.pause()
-		begun := time.Now()
+		was, begun := show("MainPID"), time.Now()
 		if err := event(i); err != nil {
 			return err
+		}
+		if is := show("MainPID"); (is != was) != ends {
+			return fmt.Errorf("process %s became %s", was, is)
 		}
 		p.Took = max(p.Took, time.Since(begun))
 		if err := d.settle(); err != nil {
 			return err
 		}
-		if cuts {
+		if ends {
 			p.Back = max(p.Back, time.Since(begun)-settled)
 		}
 	}

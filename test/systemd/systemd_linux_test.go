@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 
 func plan() (p Plan, limit time.Duration) {
 	if os.Getenv(longVar) != "" {
-		return Plan{Reloads: 50, Restarts: 20, Kills: 20, Upgrades: 5, Users: 50, Devices: 10, Slow: 2 * time.Second}, 20 * time.Minute
+		return Plan{Reloads: 50, Restarts: 20, Kills: 20, Upgrades: 5, Users: 50, Devices: 10, Slow: 2 * time.Second, CrowdUsers: 100, CrowdDevices: 50}, 20 * time.Minute
 	}
 	return Plan{Reloads: 5, Restarts: 3, Kills: 3, Upgrades: 1, Users: 6, Devices: 3, Slow: 2 * time.Second}, 3 * time.Minute
 }
@@ -101,7 +101,7 @@ func check(t *testing.T, p Plan, r Report) {
 		t.Errorf("the unit's exposure is %q, want at most 1.5", r.Exposure)
 	}
 	t.Logf("exposure %s; %d WebSockets; %d messages acknowledged, %d lost", r.Exposure, p.Users*p.Devices, r.Acked, r.Lost)
-	if r.Error == "" && (r.Acked == 0 || len(r.Phases) != 4) {
+	if r.Error == "" && (r.Acked == 0 || len(r.Phases) < 4) {
 		t.Errorf("%d messages in %d phases: that tries nothing", r.Acked, len(r.Phases))
 	}
 	if r.Lost > 0 || len(r.Faults) > 0 {
@@ -136,11 +136,8 @@ func checkPhase(t *testing.T, p Plan, ph Phase) {
 	if ph.Name != "kill -9" && max(ph.Fresh.Longest, ph.Kept.Longest) > p.Slow {
 		t.Errorf("%s: a new request took %v, while one of %v was in progress", ph.Name, max(ph.Fresh.Longest, ph.Kept.Longest), p.Slow)
 	}
-	if ph.Name == "reload" && ph.Chat.Cut > 0 {
-		t.Errorf("reload: %d WebSockets were cut", ph.Chat.Cut)
-	}
-	if ph.Name != "reload" && ph.Chat.Cut < ph.Times*p.Users*p.Devices {
-		t.Errorf("%s: only %d WebSockets were cut: was it the same process?", ph.Name, ph.Chat.Cut)
+	if ph.Name != "kill -9" && ph.Chat.Cut+ph.Chat.Failed > 0 {
+		t.Errorf("%s: %d WebSockets were cut, %d attempts to connect failed", ph.Name, ph.Chat.Cut, ph.Chat.Failed)
 	}
 	if ph.Fresh.Requests < 50*ph.Times || ph.Kept.Requests < 50*ph.Times || ph.Slow.Requests == 0 {
 		t.Errorf("%s: hardly any load: %v; %v; %v", ph.Name, ph.Fresh, ph.Kept, ph.Slow)
