@@ -163,7 +163,7 @@ each connection to the service that the file names for it.`,
 	flags.StringVar(&e.adminFlag, "admin", "", "the daemon's admin `SOCKET` (default $PORTICO_ADMIN, else as the config file says)")
 	root.AddCommand(
 		newRun(e), newValidate(e), newFmt(e), newInit(e), newDemo(e),
-		newCheck(e), newReload(e), newStatus(e), newSockets(e),
+		newCheck(e), newReload(e), newStatus(e), newSockets(e), newTop(e),
 		newServices(e), newUser(e), newSign(e), newBackup(e), newRestore(e), newVersion(e), newCompletion(e), newMan(e),
 	)
 	return root

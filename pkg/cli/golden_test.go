@@ -104,7 +104,7 @@ func transcript(dir, stdin string, args ...string) string {
 func TestHelp(t *testing.T) {
 	dir := scene(t)
 	commands := [][]string{
-		{}, {"run"}, {"validate"}, {"fmt"}, {"check"}, {"reload"}, {"status"}, {"sockets"}, {"services"}, {"init"},
+		{}, {"run"}, {"validate"}, {"fmt"}, {"check"}, {"reload"}, {"status"}, {"sockets"}, {"top"}, {"services"}, {"init"},
 		{"version"}, {"completion"}, {"man"}, {"sign"}, {"demo"}, {"user"}, {"user", "add"}, {"user", "list"}, {"user", "passwd"},
 		{"user", "delete"}, {"user", "erasures"}, {"user", "invite"}, {"user", "role"}, {"user", "suspend"}, {"user", "sessions"},
 	}

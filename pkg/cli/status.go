@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/porticod/portico/pkg/admin/watch"
 	"github.com/porticod/portico/pkg/daemon"
 )
 
@@ -20,7 +21,8 @@ func newStatus(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show what the running daemon does",
-		Long: `Show the running daemon's listeners and services, and how its last reload went.
+		Long: `Show the running daemon's listeners and services, what they did since it started,
+and what somebody should know of: a reload that failed, a certificate that ends.
 The exit status is 1 where it does not run or is not ready.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -34,10 +36,14 @@ The exit status is 1 where it does not run or is not ready.`,
 			if err != nil {
 				return failed(e.explain(err))
 			}
+			v, err := c.View(ctx)
+			if err != nil {
+				return failed(e.explain(err))
+			}
 			if asJSON {
-				err = printJSON(e.Out, s)
+				err = printJSON(e.Out, statusAnswer{s, v})
 			} else {
-				err = printStatus(e.Out, s, time.Now())
+				err = printStatus(e.Out, s, v)
 			}
 			if err == nil && !s.Ready {
 				return silent(exitFailed)
@@ -49,25 +55,46 @@ The exit status is 1 where it does not run or is not ready.`,
 	return cmd
 }
 
-func printStatus(out io.Writer, s daemon.Status, now time.Time) error {
+// statusAnswer is what programs read: the status, and the numbers since the
+// daemon started.
+type statusAnswer struct {
+	daemon.Status
+	Numbers watch.View `json:"numbers"`
+}
+
+func printStatus(out io.Writer, s daemon.Status, v watch.View) error {
 	state := "ready"
 	if !s.Ready {
-		state = "NOT READY: " + s.Degraded
+		state = "NOT READY: " + printable(s.Degraded)
 	}
-	fmt.Fprintf(out, "portico %s, process %d, up %s, generation %d, %s\n%s\n\n", s.Version, s.PID, age(now.Sub(s.Started)), s.Generation, state, s.File)
+	p := v.Process
+	fmt.Fprintf(out, "portico %s, process %d, up %s, generation %d, %s\n%s\n", s.Version, s.PID, age(v.At.Sub(s.Started)), s.Generation, state, s.File)
+	fmt.Fprintf(out, "%s of memory, %s of CPU time, %s goroutines, %s of %s files open\n\n",
+		size(int64(p.Memory)), age(time.Duration(p.CPU*v.Seconds*float64(time.Second))), amount(p.Goroutines), amount(p.Files), amount(p.MaxFiles))
 	if err := printListeners(out, s); err != nil {
 		return failed(err)
 	}
 	fmt.Fprintln(out)
-	t := newTable(out, "SERVICE", "STATE", "HEALTH", "CALLS", "IN PROGRESS", "CONNECTIONS")
-	for _, v := range s.Services {
-		t.row(v.Kind+"."+v.Name, v.State, v.Health, strconv.FormatInt(v.Calls, 10), strconv.Itoa(v.InProgress), strconv.Itoa(v.Connections))
+	numbers := map[string]watch.Traffic{}
+	for _, n := range v.Services {
+		numbers[n.Name] = n.Traffic
+	}
+	t := newTable(out, "SERVICE", "STATE", "HEALTH", "CALLS", "IN PROGRESS", "CONNECTIONS", "REQUESTS", "5XX", "P50", "P99")
+	for _, sv := range s.Services {
+		name := sv.Kind + "." + sv.Name
+		n := numbers[name]
+		t.row(name, sv.State, printable(sv.Health), strconv.FormatInt(sv.Calls, 10), strconv.Itoa(sv.InProgress), strconv.Itoa(sv.Connections),
+			strconv.FormatFloat(n.AllRequests, 'f', 0, 64), strconv.FormatFloat(n.AllServerErrors, 'f', 0, 64), lasting(n.P50), lasting(n.P99))
 	}
 	if err := t.end(); err != nil {
 		return failed(err)
 	}
-	if r := s.LastReload; !r.OK && r.Error != "" {
-		fmt.Fprintf(out, "\nthe last reload, %s ago, failed: %s\n", age(now.Sub(r.At)), r.Error)
+	v.Ready = true // said above
+	for i, what := range troubles(v) {
+		if i == 0 {
+			fmt.Fprintln(out)
+		}
+		fmt.Fprintln(out, printable(what))
 	}
 	return nil
 }
