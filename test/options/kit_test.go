@@ -19,7 +19,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -35,8 +34,12 @@ import (
 const patience = 20 * time.Second
 
 // TestMain is the program too: the same lines as cmd/portico, without another
-// link of it.
+// link of it. And it is what the kind process starts.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "child" {
+		child()
+		return
+	}
 	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-test.") {
 		_ = os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
 		cli.Main(testkit.App())
@@ -93,11 +96,11 @@ func files(t *testing.T, nameContent ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for i := 0; i+1 < len(nameContent); i += 2 {
-		path := filepath.Join(dir, nameContent[i])
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		path := dir + "/" + nameContent[i]
+		if err := os.MkdirAll(path[:strings.LastIndex(path, "/")], 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if strings.HasSuffix(nameContent[i], "/") {
+		if strings.HasSuffix(path, "/") {
 			continue
 		}
 		if err := os.WriteFile(path, []byte(nameContent[i+1]), 0o644); err != nil {
