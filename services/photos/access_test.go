@@ -124,9 +124,8 @@ func (s *site) checkLists(t *testing.T, p status, who *reader, visibility string
 		"/api/v1/statuses?id[]=" + p.ID:                                             see,
 	}
 	if who.rel.person {
-		// Home has those whom one follows, and what one wrote oneself; direct
-		// posts are in conversations.
-		lists["/api/v1/timelines/home"] = see && visibility != "direct" && (who.rel.self || who.rel.follows && !who.rel.mutes)
+		// Home has those whom one follows, and what one wrote oneself.
+		lists["/api/v1/timelines/home"] = see && (who.rel.self || who.rel.follows && !who.rel.mutes)
 		lists["/api/v1/notifications"] = see && who.rel.named
 	}
 	for path, want := range lists {
@@ -275,7 +274,7 @@ func (r *reader) checkHeard(t *testing.T, p status, visibility string, see bool)
 	id := `"id":"` + p.ID + `"`
 	public := see && visibility == "public" && !r.rel.mutes
 	for name, want := range map[string]bool{
-		"user":               see && (r.rel.named || visibility != "direct" && (r.rel.self || r.rel.follows && !r.rel.mutes)),
+		"user":               see && (r.rel.named || r.rel.self || r.rel.follows && !r.rel.mutes),
 		"public":             public,
 		"hashtag?tag=places": public,
 		"direct":             see && visibility == "direct",

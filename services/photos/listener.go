@@ -140,7 +140,7 @@ func (s stream) wants(ev event, user int64) bool {
 	media := len(ev.status.Media) > 0
 	switch s.name {
 	case "user":
-		return ev.status.Visibility != store.Direct || ev.kind == eventDelete
+		return true
 	case "list":
 		return ev.status.Visibility != store.Direct
 	case "direct":

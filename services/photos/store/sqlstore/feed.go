@@ -89,7 +89,8 @@ const inPage = ` AND (?7 = 0 OR x.pictures > 0) ORDER BY x.id {DIR} LIMIT ?4`
 // The sources of a feed are few people or tags, of each of which the newest
 // posts are read by an index and merged: what it costs depends on how many they
 // are, not on how many posts there are. ?1 is who asks, ?2 and ?3 are the bounds
-// of ids, ?4 is the limit, ?5 now, ?6 who is left out, ?7 only with pictures.
+// of ids, ?4 is the limit, ?5 now, ?6 who is left out, ?7 only with pictures. Home
+// has one's own direct posts, and those of people whom one follows that name one.
 const homeSources = `SELECT p.id FROM (SELECT ?1 AS who, '' AS languages UNION ALL
 		SELECT target_id, languages FROM follows WHERE follower_id = ?1 AND state = 2
 			AND target_id ` + notMuted + ` AND target_id ` + notExcluded + ` AND target_id NOT IN
@@ -100,7 +101,16 @@ const homeSources = `SELECT p.id FROM (SELECT ?1 AS who, '' AS languages UNION A
 	UNION SELECT p.id FROM tag_follows f CROSS JOIN statuses p WHERE f.user_id = ?1 AND p.id IN (
 		SELECT x.id FROM status_tags t CROSS JOIN statuses x ON x.id = t.status_id
 		WHERE t.tag_id = f.tag_id AND t.visibility = 1 AND t.status_id < ?2 AND t.status_id > ?3 AND x.reply = 0
-			AND x.author_id ` + notMuted + ` AND x.author_id ` + notExcluded + inTagPage + `)`
+			AND x.author_id ` + notMuted + ` AND x.author_id ` + notExcluded + inTagPage + `)
+	UNION SELECT p.id FROM statuses p WHERE p.id IN (SELECT x.id FROM statuses x
+		WHERE x.author_id = ?1 AND x.visibility = 4 AND x.reply = 0 AND x.id < ?2 AND x.id > ?3` + inPage + `)
+	UNION SELECT p.id FROM statuses p WHERE p.id IN (SELECT x.id FROM mentions m CROSS JOIN statuses x ON x.id = m.status_id
+		WHERE m.user_id = ?1 AND m.status_id < ?2 AND m.status_id > ?3 AND x.visibility = 4 AND x.reply = 0
+			AND x.author_id IN (SELECT target_id FROM follows WHERE follower_id = ?1 AND state = 2)
+			AND x.author_id ` + notMuted + ` AND x.author_id ` + notExcluded + inMentionPage + `)`
+
+// inMentionPage is inPage for posts that are found by whom they name.
+const inMentionPage = ` AND (?7 = 0 OR x.pictures > 0) ORDER BY m.status_id {DIR} LIMIT ?4`
 
 // inTagPage is inPage for posts that are found by their tags.
 const inTagPage = ` AND (?7 = 0 OR x.pictures > 0) ORDER BY t.status_id {DIR} LIMIT ?4`
@@ -195,7 +205,8 @@ func visibilityList(list []store.Visibility) string {
 // InHome tells whether user's home timeline has a post.
 func (d *DB) InHome(ctx context.Context, user, status int64) (yes bool, err error) {
 	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
-		return q.QueryRow(`SELECT EXISTS (SELECT 1 FROM statuses x WHERE x.id = ?2 AND x.reply = 0 AND x.visibility < 4
+		return q.QueryRow(`SELECT EXISTS (SELECT 1 FROM statuses x WHERE x.id = ?2 AND x.reply = 0
+			AND (x.visibility < 4 OR x.author_id = ?1 OR EXISTS (SELECT 1 FROM mentions m WHERE m.status_id = x.id AND m.user_id = ?1))
 			AND x.author_id `+strings.ReplaceAll(notMuted, "?5", "?3")+` AND (x.author_id = ?1
 			OR EXISTS (SELECT 1 FROM follows f WHERE f.follower_id = ?1 AND f.target_id = x.author_id AND f.state = 2
 				AND (f.languages = '' OR x.language = '' OR instr(' ' || f.languages || ' ', ' ' || x.language || ' '))

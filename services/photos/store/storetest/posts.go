@@ -270,8 +270,8 @@ func together(s *suite) {
 	s.same(s.get(p.ID).Favourites, int64(10))
 }
 
-// home: who is followed and which tags, without answers, muted people and what
-// is not for followers.
+// home: who is followed and which tags, without answers and muted people; of
+// direct posts one's own, and those of people who are followed that name one.
 func home(s *suite) {
 	s.follow(ann, bob)
 	s.want(s.FollowTag(s.Context(), ann, "sea", true), nil)
@@ -287,9 +287,13 @@ func home(s *suite) {
 	tagged.Visibility = store.Unlisted
 	s.wrote(tagged)
 	s.wrote(answer(bob, own))
-	direct := by(bob, "direct")
-	direct.Visibility = store.Direct
-	s.wrote(direct)
+	direct := func(author int64, named ...int64) store.Status {
+		d := by(author, "direct")
+		d.Visibility, d.Mentions = store.Direct, named
+		return s.wrote(d)
+	}
+	others := []store.Status{direct(bob), direct(bob, cat), direct(cat, ann)}
+	mine, toMe := direct(ann, cat), direct(bob, cat, ann)
 	read := func(page store.Page, exclude ...int64) []int64 {
 		s.Helper()
 		if page.Limit == 0 {
@@ -299,17 +303,24 @@ func home(s *suite) {
 		s.want(err, nil)
 		return idsOf(list)
 	}
-	all := []int64{t.ID, p.ID, of.ID, own.ID}
+	all := []int64{toMe.ID, mine.ID, t.ID, p.ID, of.ID, own.ID}
 	s.same(read(store.Page{}), all)
 	s.same(read(store.Page{Limit: 2}), all[:2])
-	s.same(read(store.Page{Limit: 2, Max: all[1]}), all[2:])
+	s.same(read(store.Page{Limit: 2, Max: all[1]}), all[2:4])
 	s.same(read(store.Page{Limit: 2, Min: own.ID}), []int64{p.ID, of.ID})
 	s.same(read(store.Page{Limit: 2, Since: own.ID}), all[:2])
-	s.same(read(store.Page{}, dan), all[1:])
+	s.same(read(store.Page{Limit: 1, Min: t.ID}), []int64{mine.ID})
+	s.same(read(store.Page{}, dan), append(slices.Clone(all[:2]), all[3:]...))
+	s.same(read(store.Page{}, bob), []int64{mine.ID, t.ID, own.ID})
 	for _, id := range all {
 		yes, err := s.InHome(s.Context(), ann, id)
 		s.want(err, nil)
 		s.same(yes, true)
+	}
+	for _, d := range others {
+		yes, err := s.InHome(s.Context(), ann, d.ID)
+		s.want(err, nil)
+		s.same(yes, false)
 	}
 	yes, err := s.InHome(s.Context(), cat, of.ID)
 	s.want(err, nil)
@@ -319,7 +330,7 @@ func home(s *suite) {
 	muted, err := s.Muted(s.Context(), ann, bob)
 	s.want(err, nil)
 	s.same(muted, true)
-	s.same(read(store.Page{}), []int64{t.ID, own.ID})
+	s.same(read(store.Page{}), []int64{mine.ID, t.ID, own.ID})
 	yes, err = s.InHome(s.Context(), ann, of.ID)
 	s.want(err, nil)
 	s.same(yes, false)
@@ -327,18 +338,18 @@ func home(s *suite) {
 	s.same(read(store.Page{}), all)
 	s.want(s.FollowTag(s.Context(), ann, "sea", false), nil)
 	s.want(s.Unfollow(s.Context(), ann, bob), nil)
-	s.same(read(store.Page{}), []int64{own.ID})
+	s.same(read(store.Page{}), []int64{mine.ID, own.ID})
 
 	// Pages reach over any time, both ways.
 	s.clock.Move(10 * 24 * time.Hour)
 	later := s.wrote(by(ann, "later"))
 	s.clock.Move(100 * 24 * time.Hour)
 	last := s.wrote(by(ann, "last"))
-	s.same(read(store.Page{Limit: 3}), []int64{last.ID, later.ID, own.ID})
+	s.same(read(store.Page{Limit: 4}), []int64{last.ID, later.ID, mine.ID, own.ID})
 	s.same(read(store.Page{Limit: 1, Max: last.ID}), []int64{later.ID})
-	s.same(read(store.Page{Limit: 1, Min: own.ID}), []int64{later.ID})
-	s.same(read(store.Page{Limit: 2, Min: own.ID}), []int64{last.ID, later.ID})
-	s.same(read(store.Page{Limit: 9, Min: own.ID, Max: last.ID}), []int64{later.ID})
+	s.same(read(store.Page{Limit: 1, Min: mine.ID}), []int64{later.ID})
+	s.same(read(store.Page{Limit: 2, Min: mine.ID}), []int64{last.ID, later.ID})
+	s.same(read(store.Page{Limit: 9, Min: mine.ID, Max: last.ID}), []int64{later.ID})
 }
 
 func listFeed(s *suite) {
