@@ -25,7 +25,6 @@ const overhead = 8 << 10
 // refuses it at the first thing that cannot be.
 type reading struct {
 	ctx      context.Context
-	known    Known
 	progress Progress
 	what     string
 	begin    func(Header) error                               // what it is, before anything is unpacked; may refuse
@@ -207,9 +206,6 @@ func (g *reading) entry(name string, size int64, r io.Reader) (last bool, err er
 		if g.header, err = parseHeader(io.TeeReader(r, sum)); err != nil {
 			return false, err
 		}
-		if err := g.header.check(g.known); err != nil {
-			return false, err
-		}
 		if err := g.begin(g.header); err != nil {
 			return false, err
 		}
@@ -346,14 +342,15 @@ func (g *reading) trust(name string, size int64, want string) error {
 
 // Check reads a whole backup, an archive, a folder, or where r is not nil that
 // stream, and compares everything with its checksums.
+//
+// One that k does not know enough for is refused as in a restore.
 func Check(ctx context.Context, name string, r io.Reader, k Known, p Progress) (Checked, error) {
-	return check(ctx, name, r, k, p, "")
+	return check(ctx, name, r, p, "", func(h Header) error { return h.check(k) })
 }
 
-func check(ctx context.Context, name string, r io.Reader, k Known, p Progress, before string) (Checked, error) {
+func check(ctx context.Context, name string, r io.Reader, p Progress, before string, begin func(Header) error) (Checked, error) {
 	g := &reading{
-		ctx: ctx, known: k, progress: p, what: "verifying", before: before,
-		begin: func(Header) error { return nil },
+		ctx: ctx, progress: p, what: "verifying", before: before, begin: begin,
 		file: func(_ string, size int64, r io.Reader) error {
 			return exactly(io.Discard, r, size)
 		},

@@ -52,7 +52,7 @@ func Restore(ctx context.Context, o RestoreOptions, name string, r io.Reader) (d
 		return done, err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
-	g := &reading{ctx: ctx, known: o.Known, progress: o.Progress, what: "restoring", begin: p.begin, file: p.file}
+	g := &reading{ctx: ctx, progress: o.Progress, what: "restoring", begin: p.begin, file: p.file}
 	if done.Checked, err = g.run(name, r); err != nil {
 		return done, p.full(err)
 	}
@@ -164,8 +164,11 @@ func device(fi os.FileInfo) uint64 {
 	return 0
 }
 
-// begin looks whether there is room.
+// begin refuses what the program does not know enough for, or there is no room for.
 func (p *place) begin(h Header) error {
+	if err := h.check(p.o.Known); err != nil {
+		return err
+	}
 	if free, ok := room(p.work.path); ok && free < h.Bytes+spare {
 		return fmt.Errorf("there is no room: the data takes %d MiB and %s has %d MiB; make room, or restore elsewhere with --data-dir", h.Bytes>>20, filepath.Dir(p.work.path), free>>20)
 	}

@@ -240,7 +240,7 @@ func (o *Options) packFile(ctx context.Context, work, tmp string, compress bool)
 // readBack reads a backup as a restore would, and compares it with what was
 // written. Files that the one before has too were read back then.
 func (o *Options) readBack(ctx context.Context, name, before string, r Report) error {
-	got, err := check(ctx, name, nil, o.Known, o.Progress, before)
+	got, err := check(ctx, name, nil, o.Progress, before, func(Header) error { return nil })
 	if err != nil {
 		return fmt.Errorf("what was written cannot be read back: %w; is the disk of %s well?", err, filepath.Dir(name))
 	}
