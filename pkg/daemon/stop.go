@@ -43,7 +43,7 @@ func (d *Daemon) Stop(ctx context.Context) error {
 	d.stopping.Store(true)
 	ctx, cancel := context.WithDeadline(ctx, begun.Add(cfg.Drain))
 	defer cancel()
-	d.thawing.end()
+	d.thawing.end(ctx)
 	hand := d.beginFreezing()
 	for _, in := range d.services {
 		in.askTracked(closeServiceRestart, hand.spares(in))

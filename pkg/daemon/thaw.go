@@ -44,12 +44,16 @@ func (d *Daemon) beginThawing() {
 	}()
 }
 
-// end stops it and waits until it has. What was not read stays in the store, for
-// the next process. d.mu is not held, and nobody begins any more.
-func (t *thawing) end() {
+// end stops it and waits until it has, or until ctx ends. What was not read stays
+// in the store, for the next process. d.mu is not held, and nobody begins any more.
+func (t *thawing) end(ctx context.Context) {
 	t.stop()
-	if t.begun {
-		<-t.done
+	if !t.begun {
+		return
+	}
+	select {
+	case <-t.done:
+	case <-ctx.Done():
 	}
 }
 
