@@ -204,7 +204,7 @@ func (p *Pool) run(ctx context.Context, src Source, info Info, k work) (hash str
 		procs = p.heavy
 	}
 	if procs != nil {
-		hash, err = procs.do(ctx, src, k)
+		hash, err = procs.do(ctx, src, info, k)
 		if !errors.Is(err, errNoProcess) {
 			return hash, err
 		}

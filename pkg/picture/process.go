@@ -100,7 +100,7 @@ func (w *process) hello(ctx context.Context, limits sandbox.Limits) (sandbox.Rep
 }
 
 // do has the worker do k. The end of ctx kills the worker.
-func (w *process) do(ctx context.Context, src Source, k work) (hash string, err error) {
+func (w *process) do(ctx context.Context, src Source, info Info, k work) (hash string, err error) {
 	w.spoiled = true // until the answer is complete
 	defer context.AfterFunc(ctx, w.kill)()
 	defer func() {
@@ -114,21 +114,26 @@ func (w *process) do(ctx context.Context, src Source, k work) (hash string, err 
 	if err := w.feed(ctx, src); err != nil {
 		return "", err
 	}
+	return w.answers(info, k)
+}
+
+// answers reads what the worker says of k.
+func (w *process) answers(info Info, k work) (hash string, err error) {
 	for n := 0; ; n++ {
 		var a answer
 		if err := receive(w.out, &a); err != nil {
 			return "", fmt.Errorf("%w: %v", errCrashed, err)
 		}
 		if !a.Made {
-			w.spoiled = false
-			w.pictures++
-			w.memory = a.Memory
 			if a.Kind == "" && n != len(k.specs) {
 				return "", fmt.Errorf("%w: it made %d of %d pictures", errCrashed, n, len(k.specs))
 			}
+			w.spoiled = false
+			w.pictures++
+			w.memory = a.Memory
 			return a.Blurhash[:min(len(a.Blurhash), 100)], a.failure()
 		}
-		v, err := w.variant(a, n, k.specs)
+		v, err := w.variant(a, n, info, k.specs)
 		if err != nil {
 			return "", err
 		}
@@ -160,14 +165,18 @@ func (w *process) feed(ctx context.Context, src Source) error {
 	return nil
 }
 
-// maxMade bounds what a worker may make of one picture, in bytes.
-const maxMade = 1 << 30
+// roomMade is what a file may have in bytes besides 8 for each pixel: its header and
+// a profile.
+const roomMade = maxICC + 64<<10
 
 // variant reads what the worker made for spec n. A worker that was taken over
 // shall not have more power than to make a wrong picture.
-func (w *process) variant(a answer, n int, specs []Spec) (Variant, error) {
-	if a.Index != n || n >= len(specs) || a.Size <= 0 || a.Size > maxMade ||
-		a.Width <= 0 || a.Height <= 0 || a.Width > maxSide || a.Height > maxSide {
+func (w *process) variant(a answer, n int, info Info, specs []Spec) (Variant, error) {
+	if a.Index != n || n >= len(specs) {
+		return Variant{}, fmt.Errorf("%w: it answered nonsense", errCrashed)
+	}
+	width, height := specs[n].Size(info.Width, info.Height)
+	if a.Width != width || a.Height != height || a.Size <= 0 || a.Size > 8*int64(width)*int64(height)+roomMade {
 		return Variant{}, fmt.Errorf("%w: it answered nonsense", errCrashed)
 	}
 	v := Variant{Spec: specs[n], Format: a.Format, Width: a.Width, Height: a.Height, Data: make([]byte, a.Size)}

@@ -81,7 +81,7 @@ func (ps *processes) setMemory(bytes int64) {
 // do has a worker do k. When it dies over a picture of which nothing was given
 // away yet another one tries, because the kernel may have wanted its memory; when
 // that dies too it is the picture's fault.
-func (ps *processes) do(ctx context.Context, src Source, k work) (hash string, err error) {
+func (ps *processes) do(ctx context.Context, src Source, info Info, k work) (hash string, err error) {
 	given := false
 	each := k.each
 	k.each = func(v Variant) error {
@@ -93,7 +93,7 @@ func (ps *processes) do(ctx context.Context, src Source, k work) (hash string, e
 		if err != nil {
 			return "", err
 		}
-		hash, err := w.do(ctx, src, k)
+		hash, err := w.do(ctx, src, info, k)
 		ps.put(w)
 		if !errors.Is(err, errCrashed) {
 			return hash, err
