@@ -91,15 +91,17 @@ type CA struct {
 	done   chan struct{}
 }
 
-func startCA(t *testing.T) *CA {
+// startCA starts one. more are options of it in JSON, in place of the usual ports.
+func startCA(t *testing.T, more ...string) *CA {
 	t.Helper()
 	startDNS(t)
 	dir := t.TempDir()
 	cert, key := apiCertificate(t, dir)
 	conf := filepath.Join(dir, "pebble.json")
+	ports := append(more, `"httpPort": 80, "tlsPort": 443`)[0]
 	text := fmt.Sprintf(`{"pebble": {"listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000",
-		"certificate": %q, "privateKey": %q, "httpPort": 80, "tlsPort": 443, "retryAfter": {"authz": 1, "order": 1},
-		"profiles": {"default": {"description": "one", "validityPeriod": 7776000}}}}`, cert, key)
+		"certificate": %q, "privateKey": %q, %s, "retryAfter": {"authz": 1, "order": 1},
+		"profiles": {"default": {"description": "one", "validityPeriod": 7776000}}}}`, cert, key, ports)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
