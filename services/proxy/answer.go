@@ -96,6 +96,9 @@ func (x *exchange) deliver(lease *upstream.Lease, a *answer, want upstream.Want)
 		return
 	}
 	a.fields.dropHopByHop()
+	if x.cache != nil && x.reuse(a) {
+		return
+	}
 	x.g.responseRules.apply(&a.fields)
 	h := x.w.Header()
 	if len(h["X-Request-Id"]) > 0 {
@@ -111,6 +114,10 @@ func (x *exchange) deliver(lease *upstream.Lease, a *answer, want upstream.Want)
 		}
 	}
 	dst := sink{w: x.w, length: a.length}
+	if x.cache != nil {
+		h["Cache-Status"] = append(h["Cache-Status"], x.cache.status(a.status))
+		dst.fill = x.cache.fill
+	}
 	if x.g.cfg.Compress {
 		dst.coder = x.s.coders.choose(x.r, a.status, h)
 	}
@@ -118,6 +125,7 @@ func (x *exchange) deliver(lease *upstream.Lease, a *answer, want upstream.Want)
 	if err := x.copy(&dst, a); err != nil {
 		panic(http.ErrAbortHandler) // the client must not take it for the whole
 	}
+	x.filled(true)
 	x.trailers(a.res)
 }
 
@@ -179,11 +187,13 @@ func mediaType(h http.Header) string {
 type sink struct {
 	w      http.ResponseWriter
 	coder  *coder // nil: as it is
+	fill   *fill  // gets it too; nil: nobody does
 	length int64  // of what comes; negative: unknown
 }
 
 // whole sends a body that is all there.
 func (d *sink) whole(b []byte) error {
+	d.note(b)
 	if d.coder == nil {
 		_, err := d.w.Write(b)
 		return err
@@ -214,6 +224,7 @@ func (d *sink) copy(src io.Reader, w *watch, pool *coders) error {
 		n, err := src.Read(buf[:])
 		w.touch()
 		if n > 0 {
+			d.note(buf[:n])
 			if _, err := dst.Write(buf[:n]); err != nil {
 				d.drop()
 				return err
@@ -236,6 +247,12 @@ func (d *sink) copy(src io.Reader, w *watch, pool *coders) error {
 			d.drop()
 			return err
 		}
+	}
+}
+
+func (d *sink) note(b []byte) {
+	if d.fill != nil && !d.fill.write(b) {
+		d.fill = nil
 	}
 }
 

@@ -77,6 +77,9 @@ func (c *coder) release() {
 // choose returns an encoder for an answer that should be compressed, and changes
 // its header h accordingly; nil: it stays as it is.
 func (c *coders) choose(r *http.Request, status int, h http.Header) *coder {
+	if status == http.StatusNotModified && hasToken(r.Header["If-None-Match"], "W/"+h.Get("Etag")) {
+		weaken(h) // as the client got it
+	}
 	if !compressible(status, h) {
 		return nil
 	}
@@ -93,10 +96,14 @@ func (c *coders) choose(r *http.Request, status int, h http.Header) *coder {
 	for _, k := range []string{"Digest", "Content-Md5", "Repr-Digest", "Content-Digest"} {
 		h.Del(k)
 	}
-	if tag := h.Get("Etag"); tag != "" && !strings.HasPrefix(tag, "W/") {
-		h.Set("Etag", "W/"+tag) // other bytes than those it was made for
-	}
+	weaken(h) // other bytes than those it was made for
 	return c.encoder(name)
+}
+
+func weaken(h http.Header) {
+	if tag := h.Get("Etag"); tag != "" && !strings.HasPrefix(tag, "W/") {
+		h.Set("Etag", "W/"+tag)
+	}
 }
 
 // compressible reports whether an answer may be compressed and is worth it.
@@ -147,7 +154,7 @@ func accepted(values []string) string {
 			name, params, _ := strings.Cut(part, ";")
 			q := 1.0
 			if s, ok := strings.CutPrefix(strings.ToLower(strings.TrimSpace(params)), "q="); ok {
-				if f, err := strconv.ParseFloat(s, 64); err == nil {
+				if f, err := strconv.ParseFloat(s, 64); err == nil && f >= 0 && f <= 1 { // no NaN
 					q = f
 				}
 			}
@@ -169,7 +176,8 @@ func accepted(values []string) string {
 		}
 		return 0 // the first
 	})
-	if weight(best) <= 0 {
+	// Who says nothing of identity takes it where there is nothing better.
+	if weight(best) <= 0 || weights["identity"] > weight(best) {
 		return ""
 	}
 	return best

@@ -60,6 +60,8 @@ func TestCompress(t *testing.T) {
 		{"/", "zstd;q=0, *", "br", "Accept-Encoding"},
 		{"/", "zstd;q=0, br;q=0, *", "gzip", "Accept-Encoding"},
 		{"/", "identity", "", "Accept-Encoding"},
+		{"/", "identity, gzip;q=0.5", "", "Accept-Encoding"},
+		{"/", "identity;q=0.1, gzip;q=0.5", "gzip", "Accept-Encoding"},
 		{"/", "", "", "Accept-Encoding"},
 		{"/stream", "zstd", "zstd", "Accept-Encoding"},
 		{"/stream", "gzip", "gzip", "Accept-Encoding"},
@@ -90,6 +92,20 @@ func TestCompress(t *testing.T) {
 				t.Errorf("%s for %q: %d bytes that are not the text", c.path, c.accept, len(body))
 			}
 		}
+	}
+}
+
+// A client that has the compressed answer, with its weak tag, learns that it is
+// good still under that tag.
+func TestValidatedCompressedAnswer(t *testing.T) {
+	up := backend(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Etag", `"strong"`)
+		w.WriteHeader(http.StatusNotModified)
+	})
+	_, _, srv := open(t, one(up, func(c *proxy.Config) { c.Compress = true }))
+	res, _ := do(t, srv, request(t, "GET", srv.URL, nil, `If-None-Match: "other", W/"strong"`))
+	if res.StatusCode != 304 || res.Header.Get("Etag") != `W/"strong"` {
+		t.Errorf("%s, %s", res.Status, res.Header.Get("Etag"))
 	}
 }
 

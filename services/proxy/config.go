@@ -38,6 +38,9 @@ type Config struct {
 	// Compress compresses answers of types that are worth it, with zstd, brotli
 	// or gzip, for clients that accept it, where the upstream did not.
 	Compress bool `hcl:"compress,optional"`
+	// Cache keeps answers in memory, where their headers allow it, and gives them
+	// to who asks for the same (RFC 9111). Without the block nothing is kept.
+	Cache *Cache `hcl:"cache,block"`
 	// Timeouts end what takes too long.
 	Timeouts Timeouts `hcl:"timeouts,block"`
 	// Limits protect the upstreams.
@@ -52,6 +55,19 @@ type Config struct {
 	Headers Headers `hcl:"headers,block"`
 	// TLS is how "https://" upstreams are checked.
 	TLS TLS `hcl:"tls,block"`
+}
+
+// Cache is how much is kept.
+type Cache struct {
+	// Size is how much memory answers may take, with those that are just coming
+	// in. The default is "64MiB".
+	Size settings.Size `hcl:"size,optional"`
+	// MaxAnswer is how large the body of an answer may be that is kept; at most a
+	// quarter of size. The default is "4MiB".
+	MaxAnswer settings.Size `hcl:"max_answer,optional"`
+	// Wait is how long requests wait for the first one that asks for the same.
+	// Then they ask the upstream themselves. The default is "5s".
+	Wait time.Duration `hcl:"wait,optional"`
 }
 
 // Timeouts are how long an upstream may take.
@@ -165,6 +181,7 @@ func (Type) Default() Config {
 		HashKey:  "client",
 		Host:     "client",
 		Timeouts: Timeouts{Connect: 5 * time.Second, Header: time.Minute, Idle: 10 * time.Minute, KeepAlive: time.Minute},
+		Cache:    &Cache{Size: 64 << 20, MaxAnswer: 4 << 20, Wait: 5 * time.Second},
 		Limits:   Limits{Queue: 100, Wait: 5 * time.Second},
 		Retry:    Retry{Attempts: 3},
 		Passive:  Passive{Fails: 5, Within: 10 * time.Second, Down: 5 * time.Second},

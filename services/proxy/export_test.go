@@ -1,6 +1,9 @@
 package proxy
 
-import "net/http"
+import (
+	"net/http"
+	"time"
+)
 
 // RewritePath is strip_prefix and rewrite for the fuzzer.
 func RewritePath(strip, rewrite, escaped string) (string, bool) {
@@ -40,4 +43,16 @@ func AppendRequest(method, target, host string, h http.Header) ([]byte, error) {
 	var f fields
 	f.appendHeader(h)
 	return appendRequest(nil, method, target, host, f, "")
+}
+
+// CacheSeconds are max-age, s-maxage, stale-while-revalidate and stale-if-error of
+// a Cache-Control header; -1 for none.
+func CacheSeconds(s string) (seconds [4]int, noStore, noCache, private bool) {
+	d := parseDirectives(s)
+	for i, t := range []time.Duration{d.maxAge, d.sMaxAge, d.whileRevalidate, d.ifError} {
+		if seconds[i] = -1; t != never {
+			seconds[i] = int(t / time.Second)
+		}
+	}
+	return seconds, d.noStore, d.noCache, d.private
 }

@@ -74,7 +74,7 @@ func refused(t testing.TB) string {
 // config is the default with upstreams, changed by a change or two.
 func config(upstreams []string, change ...func(*proxy.Config)) proxy.Config {
 	cfg := proxy.Type{}.Default()
-	cfg.Upstreams, cfg.Health = upstreams, nil
+	cfg.Upstreams, cfg.Health, cfg.Cache = upstreams, nil, nil
 	for _, f := range change {
 		f(&cfg)
 	}

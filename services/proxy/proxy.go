@@ -7,6 +7,8 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -24,17 +26,19 @@ type Type struct{}
 func (Type) Kind() string { return "proxy" }
 
 // Open implements service.Type.
-func (Type) Open(_ context.Context, env service.Env, cfg Config) (*Service, error) {
+func (Type) Open(ctx context.Context, env service.Env, cfg Config) (*Service, error) {
 	s := &Service{env: env, coders: newCoders()}
+	s.tasks.ctx, s.tasks.cancel = context.WithCancel(ctx)
 	// Many failures have one reason.
 	s.often = env.Log.Sample(&zerolog.BurstSampler{Burst: 10, Period: time.Minute})
 	g, err := newGeneration(cfg, nil)
 	if err != nil {
+		s.tasks.cancel()
 		return nil, err
 	}
 	s.gen.Store(g)
 	s.pool = upstream.New(g.options(), s.changed)
-	s.metrics = newMetrics(s.pool)
+	s.metrics = newMetrics(s)
 	return s, nil
 }
 
@@ -46,6 +50,7 @@ type Service struct {
 	metrics *metrics
 	coders  *coders
 	gen     atomic.Pointer[generation]
+	tasks   tasks
 }
 
 // Update implements service.Updater.
@@ -71,6 +76,7 @@ func (s *Service) Collectors() []prometheus.Collector { return s.metrics.all }
 
 // Close implements service.Service.
 func (s *Service) Close() error {
+	s.tasks.close()
 	s.pool.Close()
 	s.gen.Load().leave(nil)
 	return nil
@@ -96,6 +102,7 @@ type generation struct {
 	responseRules headerRules
 	wires         map[upstream.Address]*wire
 	tls           *tlsClient
+	store         *store // nil: answers are not kept
 }
 
 // newGeneration keeps the connections that old, if any, has to upstreams that
@@ -134,7 +141,27 @@ func makeGeneration(cfg Config, old *generation, t *tlsClient) *generation {
 		}
 		g.wires[target.Address] = newWire(target.Address, g.wireTimeouts(), g.tls)
 	}
+	g.store = makeStore(cfg, old)
 	return g
+}
+
+// makeStore keeps that of old where what is in it would be answered to the same
+// requests still.
+func makeStore(cfg Config, old *generation) *store {
+	if cfg.Cache == nil {
+		return nil
+	}
+	if old != nil && old.store != nil && sameAnswers(&old.cfg, &cfg) {
+		old.store.resize(int64(cfg.Cache.Size))
+		return old.store
+	}
+	return newStore(int64(cfg.Cache.Size))
+}
+
+func sameAnswers(a, b *Config) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a.Upstreams)), slices.Sorted(slices.Values(b.Upstreams))) &&
+		a.Host == b.Host && a.StripPrefix == b.StripPrefix && a.Rewrite == b.Rewrite && a.TLS == b.TLS &&
+		reflect.DeepEqual(a.Headers.Request, b.Headers.Request)
 }
 
 func (g *generation) wireTimeouts() Timeouts {

@@ -29,7 +29,7 @@ func TestContract(t *testing.T) {
 	servicetest.Run(t, servicetest.Suite{
 		Kind:      kind,
 		Config:    fmt.Sprintf("upstreams = [%q]", app),
-		Changed:   fmt.Sprintf("upstreams = [%q, %q]\nbalance = \"sticky\"\ncompress = true\nhealth {}", app, unixBackend(t, application)),
+		Changed:   fmt.Sprintf("upstreams = [%q, %q]\nbalance = \"sticky\"\ncompress = true\nhealth {}\ncache {}", app, unixBackend(t, application)),
 		Paths:     []string{"/", "/missing"},
 		WebSocket: func(base string) *http.Request { return servicetest.Request("GET", base+"/ws") },
 		Streams: []func(string) *http.Request{
@@ -48,6 +48,8 @@ func TestContract(t *testing.T) {
 			`upstreams = ["http://a"]` + "\n" + `rewrite = "/{uri}"`:                                   "only {path}",
 			`upstreams = ["http://a"]` + "\n" + `rewrite = "x{path}"`:                                  "must begin with a slash",
 			`upstreams = ["http://a"]` + "\n" + `weights = { "http://b" = 2 }`:                         "not among",
+			`upstreams = ["http://a"]` + "\n" + `cache { size = "1KiB" }`:                              "out of range",
+			`upstreams = ["http://a"]` + "\n" + "cache {\nsize = \"1MiB\"\nmax_answer = \"1MiB\"\n}":   "a quarter",
 			`upstreams = ["http://a"]` + "\n" + `timeouts { header = "0s" }`:                           "must be positive",
 			`upstreams = ["http://a"]` + "\n" + `limits { requests = -1 }`:                             "out of range",
 			`upstreams = ["http://a"]` + "\n" + `retry { attempts = 0 }`:                               "out of range",

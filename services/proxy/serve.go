@@ -36,7 +36,8 @@ type exchange struct {
 	ctx      context.Context // see context; nil: not yet
 	cancel   context.CancelCauseFunc
 	watch    *watch
-	answered bool // the header of the answer is there
+	answered bool     // the header of the answer is there
+	cache    *caching // nil: there is none
 
 	asked, lines [24]field // room for both headers; what is longer gets its own
 }
@@ -55,6 +56,9 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer x.end()
+	if x.g.store != nil && x.recall() {
+		return
+	}
 	if r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody {
 		x.context()
 		if err := x.out.receive(x); err != nil {
@@ -93,6 +97,7 @@ func (x *exchange) ended() error {
 }
 
 func (x *exchange) end() {
+	x.filled(false)
 	x.out.body.end()
 	x.watch.stop()
 	if x.ctx != nil {
@@ -229,6 +234,7 @@ func (x *exchange) fail(err error) {
 		x.refuse(http.StatusBadRequest, "bad_request", "This request cannot be passed on: "+err.Error()+".")
 	case x.r.Context().Err() != nil:
 		x.refuse(http.StatusServiceUnavailable, "unavailable", "The request was ended before it was answered.")
+	case x.staleAfter(0):
 	case errors.Is(err, upstream.ErrBusy):
 		m.busy.Inc()
 		x.refuse(http.StatusServiceUnavailable, "busy", "The servers behind this port have enough to do; try again in a moment.")

@@ -18,6 +18,11 @@ import (
 	"github.com/porticod/portico/pkg/upstream"
 )
 
+const (
+	minCache settings.Size = 1 << 20
+	maxCache settings.Size = 1 << 40
+)
+
 // mistakes collects what is wrong, each at its attribute.
 type mistakes []error
 
@@ -117,6 +122,7 @@ func (c *Config) validateNumbers(m *mistakes) {
 		m.positive("passive.down", c.Passive.Down)
 	}
 	m.statuses("passive.statuses", c.Passive.Statuses, 400)
+	c.Cache.validate(m)
 	h := c.Health
 	if h == nil {
 		return
@@ -134,6 +140,18 @@ func (c *Config) validateNumbers(m *mistakes) {
 	m.positive("health.timeout", h.Timeout)
 	m.between("health.rise", h.Rise, 1, 1000)
 	m.between("health.fall", h.Fall, 1, 1000)
+}
+
+func (c *Cache) validate(m *mistakes) {
+	if c == nil {
+		return
+	}
+	if c.Size < minCache || c.Size > maxCache {
+		m.add("cache.size", "The size is out of range", "Give one from %v to %v.", minCache, maxCache)
+	} else if c.MaxAnswer < 1 || c.MaxAnswer > c.Size/4 {
+		m.add("cache.max_answer", "The size is out of range", "Give one of at most %v, a quarter of the cache's size.", c.Size/4)
+	}
+	m.positive("cache.wait", c.Wait)
 }
 
 // framing are headers that say where a message ends or what a connection does:
