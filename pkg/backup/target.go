@@ -177,6 +177,9 @@ func ToFile(ctx context.Context, o *Options, name string, force bool) (r Report,
 	if _, err := os.Lstat(name); err == nil && !force {
 		return r, fmt.Errorf("%s: %w; name another file, or replace it with --force", name, ErrExists)
 	}
+	if _, err := os.Stat(filepath.Dir(name)); err != nil {
+		return r, fmt.Errorf("write backup: %w; make the folder first", err)
+	}
 	work, err := newWork(filepath.Dir(name))
 	if err != nil {
 		return r, err

@@ -1,0 +1,38 @@
+package cli_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// What the commands for backups say about themselves.
+func TestBackupHelp(t *testing.T) {
+	dir := scene(t)
+	for _, c := range []string{"backup", "restore"} {
+		golden(t, "help-"+c, transcript(dir, "", c, "--help"))
+	}
+}
+
+// times are what differs from one backup to the next.
+var times = regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d[:-]\d\d[:-]\d\dZ?|[0-9a-f]{64}|[0-9.]+ (KiB|bytes)|portico [0-9].*`)
+
+// A backup of what little a stopped daemon left, and the mistakes one can make.
+func TestBackupCommands(t *testing.T) {
+	dir := scene(t, "config.hcl", "", "data/VERSION", "1\n", "data/secrets/key", "secret", "bad.tar.zst", "no archive")
+	var b strings.Builder
+	for _, line := range []string{
+		"backup a.tar.zst", "backup a.tar.zst", "backup --force --quiet a.tar.zst", "backup a.zip", "backup --keep 3 a.tar", "backup data/a.tar",
+		"backup missing/a.tar", "backup folder/", "backup --data-dir . b.tar", "backup",
+		"restore --check a.tar.zst", "restore --check folder", "restore --check bad.tar.zst", "restore --check missing", "restore a.tar.zst",
+		"restore --data-dir new a.tar.zst", "restore --data-dir new --force folder", "restore --owner nobody-of-that-name a.tar.zst", "restore --check .",
+	} {
+		b.WriteString(transcript(dir, "", strings.Fields(line)...) + "\n")
+	}
+	golden(t, "backup", times.ReplaceAllString(b.String(), "…"))
+	if got, err := os.ReadFile(filepath.Join(dir, "new/secrets/key")); err != nil || string(got) != "secret" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
