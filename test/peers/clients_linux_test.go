@@ -249,6 +249,3 @@ func application(t testing.TB) string {
 	})
 	return ln.Addr().String()
 }
-
-// host is the address without the port.
-func host(a net.Addr) string { return a.(*net.TCPAddr).IP.String() }

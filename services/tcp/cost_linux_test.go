@@ -1,0 +1,129 @@
+package tcp_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/pkg/cli"
+)
+
+// daemon, in the environment, makes the test's binary a portico.
+const daemon = "TCP_TEST_DAEMON"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(daemon) == "" {
+		os.Exit(m.Run())
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer cancel()
+	os.Exit(cli.Run(ctx, testkit.App(), cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Args[1:]))
+}
+
+// counted are the system calls on sockets and pipes; not those of the scheduler.
+const counted = "accept4,socket,connect,epoll_ctl,getsockopt,setsockopt,getsockname,getpeername,read,write,recvfrom,sendto,splice,pipe2,fcntl,shutdown,close"
+
+var called = regexp.MustCompile(`^\d+ +(?:<\.\.\. )?(\w+)`)
+
+// A trace counts the system calls of a daemon.
+type trace struct {
+	t    *testing.T
+	file string
+}
+
+func (c *trace) calls() map[string]int {
+	c.t.Helper()
+	b, err := os.ReadFile(c.file)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	n := map[string]int{}
+	for line := range strings.Lines(string(b)) {
+		if m := called.FindStringSubmatch(line); m != nil && !strings.Contains(line, "<unfinished ...>") {
+			n[m[1]]++
+			n["all"]++
+		}
+	}
+	return n
+}
+
+// after waits until so many calls of one name were made.
+func (c *trace) after(name string, n int) map[string]int {
+	c.t.Helper()
+	var got map[string]int
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if got = c.calls(); got[name] >= n {
+			return got
+		}
+	}
+	c.t.Fatalf("%d calls of %s, not %d: %v", got[name], name, n, got)
+	return nil
+}
+
+// A connection takes so many system calls, from its accept to its end, in the
+// whole daemon: accept, connect and close with what Go adds to each, the bytes,
+// one half-close, and one look at the byte count for log and status.
+func TestSystemCallsOfAConnection(t *testing.T) {
+	dir := t.TempDir()
+	c := &trace{t, filepath.Join(dir, "trace")}
+	self, err := filepath.Abs(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := filepath.Join(dir, "portico")
+	script := fmt.Sprintf("#!/bin/sh\nexec strace -D -f -qq -e signal=none -e trace=%s -o %s %s \"$@\"\n", counted, c.file, self)
+	if err := os.WriteFile(bin, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	d := testkit.StartBinary(t, bin, fmt.Sprintf(`
+data_dir = "data"
+log { level = "error" }
+service "tcp" "t" { upstreams = [%q] }
+listener "t" {
+  address = "127.0.0.1:0"
+  service = service.tcp.t
+}
+`, backend(t, func(c net.Conn) {
+		_, _ = io.ReadFull(c, make([]byte, 5))
+		_, _ = io.WriteString(c, "answer")
+	})), daemon+"=1")
+	addr := d.Addr("t")
+	talk := func(n int) {
+		for range n {
+			c := dial(t, addr)
+			send(t, c, "hello")
+			if b, err := io.ReadAll(c); string(b) != "answer" || err != nil {
+				t.Fatalf("%q, %v", b, err)
+			}
+			_ = c.Close()
+		}
+	}
+	talk(5)
+	before := c.after("shutdown", 5)
+	const n = 40
+	talk(n)
+	got := c.after("shutdown", before["shutdown"]+n)
+	got = c.after("close", before["close"]+2*n)
+	for name := range got {
+		got[name] -= before[name]
+	}
+	t.Logf("%d connections: %v", n, got)
+	for name, most := range map[string]int{
+		"all": 30, "setsockopt": 2, "getsockopt": 2, "shutdown": 1, "connect": 1, "close": 2, "epoll_ctl": 4, "getsockname": 2, "getpeername": 1,
+		"splice": 0, "pipe2": 0, "fcntl": 0,
+	} {
+		if got[name] > most*n+5 { // what the daemon does besides
+			t.Errorf("%s: %d calls for %d connections; %d each are enough", name, got[name], n, most)
+		}
+	}
+}
