@@ -60,7 +60,7 @@ left of it, or where the data itself is damaged.`,
 	flags.StringVar(&f.dataDir, "data-dir", "", "the data `FOLDER` (default as the config file says)")
 	flags.BoolVar(&f.force, "force", false, "replace a file that is there")
 	flags.IntVar(&f.keep, "keep", 0, "in a folder of backups, remove all but the newest `N` afterwards (default: keep all)")
-	flags.StringVar(&f.temp, "temp", "", "where the databases are copied to before they go to stdout (default $TMPDIR, else /var/tmp)")
+	flags.StringVar(&f.temp, "temp", "", "the `FOLDER` that the databases are copied to before they go to stdout (default $TMPDIR, else /var/tmp)")
 	flags.DurationVar(&f.timeout, "timeout", 24*time.Hour, "give up after this `TIME`")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but what went wrong")
 	return cmd
