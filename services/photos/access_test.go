@@ -3,11 +3,13 @@ package photos_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // A reader is somebody who tries to see something, and what they are to the
@@ -214,6 +216,50 @@ func (s *site) checkNoBytes(t *testing.T, p status, who *reader) {
 // streamsOf are what a reader listens to.
 var streamsOf = []string{"user", "public", "hashtag?tag=places", "direct"}
 
+// watch opens a WebSocket with all of streamsOf; note gets the payload of each
+// message, with the stream that it came by.
+func (s *site) watch(ctx context.Context, who *reader, note func(name, payload string)) (run func()) {
+	s.t.Helper()
+	k, _, err := s.socket("?access_token="+who.token, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, text := range []string{`{"type":"subscribe","stream":"user"}`, `{"type":"subscribe","stream":"public"}`,
+		`{"type":"subscribe","stream":"hashtag","tag":"places"}`, `{"type":"subscribe","stream":"direct"}`,
+		`{"type":"subscribe","stream":"nothing"}`} {
+		if err := k.conn.WriteString(text); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	select { // the error tells that all before it was done
+	case <-k.frames:
+	case <-time.After(patience):
+		s.t.Fatalf("the socket of %s says nothing", who.name)
+	}
+	return func() {
+		defer k.conn.NetConn().Close()
+		for {
+			var f frame
+			select {
+			case text := <-k.frames:
+				if err := json.Unmarshal([]byte(text), &f); err != nil || f.Error != "" || f.Payload == nil {
+					s.t.Errorf("%s hears %q: %v", who.name, text, err)
+					return
+				}
+			case <-k.closed:
+				return
+			case <-ctx.Done():
+				return
+			}
+			name := f.Stream[0]
+			if name == "hashtag" {
+				name = "hashtag?tag=" + f.Stream[1]
+			}
+			note("socket "+name, *f.Payload)
+		}
+	}
+}
+
 // hear opens streams for all readers. What it returns waits until all have heard
 // everything and closes them.
 func (s *site) hear(readers []*reader) (done func()) {
@@ -223,10 +269,16 @@ func (s *site) hear(readers []*reader) (done func()) {
 	var wg sync.WaitGroup
 	for _, who := range readers {
 		who.heard = map[string]string{}
+		if !who.rel.person {
+			continue // there is no stream without a person
+		}
+		note := func(name, text string) {
+			mu.Lock()
+			defer mu.Unlock()
+			who.heard[name] += text + "\n"
+		}
+		wg.Go(s.watch(ctx, who, note))
 		for _, name := range streamsOf {
-			if !who.rel.person {
-				continue // there is no stream without a person
-			}
 			req, err := http.NewRequestWithContext(ctx, "GET", s.URL+"/api/v1/streaming/"+name, nil)
 			if err != nil {
 				s.t.Fatal(err)
@@ -241,9 +293,7 @@ func (s *site) hear(readers []*reader) (done func()) {
 				lines := bufio.NewScanner(res.Body)
 				lines.Buffer(nil, 1<<20)
 				for lines.Scan() {
-					mu.Lock()
-					who.heard[name] += lines.Text() + "\n"
-					mu.Unlock()
+					note(name, lines.Text())
 				}
 			})
 		}
@@ -254,8 +304,10 @@ func (s *site) hear(readers []*reader) (done func()) {
 			mu.Lock()
 			defer mu.Unlock()
 			for _, who := range readers {
-				if who.rel.person && !who.rel.blocked && !who.rel.mutes && !strings.Contains(who.heard["public"], " deleted, ") {
-					return false
+				for _, name := range []string{"public", "socket public"} {
+					if who.rel.person && !who.rel.blocked && !who.rel.mutes && !strings.Contains(who.heard[name], " deleted, ") {
+						return false
+					}
 				}
 			}
 			return true
@@ -279,8 +331,10 @@ func (r *reader) checkHeard(t *testing.T, p status, visibility string, see bool)
 		"hashtag?tag=places": public,
 		"direct":             see && visibility == "direct",
 	} {
-		if got := strings.Contains(r.heard[name], id); got != want {
-			t.Errorf("the stream %s has it: %v", name, got)
+		for _, way := range []string{"", "socket "} {
+			if got := strings.Contains(r.heard[way+name], id); got != want {
+				t.Errorf("the stream %s%s has it: %v", way, name, got)
+			}
 		}
 	}
 }
