@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-//go:embed head.md
+//go:embed head.txt
 var head string
 
 // licencesPage makes docs/licences.md.
