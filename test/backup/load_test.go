@@ -217,7 +217,6 @@ func TestUnderLoad(t *testing.T) {
 			if i > 1 && !strings.Contains(out, "shared with the backup before") {
 				t.Errorf("the second one shares nothing: %s", out)
 			}
-			name, _, _ = strings.Cut(out, ":  ")
 			name, _, _ = strings.Cut(out, ": the data")
 		default:
 			must(t, d.Dir, "backup", name)
