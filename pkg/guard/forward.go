@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -71,6 +72,7 @@ func (f *forwardAuth) admit(w http.ResponseWriter, v Visit) bool {
 				r.Header[http.CanonicalHeaderKey(name)] = values
 			}
 		}
+		unname(r.Header, f.Copy)
 		return true
 	}
 	for name, values := range res.Header {
@@ -81,6 +83,21 @@ func (f *forwardAuth) admit(w http.ResponseWriter, v Visit) bool {
 	w.WriteHeader(res.StatusCode)
 	_, _ = io.Copy(w, io.LimitReader(res.Body, maxAnswer))
 	return false
+}
+
+// unname takes names out of the Connection header: what a client names there, a
+// service that passes the request on drops, and this is not the client's.
+func unname(h http.Header, names []string) {
+	lines := h["Connection"]
+	h.Del("Connection")
+	for _, line := range lines {
+		for option := range strings.SplitSeq(line, ",") {
+			option = strings.TrimSpace(option)
+			if !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, option) }) {
+				h.Add("Connection", option)
+			}
+		}
+	}
 }
 
 func (f *forwardAuth) ask(ctx context.Context, r *http.Request) (*http.Response, error) {
