@@ -8,6 +8,9 @@ import (
 
 // startCheck begins to check u, at once. mu is held.
 func (p *Pool) startCheck(u *Upstream, by Active) {
+	if p.closed {
+		return // nobody would wait for it
+	}
 	ctx, cancel := context.WithCancel(p.ctx)
 	u.endCheck = cancel
 	p.checks.Go(func() {

@@ -106,6 +106,7 @@ type Pool struct {
 	scratch []*Upstream // of pick
 	waiting []*waiter   // first come, first served; at most opt.Queue
 	changes []Change    // to be reported when mu is free
+	closed  bool        // no check begins any more
 }
 
 // New makes a pool, whose upstreams are thought to be up. onChange is told when
@@ -151,6 +152,9 @@ func (p *Pool) Update(opt Options) {
 
 // Close ends the checks. Leases may still be released.
 func (p *Pool) Close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
 	p.cancel()
 	p.checks.Wait()
 }

@@ -168,10 +168,16 @@ type TLS struct {
 	// ServerName is the name that the certificate must have, and that is asked
 	// for. The default is the host of the upstream.
 	ServerName string `hcl:"server_name,optional"`
+	// Certificate is a file with the certificate, in PEM, that is shown to
+	// upstreams that ask for one, with those that lead from it to theirs. A changed
+	// file counts at the next reload.
+	Certificate settings.Path `hcl:"certificate,optional"`
+	// Key is the file with its private key, in PEM.
+	Key settings.Path `hcl:"key,optional"`
 	// Insecure takes any certificate, from whoever answers.
 	Insecure bool `hcl:"insecure,optional"`
 
-	sum [sha256.Size]byte // of the content of CA: another content is another configuration
+	sum [sha256.Size]byte // of the content of the files: another content is another configuration
 }
 
 // Default implements service.Type.

@@ -110,7 +110,7 @@ type generation struct {
 func newGeneration(cfg Config, old *generation) (*generation, error) {
 	t, err := newTLSClient(cfg.TLS)
 	if err != nil {
-		return nil, fmt.Errorf("read the certificates of tls.ca: %w", err)
+		return nil, fmt.Errorf("read the certificates of tls: %w", err)
 	}
 	return makeGeneration(cfg, old, t), nil
 }

@@ -96,6 +96,22 @@ func (o *outgoing) prepare(g *generation, r *http.Request, into fields) error {
 	return nil
 }
 
+// forwardsLeft is how many proxies an OPTIONS or TRACE may pass yet, after noting
+// that it passes this one: RFC 9110, section 7.6.2. false: any number.
+func (o *outgoing) forwardsLeft() (n int, ok bool) {
+	if o.in.Method != http.MethodOptions && o.in.Method != http.MethodTrace || !o.fields.has("Max-Forwards") {
+		return 0, false
+	}
+	n, err := strconv.Atoi(o.fields.get("Max-Forwards"))
+	if err != nil || n < 0 {
+		return 0, false // not a number; it means nothing
+	}
+	if n > 0 {
+		o.fields.set("Max-Forwards", strconv.Itoa(n-1))
+	}
+	return n, true
+}
+
 // receive reads a small body, and makes a stream of any other.
 func (o *outgoing) receive(x *exchange) error {
 	r := o.in

@@ -55,6 +55,10 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		httperr.Write(w, r, http.StatusBadRequest, "bad_request", "This request cannot be passed on: "+err.Error()+".")
 		return
 	}
+	if forwards, ok := x.out.forwardsLeft(); ok && forwards == 0 {
+		w.WriteHeader(http.StatusNoContent) // it was meant for whom it would reach here
+		return
+	}
 	defer x.end()
 	if x.g.store != nil && x.recall() {
 		return
@@ -228,6 +232,8 @@ func (x *exchange) fail(err error) {
 	switch {
 	case errors.As(x.out.body.failure(), &tooLarge):
 		x.refuse(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("The request body is larger than %d bytes.", tooLarge.Limit))
+	case x.out.body.failure() != nil && errors.Is(x.ended(), errIdle):
+		x.refuse(http.StatusRequestTimeout, "request_timeout", "The request body did not come in time.")
 	case x.out.body.failure() != nil:
 		x.refuse(http.StatusBadRequest, "bad_request", "The request body broke off.")
 	case errors.Is(err, errLineBreak):

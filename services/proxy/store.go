@@ -311,6 +311,9 @@ func storable(a *answer, f fields, asked, now time.Time) *stored {
 			e.fields = append(e.fields, l)
 		}
 	}
+	if !a.fields.has("Date") {
+		e.fields.add("Date", now.UTC().Format(http.TimeFormat)) // when it came, not when it is given again
+	}
 	return e
 }
 

@@ -1,13 +1,10 @@
 package proxy
 
 import (
-	"crypto/sha256"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -58,8 +55,14 @@ func (c *Config) Validate() error {
 	c.validateNumbers(&m)
 	c.Headers.Request.validate(&m, "headers.request")
 	c.Headers.Response.validate(&m, "headers.response")
-	if err := c.TLS.read(); err != nil {
-		m.add("tls.ca", "The certificates cannot be used", "%v. Name a file with certificates in PEM.", err)
+	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
+		m.add("tls.certificate", "A certificate and its key belong together", "Give certificate and key, or neither.")
+	} else if err := c.TLS.read(); err != nil {
+		attr := "tls.ca"
+		if errors.Is(err, errClientCertificate) {
+			attr = "tls.certificate"
+		}
+		m.add(attr, "The certificates cannot be used", "%v. Name a file with certificates in PEM.", err)
 	}
 	if n := c.TLS.ServerName; n != "" && !httpguts.ValidHostHeader(n) {
 		m.add("tls.server_name", "This is not a name", "%q cannot be the name of a server.", n)
@@ -182,27 +185,13 @@ func (r *HeaderRules) validate(m *mistakes, block string) {
 	}
 }
 
-// read notes what is in the CA file.
+// read notes what is in the files.
 func (t *TLS) read() error {
-	_, sum, err := t.roots()
-	t.sum = sum
+	c, err := newTLSClient(*t)
+	if err == nil {
+		t.sum = c.cfg.sum
+	}
 	return err
-}
-
-// roots are the certificates of the CA file; nil: the system's.
-func (t *TLS) roots() (pool *x509.CertPool, sum [sha256.Size]byte, err error) {
-	if t.CA == "" {
-		return nil, sum, nil
-	}
-	b, err := os.ReadFile(string(t.CA))
-	if err != nil {
-		return nil, sum, err
-	}
-	pool = x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(b) {
-		return nil, sum, fmt.Errorf("%s holds no certificate", t.CA)
-	}
-	return pool, sha256.Sum256(b), nil
 }
 
 // options are what a valid configuration means for the pool.

@@ -2,8 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -90,25 +88,6 @@ func (w *wire) send(x *exchange, now time.Time) (*answer, error) {
 	}
 	x.answer = fromResponse(res, x.lines[:0])
 	return &x.answer, nil
-}
-
-// A tlsClient is how upstreams are checked, with the content of the file.
-type tlsClient struct {
-	cfg   TLS
-	roots *x509.CertPool
-}
-
-func newTLSClient(cfg TLS) (*tlsClient, error) {
-	roots, sum, err := cfg.roots()
-	if err != nil {
-		return nil, err
-	}
-	cfg.sum = sum
-	return &tlsClient{cfg: cfg, roots: roots}, nil
-}
-
-func (t *tlsClient) config() *tls.Config {
-	return &tls.Config{RootCAs: t.roots, ServerName: t.cfg.ServerName, InsecureSkipVerify: t.cfg.Insecure}
 }
 
 // check asks an upstream whether it works.
