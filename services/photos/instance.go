@@ -28,7 +28,7 @@ func compatible() string { return "4.2.0 (compatible; portico " + version() + ")
 
 // instanceV1 is GET /api/v1/instance.
 func (p *Photos) instanceV1(c *call) (any, error) {
-	totals, err := p.store.Totals(c.r.Context())
+	n, err := p.census.counts(c.r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func (p *Photos) instanceV1(c *call) (any, error) {
 		URI: hostOf(c.base), Title: c.cfg.Title, ShortDescription: c.cfg.describe(), Description: c.cfg.describe(),
 		Email: c.cfg.Email, Version: compatible(), Rules: c.cfg.ruleList(),
 		URLs:      entity.StreamingURLs{StreamingAPI: streamingURL(c.base)},
-		Stats:     entity.InstanceStats{Users: totals.Authors, Statuses: totals.Statuses, Domains: 1},
+		Stats:     entity.InstanceStats{Users: n.Authors, Statuses: n.Statuses, Domains: 1},
 		Thumbnail: c.base + headerPath, Languages: []string{"en"},
 		Registrations: reg != account.Closed, InvitesEnabled: reg == account.ByCode,
 		Configuration: p.configuration(c.cfg),
@@ -49,16 +49,17 @@ const month = 30 * 24 * time.Hour
 
 // instanceV2 is GET /api/v2/instance.
 func (p *Photos) instanceV2(c *call) (any, error) {
-	var err error
+	n, err := p.census.counts(c.r.Context())
+	if err != nil {
+		return nil, err
+	}
 	e := entity.InstanceV2{
 		Domain: hostOf(c.base), Title: c.cfg.Title, Version: compatible(), SourceURL: sourceURL, Description: c.cfg.describe(),
 		Contact: entity.Contact{Email: c.cfg.Email}, Rules: c.cfg.ruleList(),
 		Thumbnail: entity.Thumbnail{URL: c.base + headerPath}, Languages: []string{"en"},
 		Configuration: entity.ConfigurationV2{Configuration: p.configuration(c.cfg)},
 	}
-	if e.Usage.Users.ActiveMonth, err = p.store.Active(c.r.Context(), time.Now().Add(-month)); err != nil {
-		return nil, err
-	}
+	e.Usage.Users.ActiveMonth = n.month
 	e.Configuration.URLs.Streaming = streamingURL(c.base)
 	switch p.people.Registration() {
 	case account.Closed:

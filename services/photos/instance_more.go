@@ -70,18 +70,14 @@ func (p *Photos) nodeInfoLinks(c *call) (any, error) {
 
 // nodeInfo is GET /nodeinfo/2.0.
 func (p *Photos) nodeInfo(c *call) (any, error) {
-	ctx := c.r.Context()
-	totals, err := p.store.Totals(ctx)
+	have, err := p.census.counts(c.r.Context())
 	if err != nil {
 		return nil, err
 	}
 	n := entity.NodeInfo{Version: "2.0", OpenRegistrations: p.people.Registration() == account.Open}
 	n.Software.Name, n.Software.Version = "portico", version()
 	n.Metadata = entity.NodeMetadata{Name: c.cfg.Title, Description: c.cfg.describe()}
-	n.Usage.LocalPosts, n.Usage.Users.Total = totals.Statuses, totals.Authors
-	if n.Usage.Users.ActiveMonth, err = p.store.Active(ctx, time.Now().Add(-month)); err != nil {
-		return nil, err
-	}
-	n.Usage.Users.ActiveHalfyear, err = p.store.Active(ctx, time.Now().Add(-6*month))
-	return n, err
+	n.Usage.LocalPosts, n.Usage.Users.Total = have.Statuses, have.Authors
+	n.Usage.Users.ActiveMonth, n.Usage.Users.ActiveHalfyear = have.month, have.halfYear
+	return n, nil
 }

@@ -62,6 +62,7 @@ type Photos struct {
 	quota     quota
 	signer    signer
 	metrics   *metrics
+	census    census
 	api       http.Handler
 	pages     *web
 	// authorization is the page that asks people to let an app in.
@@ -117,6 +118,7 @@ func (t Type) start(ctx context.Context, env service.Env, cfg Config, st store.S
 	p := &Photos{
 		label: env.Label(), name: env.Name, log: env.Log,
 		people: t.Accounts, pictures: t.Pictures, store: st, blobs: blobs,
+		census: census{store: st, now: time.Now},
 		opened: time.Now(), spoolDir: filepath.Join(env.Dir, "spool"), metrics: newMetrics(st), wake: make(chan struct{}, 1),
 	}
 	p.uploadDir, p.lanes = filepath.Join(env.Dir, "uploads"), newLanes()

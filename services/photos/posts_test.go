@@ -331,7 +331,8 @@ func TestConversations(t *testing.T) {
 	s.get("/api/v1/statuses/"+p.ID, bob).is(200).into(&seen)
 	s.get(seen.Media[0].URL, "").is(200)
 	s.get(strings.Replace(seen.Media[0].URL, "sig=", "sig=x", 1), "").is(404)
-	same(t, "home", s.list("/api/v1/timelines/home", ann), []string{})
+	same(t, "home", s.list("/api/v1/timelines/home", ann), []string{p.ID})
+	same(t, "home of bob, who does not follow ann", s.list("/api/v1/timelines/home", bob), []string{})
 	a := s.comment(bob, p.ID, "hm")
 	if a.Visibility != "direct" {
 		t.Errorf("an answer in private is %s", a.Visibility)

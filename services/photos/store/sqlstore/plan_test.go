@@ -51,7 +51,8 @@ func TestStore(t *testing.T) {
 }
 
 // mayScan are tables that are small, and beginnings of statements that count on
-// purpose: at the start, for the operator, and once a minute.
+// purpose: at the start, for the operator's page and metrics, and for whoever asks
+// about the instance, at most once a minute.
 var mayScan = []string{
 	"SCAN jobs", lastIDQuery, "SELECT coalesce(sum(statuses), 0), count(*)", "SELECT (SELECT count(*) FROM media), (SELECT coalesce(sum(bytes), 0)",
 }
