@@ -5,12 +5,13 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.
 LDFLAGS  = -s -w -X github.com/porticod/portico/pkg/cli.Version=$(VERSION)
 CONFIG  ?= config.hcl
 FUZZTIME ?= 1m
+SOAK    ?= 1h
 
 # What writes AVIF stays out of builds without this tag, because it would link them
 # dynamically; see pkg/picture/avifenc.
 export GOFLAGS := -tags=nodynamic $(GOFLAGS)
 
-.PHONY: run build test setup lint unit package release vuln generate fuzz crash bench clean
+.PHONY: run build test setup lint unit package release vuln generate fuzz crash soak bench clean
 
 # Build the one binary and start it.
 run: build
@@ -64,6 +65,10 @@ fuzz:
 crash:
 	PORTICO_TEST_CHAT_KILLS=200 $(GO) test -count=1 -v -run=TestCrash ./test/chat
 	PORTICO_TEST_PHOTOS_KILLS=100 $(GO) test -count=1 -v -run='^TestCrash$$' ./services/photos
+
+# Everything at once for a while, and the table of docs/reliability.md.
+soak:
+	$(GO) test -count=1 -v -timeout=24h ./test/soak -soak=$(SOAK) -page=$(CURDIR)/docs/reliability.md
 
 # The table of docs/performance.md, beside bare net/http; and Go's benchmarks.
 bench:

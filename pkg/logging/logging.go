@@ -116,6 +116,15 @@ func (s level) Sample(l zerolog.Level) bool { return l >= zerolog.Level(s.r.leve
 // format writes an event in the format of now.
 type format struct{ r *Root }
 
+// WriteLevel implements zerolog.LevelWriter. Whoever gives a logger a sampler of
+// his own takes the level's away.
+func (f format) WriteLevel(l zerolog.Level, p []byte) (int, error) {
+	if !(level{f.r}).Sample(l) {
+		return len(p), nil
+	}
+	return f.Write(p)
+}
+
 func (f format) Write(p []byte) (int, error) {
 	f.r.mu.Lock()
 	defer f.r.mu.Unlock()

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/pkg/logging"
 )
@@ -28,6 +31,8 @@ func TestLevelFollowsReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	log.Warn().Msg("hidden")
+	burst := log.Sample(&zerolog.BurstSampler{Burst: 5, Period: time.Second})
+	burst.Info().Msg("hidden, though sampled")
 	log.Error().Msg("last")
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	if len(lines) != 2 {

@@ -1,0 +1,67 @@
+package soak_test
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A sample is what the daemon takes at one moment.
+type sample struct {
+	at                              time.Duration
+	memory, goroutines, descriptors float64
+}
+
+// sample reads the daemon's own metrics.
+func (r *run) sample(at time.Duration) sample {
+	r.t.Helper()
+	res, err := r.d.Admin.HTTP().Get("http://portico/metrics")
+	r.must(err)
+	defer res.Body.Close()
+	s := sample{at: at}
+	into := map[string]*float64{"process_resident_memory_bytes": &s.memory, "go_goroutines": &s.goroutines, "process_open_fds": &s.descriptors}
+	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
+		name, value, _ := strings.Cut(lines.Text(), " ")
+		if to := into[name]; to != nil {
+			*to, err = strconv.ParseFloat(value, 64)
+			r.must(err)
+			delete(into, name)
+		}
+	}
+	if len(into) > 0 {
+		r.t.Fatalf("metrics without %v", into)
+	}
+	return s
+}
+
+// The table stands between these lines.
+const (
+	tableBegins = "<!-- made by make soak -->\n"
+	tableEnds   = "<!-- end -->\n"
+)
+
+// write puts the figures into the page.
+func (r *run) write(samples []sample) {
+	r.t.Helper()
+	old, err := os.ReadFile(*page)
+	r.must(err)
+	head, rest, ok := strings.Cut(string(old), tableBegins)
+	_, tail, ok2 := strings.Cut(rest, tableEnds)
+	if !ok || !ok2 {
+		r.t.Fatalf("%s has no place for the table", *page)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%v of load, failures: %d.\n\n| after | resident memory, MiB | goroutines | descriptors |\n|---|---|---|---|\n", lasts.Round(time.Second), r.wrong)
+	for i := range 10 {
+		s := samples[(len(samples)-1)*i/9]
+		fmt.Fprintf(&b, "| %v | %.0f | %.0f | %.0f |\n", s.at.Round(time.Second), s.memory/(1<<20), s.goroutines, s.descriptors)
+	}
+	fmt.Fprintf(&b, "\n| done | times |\n|---|---|\n")
+	for _, what := range r.names() {
+		fmt.Fprintf(&b, "| %s | %d |\n", what, r.done[what].Load())
+	}
+	r.must(os.WriteFile(*page, []byte(head+tableBegins+b.String()+"\n"+tableEnds+tail), 0o644))
+}
