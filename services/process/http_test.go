@@ -16,7 +16,6 @@ import (
 
 	"github.com/lxzan/gws"
 
-	"github.com/porticod/portico/services/process"
 	"github.com/porticod/portico/services/servicetest"
 )
 
@@ -296,6 +295,25 @@ func TestWebSocketIsToldOfTheReplacement(t *testing.T) {
 	}
 }
 
+// A client that does not read what the program sends without a pause is heard all
+// the same.
+func TestNeitherDirectionWaitsForTheOther(t *testing.T) {
+	r := start(t, "http", "")
+	conn, _, err := gws.NewClient(&socket{}, &gws.ClientOption{Addr: "ws://" + r.Addr + "/ws?push=1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.NetConn().Close() // its messages are never read
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	r.logged("the client does not read")
+	for _, word := range []string{"still here", "and here"} {
+		if err := conn.WriteString(word); err != nil {
+			t.Fatal(err)
+		}
+		r.logged("heard " + word)
+	}
+}
+
 // The program sends without a pause; the close frame still comes between two of
 // its frames and not into one.
 func TestCloseFrameBetweenFrames(t *testing.T) {
@@ -363,33 +381,4 @@ func TestOnlyWebSocketsUpgrade(t *testing.T) {
 			t.Errorf("%s: %s\n%s", upgrade, res.Status, b)
 		}
 	}
-}
-
-func FuzzFrames(f *testing.F) {
-	f.Add([]byte{0x81, 1, 'x', 0x82, 126, 0, 2, 'a', 'b', 0x88, 0x80, 1, 2, 3, 4}, 3)
-	f.Add([]byte{0x82, 127, 0, 0, 0, 0, 0, 0, 0, 1, 'x'}, 1)
-	f.Add([]byte{0x82, 127, 255, 255, 255, 255, 255, 255, 255, 255, 'x'}, 2)
-	f.Fuzz(func(t *testing.T, b []byte, step int) {
-		step = max(1, min(step, 64))
-		// Where frames end does not depend on the pieces that they come in.
-		ends := func(step int) (list []int) {
-			var fr process.Frames
-			for at := 0; at < len(b); {
-				piece := b[at:min(len(b), at+step)]
-				n := fr.Next(piece)
-				if n < 1 || n > len(piece) {
-					t.Fatalf("%d of %d bytes", n, len(piece))
-				}
-				if at += n; fr.Whole() {
-					list = append(list, at)
-				} else if n < len(piece) {
-					t.Fatalf("stopped inside of a frame")
-				}
-			}
-			return list
-		}
-		if one, whole := fmt.Sprint(ends(step)), fmt.Sprint(ends(len(b)+1)); one != whole {
-			t.Errorf("%s in pieces, %s at once", one, whole)
-		}
-	})
 }

@@ -195,6 +195,10 @@ func mux() http.Handler {
 type wsEvents struct{ gws.BuiltinEventHandler }
 
 func (wsEvents) OnMessage(c *gws.Conn, m *gws.Message) {
+	if s := m.Data.String(); strings.HasSuffix(s, " here") {
+		fmt.Println("heard", s)
+		return
+	}
 	_ = c.WriteMessage(m.Opcode, append([]byte(os.Getenv("WORD")+" "), m.Bytes()...))
 }
 
@@ -214,7 +218,22 @@ func serveWS(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
+	if r.FormValue("push") != "" {
+		go push(c.NetConn())
+	}
 	go c.ReadLoop()
+}
+
+// push sends messages until the client reads no more, and says so.
+func push(c net.Conn) {
+	message := append([]byte{0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0}, make([]byte, 1<<16)...)
+	for {
+		_ = c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+		if _, err := c.Write(message); err != nil {
+			fmt.Println("the client does not read")
+			return
+		}
+	}
 }
 
 // body is a service block that runs this binary as p, with more options.

@@ -111,7 +111,7 @@ func (v *visit) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	// The deadlines of the HTTP server do not hold for what the connection is now.
 	_ = conn.SetDeadline(time.Time{})
-	t := &tunnel{Conn: conn, early: rw.Reader, backend: v.backend}
+	t := newTunnel(conn, rw.Reader, v.backend)
 	forget := v.service.hold(v.child, t.end)
 	v.forget = func() { t.sever(); forget() }
 	return t, rw, nil

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/porticod/portico/pkg/goodbye"
 )
 
 // closeServiceRestart tells a WebSocket's client to come again soon (IANA's
@@ -54,34 +56,26 @@ func (e *eventStream) end(int) {
 	_ = e.Close()
 }
 
-// A tunnel is the client's side of a WebSocket. It knows where frames begin, so
-// that it can say goodbye in the program's place.
+// A tunnel is the client's side of a WebSocket. It says goodbye in the program's
+// place.
 type tunnel struct {
 	net.Conn
-	early   *bufio.Reader // what the client sent before the answer
-	backend io.Closer     // the program's side
+	early   *bufio.Reader   // what the client sent before the answer
+	out     *goodbye.Writer // to the client
+	backend io.Closer       // the program's side
+	begun   atomic.Bool
 	late    atomic.Pointer[time.Timer]
-
-	mu     sync.Mutex // guards what follows, and writing
-	frames frames     // of what was written
-	open   bool       // the answer to the handshake was sent
-	code   int        // to say goodbye with; 0: not yet
-	said   bool       // goodbye; what the program says after that is dropped
 }
 
-// begin is called with the first byte in either direction, which is after the
-// answer to the handshake.
-func (t *tunnel) begin() {
-	if !t.open {
-		t.open = true
-		t.goodbye()
-	}
+func newTunnel(c net.Conn, early *bufio.Reader, backend io.Closer) *tunnel {
+	return &tunnel{Conn: c, early: early, out: goodbye.NewWriter(c), backend: backend}
 }
 
+// Read is called first when the handshake was answered.
 func (t *tunnel) Read(p []byte) (int, error) {
-	t.mu.Lock()
-	t.begin()
-	t.mu.Unlock()
+	if t.begun.CompareAndSwap(false, true) {
+		t.out.Open()
+	}
 	if n := t.early.Buffered(); n > 0 {
 		return t.early.Read(p[:min(n, len(p))])
 	}
@@ -92,20 +86,10 @@ func (t *tunnel) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Write may wait for a client that does not read; Read does not wait for it.
 func (t *tunnel) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.begin()
-	written := 0
-	for written < len(p) && !t.said {
-		n, err := t.Conn.Write(p[written : written+t.frames.next(p[written:])])
-		written += n
-		if err != nil {
-			return written, err
-		}
-		t.goodbye()
-	}
-	return len(p), nil
+	t.begun.Store(true)
+	return t.out.Write(p)
 }
 
 // CloseWrite passes on that the program has ended its side.
@@ -117,25 +101,11 @@ func (t *tunnel) CloseWrite() error {
 	return t.Conn.Close()
 }
 
-// end asks the client to leave, with a close frame. Who does not is cut off after
-// a while.
+// end asks the client to leave, with a close frame. Its answer goes to the
+// program, which so learns of it. Who does not leave is cut off after a while.
 func (t *tunnel) end(code int) {
 	t.lingers()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.code = code
-	t.goodbye()
-}
-
-// goodbye sends the close frame (RFC 6455, section 5.5.1) when one is wanted and
-// no frame of the program is half sent. The client's answer to it goes to the
-// program, which so learns of it. mu is held.
-func (t *tunnel) goodbye() {
-	if t.code == 0 || t.said || !t.open || !t.frames.whole() {
-		return
-	}
-	t.said = true
-	_, _ = t.Conn.Write([]byte{0x88, 2, byte(t.code >> 8), byte(t.code)})
+	t.out.Say(code)
 }
 
 // lingers cuts the tunnel in a while.
@@ -153,70 +123,4 @@ func (t *tunnel) sever() {
 	}
 	_ = t.Conn.Close()
 	_ = t.backend.Close()
-}
-
-// frames follows the frames of a WebSocket (RFC 6455, section 5.2) through pieces
-// of any size. It does not judge them.
-type frames struct {
-	head [14]byte
-	have int    // bytes of head
-	left uint64 // bytes of the payload to come
-}
-
-// whole reports whether the last frame is complete.
-func (f *frames) whole() bool { return f.have == 0 && f.left == 0 }
-
-// next takes in p as far as the end of the frame that it begins with or goes on
-// with, and returns how far that is: at least 1 if p is not empty.
-func (f *frames) next(p []byte) int {
-	for i := range p {
-		if f.left > 0 {
-			n := min(f.left, uint64(len(p)-i))
-			f.left -= n
-			return i + int(n)
-		}
-		f.head[f.have] = p[i]
-		f.have++
-		if f.have < 2 || f.have < f.headSize() {
-			continue
-		}
-		f.left, f.have = f.payload(), 0
-		if f.left == 0 {
-			return i + 1
-		}
-	}
-	return len(p)
-}
-
-// headSize is how long the head is; its first two bytes are there.
-func (f *frames) headSize() int {
-	size := 2
-	switch f.head[1] & 0x7f {
-	case 126:
-		size += 2
-	case 127:
-		size += 8
-	}
-	if f.head[1]&0x80 != 0 {
-		size += 4
-	}
-	return size
-}
-
-// payload is the length that the whole head says.
-func (f *frames) payload() uint64 {
-	var bytes []byte
-	switch n := f.head[1] & 0x7f; n {
-	case 126:
-		bytes = f.head[2:4]
-	case 127:
-		bytes = f.head[2:10]
-	default:
-		return uint64(n)
-	}
-	var size uint64
-	for _, b := range bytes {
-		size = size<<8 | uint64(b)
-	}
-	return size
 }
