@@ -2,7 +2,10 @@ package options_test
 
 import (
 	"bytes"
+	"compress/zlib"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -55,8 +58,33 @@ func sky(t testing.TB, width, height int) string {
 	return b.String()
 }
 
+// blank is a PNG in black, side by side pixels: many, in few bytes. The side is
+// a multiple of eight.
+func blank(side int) string {
+	var b bytes.Buffer
+	b.WriteString("\x89PNG\r\n\x1a\n")
+	chunk := func(name string, data []byte) {
+		body := append([]byte(name), data...)
+		_ = binary.Write(&b, binary.BigEndian, uint32(len(data)))
+		b.Write(body)
+		_ = binary.Write(&b, binary.BigEndian, crc32.ChecksumIEEE(body))
+	}
+	header := binary.BigEndian.AppendUint32(nil, uint32(side))
+	header = binary.BigEndian.AppendUint32(header, uint32(side))
+	chunk("IHDR", append(header, 1, 3, 0, 0, 0)) // one bit, which is a color of a palette
+	chunk("PLTE", make([]byte, 6))
+	var rows bytes.Buffer
+	z := zlib.NewWriter(&rows)
+	_, _ = z.Write(make([]byte, (1+side/8)*side))
+	_ = z.Close()
+	chunk("IDAT", rows.Bytes())
+	chunk("IEND", nil)
+	return b.String()
+}
+
 const gallery = `
 variable "dir" {}
+limits { picture_memory = "200MiB" }
 service "images" "usual" { root = var.dir }
 service "images" "own" {
   root          = var.dir
@@ -104,11 +132,13 @@ listener "disk" {
 }
 `
 
+// option: limits.picture_memory
+// option: images.avif in services/images/avif_test.go
 // option: images.root images.cache_size images.reserve images.memory_cache images.sign_key images.old_sign_keys
 // option: images.ladder images.max_pixels images.quality images.webp images.index
 func TestImages(t *testing.T) {
 	t.Parallel()
-	dir := files(t, "a.jpg", picture(t, 300, 200, 1), "sky.jpg", sky(t, 320, 200), "large.jpg", sky(t, 400, 300))
+	dir := files(t, "a.jpg", picture(t, 300, 200, 1), "sky.jpg", sky(t, 320, 200), "large.jpg", sky(t, 400, 300), "huge.png", blank(6400))
 	d := start(t, gallery, "dir", dir)
 	usual, own := d.URL("usual"), d.URL("own")
 
@@ -143,6 +173,7 @@ func TestImages(t *testing.T) {
 	if got := modern(own); got != "image/jpeg" {
 		t.Errorf("with webp = false: %s", got)
 	}
+	get(t, usual+"/huge.png?w=160").is(t, http.StatusUnprocessableEntity, "the picture is too large to be made smaller")
 
 	// How often the same version is made says what is kept.
 	for kind, want := range map[string]string{"fresh": "2", "full": "2", "disk": "1"} {

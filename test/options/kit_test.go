@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func binary(t testing.TB) string {
+func program(t testing.TB) string {
 	t.Helper()
 	path, err := os.Executable()
 	if err != nil {
@@ -60,7 +60,7 @@ func binary(t testing.TB) string {
 // name, value.
 func start(t *testing.T, config string, vars ...string) *testkit.Daemon {
 	t.Helper()
-	d := testkit.StartBinary(t, binary(t), config, environ(vars)...)
+	d := testkit.StartBinary(t, program(t), config, environ(vars)...)
 	t.Cleanup(func() {
 		for _, bad := range []string{"WARNING: DATA RACE", "panic: ", "fatal error: "} {
 			if strings.Contains(d.Log(), bad) {
@@ -81,7 +81,7 @@ func environ(vars []string) (env []string) {
 // portico runs another command of the program; what it says is returned.
 func portico(t *testing.T, status int, dir string, vars []string, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), binary(t), args...)
+	cmd := exec.CommandContext(t.Context(), program(t), args...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), environ(vars)...)
 	out, _ := cmd.CombinedOutput()
 	if got := cmd.ProcessState.ExitCode(); got != status {

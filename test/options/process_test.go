@@ -65,7 +65,7 @@ func TestProcess(t *testing.T) {
 	t.Parallel()
 	dir := files(t, "here/", "", "watched", "one")
 	config := programs + port("process", "web", "raw", "watched", "stubborn", "hangs")
-	d := start(t, config, "bin", binary(t), "dir", dir)
+	d := start(t, config, "bin", program(t), "dir", dir)
 	web := d.URL("web")
 	a := get(t, web)
 	a.is(t, http.StatusOK, "")
@@ -187,7 +187,7 @@ service "process" "full" {
 func TestProcessShells(t *testing.T) {
 	t.Parallel()
 	// Most of them are never ready, and neither is a daemon that starts with them.
-	d := start(t, port("echo", "e")+`service "echo" "e" {}`, "bin", binary(t))
+	d := start(t, port("echo", "e")+`service "echo" "e" {}`, "bin", program(t))
 	if r := d.Reload(shells + port("process", "limits", "user", "talks", "soon", "often", "proven", "mute", "short", "full")); !r.OK {
 		t.Fatal(r.Text)
 	}

@@ -293,6 +293,8 @@ service "proxy" "ca" {
   tls {
     ca          = "${var.dir}/ca.pem"
     server_name = "up.test"
+    certificate = "${var.dir}/portico.pem"
+    key         = "${var.dir}/portico.key"
   }
 }
 service "proxy" "strict" { upstreams = ["https://${var.unknown}"] }
@@ -302,16 +304,17 @@ service "proxy" "insecure" {
 }
 `
 
-// option: proxy.tls.ca proxy.tls.server_name proxy.tls.insecure
+// option: proxy.tls.ca proxy.tls.server_name proxy.tls.insecure proxy.tls.certificate proxy.tls.key
 func TestProxyTLS(t *testing.T) {
 	t.Parallel()
 	var none *signer
 	dir, ca := t.TempDir(), none.issue(t, "ca")
 	ca.write(t, dir, "ca")
+	ca.issue(t, "portico").write(t, dir, "portico")
 	known := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, r.TLS.ServerName)
+		_, _ = io.WriteString(w, r.TLS.ServerName+" for "+r.TLS.PeerCertificates[0].Subject.CommonName)
 	}))
-	known.TLS = &tls.Config{Certificates: ca.issue(t, "up.test").pair()}
+	known.TLS = &tls.Config{Certificates: ca.issue(t, "up.test").pair(), ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool()}
 	known.StartTLS()
 	t.Cleanup(known.Close)
 	unknown := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "unknown") }))
@@ -319,7 +322,7 @@ func TestProxyTLS(t *testing.T) {
 	unknown.Config.ErrorLog = nil
 	d := start(t, upstreamTLS+port("proxy", "ca", "strict", "insecure"),
 		"dir", dir, "known", known.Listener.Addr().String(), "unknown", unknown.Listener.Addr().String())
-	get(t, d.URL("ca")).is(t, http.StatusOK, "up.test")
+	get(t, d.URL("ca")).is(t, http.StatusOK, "up.test for portico")
 	get(t, d.URL("strict")).is(t, http.StatusBadGateway, "")
 	get(t, d.URL("insecure")).is(t, http.StatusOK, "unknown")
 }

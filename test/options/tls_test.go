@@ -84,6 +84,8 @@ func (s *signer) pair() []tls.Certificate {
 
 // option: listener.tls.certificate.file listener.tls.certificate.key listener.tls.self_signed listener.tls.redirect
 // option: listener.tls.min_version listener.tls.client_ca listener.tls.client_auth
+// option: listener.tls.acme.email listener.tls.acme.on_demand listener.tls.acme.directory listener.tls.acme.roots in test/acme/acme_linux_test.go
+// option: listener.tls.acme.names listener.tls.acme.key_id listener.tls.acme.mac_key listener.tls.acme.http_port listener.tls.acme.tls_port in test/acme/account_linux_test.go
 // option: listener.route.sni listener.route.alpn listener.route.protocol
 func TestTLS(t *testing.T) {
 	t.Parallel()

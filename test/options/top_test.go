@@ -70,6 +70,7 @@ listener "slow" {
 	}
 }
 
+// option: limits.memory in test/frontdoor/memory_test.go
 // option: log.access.off limits.connections variable.description admin.public
 func TestTopLevelLimits(t *testing.T) {
 	t.Parallel()
