@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -16,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -155,6 +157,33 @@ func TestSmallBodyThatStalls(t *testing.T) {
 	if res.StatusCode != 408 || !res.Close {
 		t.Errorf("%s, close %v", res.Status, res.Close)
 	}
+}
+
+// Streams that are reset in the middle of a small body concern nobody else.
+func TestSmallBodyThatIsReset(t *testing.T) {
+	s, _, _ := open(t, one(backend(t, show)))
+	front := h2cBackend(t, s.ServeHTTP)
+	p := new(http.Protocols)
+	p.SetUnencryptedHTTP2(true)
+	tr := &http.Transport{Protocols: p}
+	defer tr.CloseIdleConnections()
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			ctx, cancel := context.WithCancel(t.Context())
+			pr, pw := io.Pipe()
+			req, _ := http.NewRequestWithContext(ctx, "POST", strings.Replace(front, "h2c:", "http:", 1), pr)
+			req.ContentLength = 10
+			go func() { _, _ = io.WriteString(pw, "half"); cancel() }()
+			if res, err := tr.RoundTrip(req); err == nil {
+				_ = res.Body.Close()
+			}
+			_ = pw.Close()
+			cancel()
+		})
+	}
+	all.Wait()
+	waitMetric(t, s, "in_flight_requests", 0)
 }
 
 // POSTs share the connections that were used before, and a connection that ended

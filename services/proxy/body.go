@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"io"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,6 +68,27 @@ func (b *body) end() {
 
 // untouched reports whether the whole body can still be sent.
 func (b *body) untouched() bool { return b == nil || !b.touched.Load() }
+
+// interruptReads has reads of the request's body fail when ctx ends: one that waits
+// for the client does not look at a context. stop must be called before the handler
+// returns; from then on w is left alone.
+func interruptReads(ctx context.Context, w http.ResponseWriter) (stop func()) {
+	var mu sync.Mutex
+	stopped := false
+	unhook := context.AfterFunc(ctx, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if !stopped {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
+		}
+	})
+	return func() {
+		unhook()
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+	}
+}
 
 // A watch ends what makes no progress for an idle time. It looks four times in
 // that time.

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -123,9 +121,7 @@ func (o *outgoing) receive(x *exchange) error {
 		return nil
 	}
 	x.watch.wake()
-	// A read that waits for the client does not look at a context.
-	rc := http.NewResponseController(x.w)
-	defer context.AfterFunc(x.ctx, func() { _ = rc.SetReadDeadline(time.Unix(1, 0)) })()
+	defer interruptReads(x.ctx, x.w)()
 	b := make([]byte, r.ContentLength)
 	if _, err := io.ReadFull(o.body, b); err != nil {
 		return err
