@@ -114,7 +114,9 @@ func writeConfig(file string, text []byte, force bool) error {
 		return failed(fmt.Errorf("write a config file: %w", err))
 	}
 	_, err = f.Write(text)
-	return failed(errors.Join(err, f.Close()))
+	// Whatever root's umask is, the service has to read it, as another user; of
+	// /etc/portico the folder keeps others out.
+	return failed(errors.Join(err, f.Chmod(0o644), f.Close()))
 }
 
 // makeFolders makes the folders that the file names, relative to dir, with what
@@ -133,7 +135,7 @@ func (d *draft) makeFolders(dir string) (made []string, err error) {
 		case !errors.Is(err, fs.ErrNotExist):
 			return made, fmt.Errorf("make the folder of %s: %w", s.Ref, err)
 		default:
-			if err := os.MkdirAll(folder, 0o755); err != nil {
+			if err := makeFolder(folder); err != nil {
 				return made, fmt.Errorf("make the folder of %s: %w", s.Ref, err)
 			}
 			made = append(made, folder)
@@ -150,6 +152,18 @@ func (d *draft) makeFolders(dir string) (made []string, err error) {
 		}
 	}
 	return made, nil
+}
+
+// makeFolder makes a folder, and the one above it if need be, that the user of the
+// service can enter, whatever the umask is.
+func makeFolder(path string) error {
+	above := filepath.Dir(path)
+	if _, err := os.Stat(above); errors.Is(err, fs.ErrNotExist) {
+		if err := errors.Join(os.MkdirAll(above, 0o755), os.Chmod(above, 0o755)); err != nil {
+			return err
+		}
+	}
+	return errors.Join(os.Mkdir(path, 0o755), os.Chmod(path, 0o755))
 }
 
 // writeSample writes a file into a folder that has nothing in it yet.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/porticod/portico/internal/testkit"
@@ -112,6 +113,22 @@ func TestInitKeeps(t *testing.T) {
 	status, stdout, _ := portico("", "init", "--services", "static", "-")
 	if b, _ := os.ReadFile("config.hcl"); status != 0 || stdout == "" || !strings.HasSuffix(string(b), stdout[len(stdout)-100:]) {
 		t.Errorf("exit status %d: %s", status, stdout)
+	}
+}
+
+// A strict umask of root does not keep the service out of what init made for it.
+func TestInitUmask(t *testing.T) {
+	scene(t)
+	old := syscall.Umask(0o077)
+	status, _, stderr := portico("", "init", "--services", "static")
+	syscall.Umask(old)
+	if status != 0 {
+		t.Fatal(stderr)
+	}
+	for path, want := range map[string]os.FileMode{"config.hcl": 0o644, "site": 0o755, "site/index.html": 0o644} {
+		if fi, err := os.Stat(path); err != nil || fi.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v, want %v", path, fi.Mode().Perm(), err, want)
+		}
 	}
 }
 
