@@ -21,9 +21,10 @@ const (
 	holdAtMost = 300 * time.Millisecond
 	// holdPatience is how long it is tried to hold all of them.
 	holdPatience = 30 * time.Second
-	// maxOpen is how many plain files are opened while the writers are held. More
-	// are opened when their turn comes.
-	maxOpen = 512
+	// maxOpen is how many plain files are opened while the writers are held, where
+	// the process may have twice as many open. More are opened when their turn
+	// comes.
+	maxOpen = 4096
 )
 
 // A cut is one moment of a data folder.
@@ -173,8 +174,13 @@ func (c *cut) letAll() error {
 // openFiles opens plain files, so that they are there later: an upload may be
 // finished and its file be gone when its turn comes.
 func (c *cut) openFiles() error {
+	atMost := uint64(maxOpen)
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err == nil {
+		atMost = min(atMost, limit.Cur/2)
+	}
 	for _, p := range c.found.files {
-		if len(c.open) >= maxOpen {
+		if uint64(len(c.open)) >= atMost {
 			return nil
 		}
 		f, err := openPlain(filepath.Join(c.root, p))

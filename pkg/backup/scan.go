@@ -30,7 +30,7 @@ type store struct {
 
 // passing are names of files that mean something to running programs only, and
 // of copies of databases from before a migration.
-var passing = regexp.MustCompile(`^(lock|hold|.*\.lock|\..*\.tmp-[^/]*|.*\.v[0-9]+\.bak(\.tmp)?|.*-wal|.*-shm|.*-journal)$`)
+var passing = regexp.MustCompile(`^(lock|.*\.lock|\..*\.tmp-[^/]*|.*\.v[0-9]+\.bak(\.tmp)?|.*-wal|.*-shm|.*-journal)$`)
 
 // aside is how a restore calls what was in the folder before.
 const aside = "before-restore-"

@@ -25,6 +25,7 @@ type ledger struct {
 	messages map[int64]message // by seq
 	photos   []photo
 	failures []error
+	slowest  time.Duration // acknowledgement of a message
 }
 
 type message struct {
@@ -96,11 +97,13 @@ func (s *scene) say(ctx context.Context, u *user) {
 			body["attachments"] = []string{up.ID}
 		}
 		var ack struct{ Seq int64 }
+		began := time.Now()
 		if err := u.json("POST", s.chat+"/v1/conversations/"+s.conv+"/messages", body, &ack); err != nil {
 			s.ledger.fail(err)
 			return
 		}
 		s.ledger.mu.Lock()
+		s.ledger.slowest = max(s.ledger.slowest, time.Since(began))
 		s.ledger.messages[ack.Seq] = m
 		s.ledger.mu.Unlock()
 	}
@@ -229,6 +232,7 @@ func TestUnderLoad(t *testing.T) {
 	if err := errors.Join(s.ledger.failures...); err != nil {
 		t.Fatalf("the daemon refused something: %v", err)
 	}
+	t.Logf("the slowest acknowledgement took %v", s.ledger.slowest)
 	for _, b := range backups[1:] { // the first is tried by the form of the last
 		judge(t, d, b, ann, bob, s.conv, cursor)
 	}
