@@ -164,19 +164,26 @@ func (f *flow) deliver(b []byte) {
 
 // Read returns one packet, cut off where it is longer than b.
 func (f *flow) Read(b []byte) (int, error) {
+	p, err := f.ReadPacket()
+	return copy(b, p), err
+}
+
+// ReadPacket returns one packet, which is the caller's. Who waits in it needs no
+// buffer.
+func (f *flow) ReadPacket() ([]byte, error) {
 	late := f.readBy.wait()
 	select {
 	case <-late: // also where a packet is there: a deadline in the past means stop
-		return 0, os.ErrDeadlineExceeded
+		return nil, os.ErrDeadlineExceeded
 	default:
 	}
 	select {
 	case p := <-f.queue:
-		return copy(b, p), nil
+		return p, nil
 	case <-late:
-		return 0, os.ErrDeadlineExceeded
+		return nil, os.ErrDeadlineExceeded
 	case <-f.ended:
-		return 0, net.ErrClosed
+		return nil, net.ErrClosed
 	}
 }
 

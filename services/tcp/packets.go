@@ -16,7 +16,8 @@ import (
 // packetSize holds any packet of UDP.
 const packetSize = 64 << 10
 
-// packetBuffers are buffers for one packet each.
+// packetBuffers are buffers for one packet each, held only while there is one:
+// ten thousand silent peers hold none.
 var packetBuffers = sync.Pool{New: func() any { return new([packetSize]byte) }}
 
 // ServePackets implements service.PacketHandler: the packets of one peer go to
@@ -43,13 +44,13 @@ func (s *Service) ServePackets(ctx context.Context, c net.Conn) {
 	back.Go(func() {
 		defer f.end()
 		learn := sync.OnceFunc(lease.OK)
-		err := f.move(c, up, func(n int) { learn(); s.metrics.sent.Add(float64(n)) })
+		err := f.move(c, up, server(up), func(n int) { learn(); s.metrics.sent.Add(float64(n)) })
 		if errors.Is(err, syscall.ECONNREFUSED) { // the upstream's host says that nobody listens
 			lease.Fail(err)
 			s.metrics.failures.Inc()
 		}
 	})
-	_ = f.move(up, c, func(n int) { s.metrics.received.Add(float64(n)) })
+	_ = f.move(up, c, peer(c), func(n int) { s.metrics.received.Add(float64(n)) })
 	f.end()
 	back.Wait()
 	if f.left() <= 0 {
@@ -104,25 +105,88 @@ func (f *packetRelay) left() time.Duration {
 
 // move moves packets one way until nothing has come either way for the idle
 // time. One that cannot be sent is lost, as in any network.
-func (f *packetRelay) move(to, from net.Conn, count func(int)) error {
-	b := packetBuffers.Get().(*[packetSize]byte)
-	defer packetBuffers.Put(b)
+func (f *packetRelay) move(to, from net.Conn, next source, count func(int)) error {
+	pass := func(b []byte) {
+		f.heard.Store(time.Now().UnixNano())
+		if n, err := to.Write(b); err == nil {
+			count(n)
+		}
+	}
 	for {
 		left := f.left()
 		_ = from.SetReadDeadline(time.Now().Add(left))
 		if left <= 0 || f.ended.Load() { // asked after the deadline was set: end sets it too
 			return nil
 		}
-		n, err := from.Read(b[:])
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			continue // perhaps the other direction was busy
-		}
-		if err != nil {
+		if err := next(pass); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) { // then perhaps the other direction was busy
 			return err
 		}
-		f.heard.Store(time.Now().UnixNano())
-		if _, err := to.Write(b[:n]); err == nil {
-			count(n)
+	}
+}
+
+// A source waits for a packet and passes it on. The bytes are valid until pass
+// returns.
+type source func(pass func(b []byte)) error
+
+// peer is the source of what a client sends.
+func peer(c net.Conn) source {
+	if q, ok := c.(interface{ ReadPacket() ([]byte, error) }); ok {
+		return func(pass func([]byte)) error {
+			b, err := q.ReadPacket()
+			if err == nil {
+				pass(b)
+			}
+			return err
 		}
+	}
+	return func(pass func([]byte)) error {
+		b := packetBuffers.Get().(*[packetSize]byte)
+		defer packetBuffers.Put(b)
+		n, err := c.Read(b[:])
+		if err == nil {
+			pass(b[:n])
+		}
+		return err
+	}
+}
+
+// server is the source of what an upstream sends: a socket, which says when there
+// is something to read.
+func server(up net.Conn) source {
+	sock, ok := up.(syscall.Conn)
+	if !ok {
+		return peer(up)
+	}
+	raw, err := sock.SyscallConn()
+	if err != nil {
+		return peer(up)
+	}
+	return func(pass func([]byte)) error {
+		var b *[packetSize]byte
+		var n int
+		var rerr error
+		err := raw.Read(func(fd uintptr) bool {
+			b = packetBuffers.Get().(*[packetSize]byte)
+			for {
+				if n, rerr = syscall.Read(int(fd), b[:]); !errors.Is(rerr, syscall.EINTR) {
+					break
+				}
+			}
+			if !errors.Is(rerr, syscall.EAGAIN) {
+				return true
+			}
+			packetBuffers.Put(b)
+			b = nil
+			return false
+		})
+		if b == nil {
+			return err
+		}
+		defer packetBuffers.Put(b)
+		if rerr != nil {
+			return os.NewSyscallError("read", rerr)
+		}
+		pass(b[:n])
+		return nil
 	}
 }
