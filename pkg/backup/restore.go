@@ -251,6 +251,11 @@ func (p *place) own() error {
 	if o == nil || os.Geteuid() != 0 {
 		return nil
 	}
+	if p.inside { // else it goes with the old folder
+		if err := os.Lchown(filepath.Join(p.dir, "lock"), o.UID, o.GID); err != nil {
+			return err
+		}
+	}
 	return filepath.WalkDir(p.stage, func(name string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err

@@ -147,10 +147,20 @@ func TestRestoreOwner(t *testing.T) {
 		}
 	}
 	// And the folder's own owner is kept.
-	if _, err := backup.Restore(t.Context(), backup.RestoreOptions{Known: known, Dir: dir, Force: true}, name, nil); err != nil {
-		t.Fatal(err)
+	for _, inside := range []bool{false, true} {
+		o := backup.Inside(backup.RestoreOptions{Known: known, Dir: dir, Force: true}, inside)
+		done, err := backup.Restore(t.Context(), o, name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.RemoveAll(done.Aside); err != nil {
+			t.Fatal(err)
+		}
+		if uid, _ := ids(t, filepath.Join(dir, "shop/one/shop.db")); uid != 1234 {
+			t.Errorf("it belongs to %d", uid)
+		}
 	}
-	if uid, _ := ids(t, filepath.Join(dir, "shop/one/shop.db")); uid != 1234 {
-		t.Errorf("it belongs to %d", uid)
+	if uid, _ := ids(t, filepath.Join(dir, "lock")); uid != 1234 {
+		t.Errorf("a daemon could not take its lock: it belongs to %d", uid)
 	}
 }
