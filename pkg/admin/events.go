@@ -95,10 +95,6 @@ type events struct {
 }
 
 func (e events) begin() error {
-	// The server's read timeout is for the request; it would end the stream.
-	if err := e.rc.SetReadDeadline(time.Time{}); err != nil {
-		return err
-	}
 	h := e.w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")

@@ -218,6 +218,7 @@ func TestTopAtATerminal(t *testing.T) {
 	c.sees("this one's own listener", has("127.0.0.1"))
 	c.press("?")
 	c.sees("help", has("the other way round"))
+	c.press("\x1a") // nobody is there to take it up again, so it goes on at once
 	c.press("?1")
 	c.sees("the overview", has("ADDRESS"))
 	c.resize(120, 40)

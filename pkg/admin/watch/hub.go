@@ -12,9 +12,12 @@ var (
 	ErrClosed = errors.New("the daemon is ending")
 )
 
-// dear is how much of the time looking may take: after a look that took long
-// comes a rest of dear times as long.
-const dear = 20
+// After a look that took long comes a rest of dear times as long, but no longer
+// than longRest.
+const (
+	dear     = 4
+	longRest = 10 * time.Second
+)
 
 // A Hub looks at a daemon as long as anybody wants to see it, and hands every
 // look to all. Somebody who does not keep up gets the newest only. The zero Hub
@@ -135,7 +138,7 @@ func (h *Hub) look(stop <-chan struct{}) {
 			return
 		}
 		took := time.Since(start)
-		rest := time.NewTimer(max(h.every-took, dear*took))
+		rest := time.NewTimer(max(h.every-took, min(dear*took, longRest)))
 		select {
 		case <-stop:
 			rest.Stop()

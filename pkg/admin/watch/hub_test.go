@@ -89,19 +89,25 @@ func TestSlowViewer(t *testing.T) {
 	})
 }
 
-// A look that is dear is taken more seldom.
+// A look that is dear is taken more seldom, but it is taken.
 func TestDearLooks(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var takes atomic.Int64
-		h := watch.NewHub(counting(&takes, time.Second), time.Second, 3)
-		defer h.Close(time.Minute)
-		v := join(t, h)
-		defer v.Leave()
-		time.Sleep(200 * time.Second)
-		if n := takes.Load(); n != 10 {
-			t.Errorf("%d looks of a second each in 200 s, want 10", n)
-		}
-	})
+	for long, want := range map[time.Duration]int64{
+		200 * time.Millisecond: 200, // in each second
+		time.Second:            40,  // and four seconds of rest
+		10 * time.Second:       10,  // and ten of rest
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var takes atomic.Int64
+			h := watch.NewHub(counting(&takes, long), time.Second, 3)
+			defer h.Close(time.Minute)
+			v := join(t, h)
+			defer v.Leave()
+			time.Sleep(200*time.Second - time.Millisecond)
+			if n := takes.Load(); n != want {
+				t.Errorf("%d looks of %v each in 200 s, want %d", n, long, want)
+			}
+		})
+	}
 }
 
 func TestHubIsBounded(t *testing.T) {

@@ -50,7 +50,7 @@ function show(v) {
   last = v;
   const p = point(v);
   const before = points.at(-1);
-  if (before && p.t - before.t > 10e3) points.push({ t: before.t + 1, pid: v.pid }); // nobody looked: a gap
+  if (before && p.t - before.t > 15e3) points.push({ t: before.t + 1, pid: v.pid }); // nobody looked: a gap
   points.push(p);
   points = points.filter((q) => q.t > p.t - span && q.t <= p.t);
   draw();
