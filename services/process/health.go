@@ -92,12 +92,14 @@ func (c *child) look() error {
 		return nil
 	}
 	// The socket is portico's: that somebody could connect says nothing. That the
-	// queue is empty says that the program took what was in it.
-	for {
+	// queue is empty, or shorter than a moment before, says that the program takes
+	// what is in it.
+	for last := 0; ; {
 		n, err := unaccepted(c.ep.file)
-		if err != nil || n == 0 {
+		if err != nil || n == 0 || n < last {
 			return err
 		}
+		last = n
 		select {
 		case <-ctx.Done():
 			return errors.New("it does not accept connections")
