@@ -35,6 +35,7 @@ type chats struct {
 	pace     time.Duration // between two messages of a user; 0: 100 ms
 	writing  atomic.Bool   // not before everybody is there to get it
 	connects atomic.Int64  // that were answered
+	codes    atomic.Int64  // connections that ended with a line that says why
 	quit     chan struct{} // closed by over
 	once     sync.Once
 	wg       sync.WaitGroup
@@ -323,6 +324,7 @@ func (d *device) take(conn *gws.Conn, l *line) {
 	case l.Error != nil && d.open != "":
 		time.AfterFunc(200*time.Millisecond, func() { d.again(conn) })
 	case l.Close != nil && l.Close.Reconnect != nil:
+		d.all.codes.Add(1)
 		d.back = time.Duration(l.Close.Reconnect.MaxMS) * time.Millisecond
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -31,7 +32,10 @@ func program(t *testing.T) string {
 const handoverConfig = `
 data_dir = "data"
 drain = "3s"
-log { level = "debug" }
+log {
+  level = "debug"
+  access { off = true }
+}
 accounts { registration = "open" }
 service "chat" "talk" {
   limits {
@@ -114,10 +118,7 @@ func TestWebSocketsOutliveTheProcess(t *testing.T) {
 		longest = max(longest, time.Since(begun))
 	}
 	c.everybodyGets(t, 50)
-	acked, lost, faults := c.end()
-	if lost > 0 || len(faults) > 0 {
-		t.Errorf("%d of %d messages lost: %q", lost, acked, faults)
-	}
+	acked := c.nothingLost(t)
 	if c.tally.Cut+c.tally.Failed > 0 || c.connects.Load() != int64(users*devices) {
 		t.Errorf("%d connections were cut, %d attempts failed, %d times somebody connected", c.tally.Cut, c.tally.Failed, c.connects.Load())
 	}
@@ -126,4 +127,55 @@ func TestWebSocketsOutliveTheProcess(t *testing.T) {
 	})
 	t.Logf("%d connections over %d restarts, the longest of %v; %d messages, the longest until acknowledged %v",
 		users*devices, restarts, longest.Round(time.Millisecond), acked, c.tally.Longest.Round(time.Millisecond))
+}
+
+// TestKilledAmidHandingOver kills the program at moments of its stop: whose
+// connection was not sent yet loses it, and resumes; nothing else is lost.
+func TestKilledAmidHandingOver(t *testing.T) {
+	m := newManager(t, program(t), handoverConfig)
+	m.start()
+	c := m.startChats(10, 20, 50*time.Millisecond)
+	for i := range 5 {
+		c.everybodyGets(t, 20)
+		if err := m.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(i) * 4 * time.Millisecond) // it stops in some 20 ms
+		if err := m.stop(syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		m.start()
+		await(t, "everybody is back", func() bool { return c.online() == 200 })
+	}
+	c.everybodyGets(t, 50)
+	c.nothingLost(t)
+}
+
+// TestNobodyKeepsConnections restarts where the manager has no room: clients are
+// told to come back, and miss nothing.
+func TestNobodyKeepsConnections(t *testing.T) {
+	m := newManager(t, program(t), handoverConfig)
+	m.start()
+	c := m.startChats(2, 10, 50*time.Millisecond)
+	c.everybodyGets(t, 20)
+	m.mu.Lock()
+	m.full = true
+	m.mu.Unlock()
+	m.restart()
+	await(t, "everybody is back", func() bool { return c.online() == 20 && c.connects.Load() >= 40 })
+	c.everybodyGets(t, 20)
+	c.nothingLost(t)
+	if codes, cut := int(c.codes.Load()), c.tally.Cut; codes < 20 || codes != cut {
+		t.Errorf("%d connections ended, %d with a line that says why", cut, codes)
+	}
+}
+
+// nothingLost ends the chats and looks at what everybody got.
+func (c *chats) nothingLost(t *testing.T) (acked int) {
+	t.Helper()
+	acked, lost, faults := c.end()
+	if lost > 0 || len(faults) > 0 {
+		t.Errorf("%d of %d messages lost: %q", lost, acked, faults)
+	}
+	return acked
 }

@@ -171,7 +171,7 @@ func (m *manager) stop(sig syscall.Signal) error {
 	}
 	cmd := m.cmd
 	m.cmd = nil
-	if err := cmd.Process.Signal(sig); err != nil {
+	if err := cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
 	select {
