@@ -3,7 +3,6 @@ package proxy_test
 import (
 	"net/url"
 	"path"
-	"slices"
 	"strings"
 	"testing"
 
@@ -45,27 +44,6 @@ func FuzzRewritePath(f *testing.F) {
 				t.Errorf("%v makes %q of %q", c, out, in)
 			}
 			_ = decoded
-		}
-	})
-}
-
-// Where frames end does not depend on how the bytes are cut into pieces.
-func FuzzFrames(f *testing.F) {
-	f.Add([]byte{0x81, 5, 'h', 'e', 'l', 'l', 'o', 0x88, 0x82, 1, 2, 3, 4, 3, 0xe8}, 3)
-	f.Add([]byte{0x82, 126, 0, 2, 1, 2, 0x82, 127, 0, 0, 0, 0, 0, 0, 0, 1, 9, 0x89, 0}, 9)
-	f.Add([]byte{0x82, 127, 255, 255, 255, 255, 255, 255, 255, 255}, 1)
-	f.Fuzz(func(t *testing.T, b []byte, cut int) {
-		cut = min(max(cut, 0), len(b))
-		whole := proxy.FrameEnds(b)
-		if parts := proxy.FrameEnds(b[:cut], b[cut:]); !slices.Equal(whole, parts) {
-			t.Errorf("%v in one piece, %v in two", whole, parts)
-		}
-		single := make([][]byte, len(b))
-		for i := range b {
-			single[i] = b[i : i+1]
-		}
-		if parts := proxy.FrameEnds(single...); !slices.Equal(whole, parts) {
-			t.Errorf("%v in one piece, %v byte by byte", whole, parts)
 		}
 	})
 }

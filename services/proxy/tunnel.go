@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/porticod/portico/pkg/goodbye"
 	"github.com/porticod/portico/pkg/httperr"
 )
 
@@ -40,11 +40,12 @@ func (x *exchange) tunnel(a *answer) {
 		return
 	}
 	defer client.Close()
-	t := &tunnel{client: client, up: up, watch: x.watch}
+	t := &tunnel{client: client, out: goodbye.NewWriter(client), up: up, watch: x.watch}
 	defer context.AfterFunc(x.context(), t.cut)()
 	if err := x.handshake(client, a); err != nil {
 		return
 	}
+	t.out.Open()
 	x.s.metrics.websockets.Inc()
 	defer x.s.metrics.websockets.Dec()
 	done := x.s.env.Track(client, t.drain)
@@ -83,18 +84,13 @@ func unread(c net.Conn, br *bufio.Reader) io.Reader {
 	return io.MultiReader(bytes.NewReader(bytes.Clone(head)), c)
 }
 
-// A tunnel is a WebSocket between a client and an upstream. It understands where
-// frames end, so that it can say goodbye to the client between two of them.
+// A tunnel is a WebSocket between a client and an upstream.
 type tunnel struct {
 	client net.Conn
+	out    *goodbye.Writer // to the client
 	up     io.ReadWriteCloser
 	watch  *watch
 	once   sync.Once
-
-	mu     sync.Mutex // guards the rest, and writing to the client
-	frames frames     // to the client
-	code   uint16     // of the close frame that is due; 0: none
-	silent bool       // it was sent: nothing may follow it
 }
 
 func (t *tunnel) run(fromClient io.Reader, m *metrics) {
@@ -107,7 +103,7 @@ func (t *tunnel) run(fromClient io.Reader, m *metrics) {
 		}
 		t.soon()
 	}()
-	t.move(t.toClient, t.up, m.sent)
+	t.move(t.out.Write, t.up, m.sent)
 	if half, ok := t.client.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}
@@ -143,117 +139,11 @@ func (t *tunnel) move(write func([]byte) (int, error), src io.Reader, count prom
 	}
 }
 
-// toClient writes what came from the upstream, up to the end of a frame if the
-// goodbye is due.
-func (t *tunnel) toClient(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for i := 0; i < len(p) && !t.silent; {
-		n := len(p) - i
-		if t.code != 0 {
-			n, _ = t.frames.next(p[i:])
-		} else {
-			t.frames.skip(p[i:])
-		}
-		if _, err := t.client.Write(p[i : i+n]); err != nil {
-			return i, err
-		}
-		i += n
-		if err := t.goodbye(); err != nil {
-			return i, err
-		}
-	}
-	return len(p), nil
-}
-
 // drain ends the WebSocket with a close frame, as soon as the one that is being
-// sent is whole.
+// sent is whole. The client answers with its own, which goes to the upstream, so
+// that both sides have a clean end.
 func (t *tunnel) drain(code int) {
-	// A write that is stuck has the mutex until this ends it.
+	// A write that is stuck keeps the goodbye waiting until this ends it.
 	time.AfterFunc(goodbyeTime, t.cut)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.code = uint16(code)
-	_ = t.goodbye()
-}
-
-// goodbye sends the close frame if it is due and possible. The client answers
-// with its own, which goes to the upstream, so that both sides have a clean end.
-func (t *tunnel) goodbye() error {
-	if t.code == 0 || t.silent || !t.frames.between() {
-		return nil
-	}
-	t.silent = true
-	frame := binary.BigEndian.AppendUint16([]byte{0x88, 2}, t.code) // RFC 6455, sections 5.5.1 and 5.2
-	_, err := t.client.Write(frame)
-	return err
-}
-
-// frames follows a stream of WebSocket frames: RFC 6455, section 5.2.
-type frames struct {
-	head [14]byte
-	have int    // bytes of head
-	left uint64 // bytes of the payload
-}
-
-// between reports whether the stream is between two frames.
-func (f *frames) between() bool { return f.have == 0 && f.left == 0 }
-
-// skip follows all of p.
-func (f *frames) skip(p []byte) {
-	for len(p) > 0 {
-		n, _ := f.next(p)
-		p = p[n:]
-	}
-}
-
-// next follows p until a frame is whole, or to its end: n bytes.
-func (f *frames) next(p []byte) (n int, whole bool) {
-	for n < len(p) {
-		if f.left > 0 {
-			k := min(f.left, uint64(len(p)-n))
-			f.left -= k
-			n += int(k)
-			if f.left == 0 {
-				return n, true
-			}
-			continue
-		}
-		f.head[f.have] = p[n]
-		f.have++
-		n++
-		if f.have >= 2 && f.have == f.headLength() {
-			f.left = f.length()
-			f.have = 0
-			if f.left == 0 {
-				return n, true
-			}
-		}
-	}
-	return n, false
-}
-
-func (f *frames) headLength() int {
-	n := 2
-	switch f.head[1] & 0x7f {
-	case 126:
-		n += 2
-	case 127:
-		n += 8
-	}
-	if f.head[1]&0x80 != 0 {
-		n += 4
-	}
-	return n
-}
-
-func (f *frames) length() uint64 {
-	switch l := f.head[1] & 0x7f; l {
-	case 126:
-		return uint64(binary.BigEndian.Uint16(f.head[2:]))
-	case 127:
-		return binary.BigEndian.Uint64(f.head[2:])
-	default:
-		return uint64(l)
-	}
+	t.out.Say(code)
 }
