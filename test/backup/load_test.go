@@ -174,7 +174,7 @@ type taken struct {
 func TestUnderLoad(t *testing.T) {
 	d := testkit.StartBinary(t, program(t), config)
 	s := &scene{chat: d.URL("chat"), photos: d.URL("photos"), ledger: &ledger{messages: map[int64]message{}}}
-	s.chat, s.photos = strings.TrimSuffix(s.chat, "/"), strings.TrimSuffix(s.photos, "/")
+
 	ann, bob := signUp(t, s.chat, s.photos, "ann"), signUp(t, s.chat, s.photos, "bob")
 	conv := func(with string) string {
 		var c struct{ ID string }
@@ -264,7 +264,7 @@ func judge(t *testing.T, d *testkit.Daemon, b taken, ann, bob *user, conv string
 	must(t, fresh.Dir, "restore", b.path)
 	fresh = testkit.RestartBinary(t, fresh, program(t))
 	defer fresh.Stop()
-	chat, photos := strings.TrimSuffix(fresh.URL("chat"), "/"), strings.TrimSuffix(fresh.URL("photos"), "/")
+	chat, photos := fresh.URL("chat"), fresh.URL("photos")
 
 	got := history(t, ann, chat, conv)
 	for seq, want := range b.messages {

@@ -35,7 +35,7 @@ func newer(t *testing.T, path string) {
 func started(t *testing.T) *testkit.Daemon {
 	t.Helper()
 	d := testkit.StartBinary(t, program(t), config)
-	signUp(t, strings.TrimSuffix(d.URL("chat"), "/"), strings.TrimSuffix(d.URL("photos"), "/"), "ann")
+	signUp(t, d.URL("chat"), d.URL("photos"), "ann")
 	if status := d.Stop(); status != 0 {
 		t.Fatalf("it stopped with status %d", status)
 	}
