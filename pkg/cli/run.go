@@ -107,10 +107,14 @@ func (r *runner) startUnlessTold(ctx context.Context, signals <-chan os.Signal) 
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- r.start(ctx) }()
+	beats, stopBeats := ticks(beat)
+	defer stopBeats()
 	for {
 		select {
 		case err := <-done:
 			return told, err
+		case <-beats:
+			r.stillAtIt("starting: opening services")
 		case s := <-signals:
 			if !ends(s) {
 				continue

@@ -24,8 +24,12 @@ import (
 	"github.com/porticod/portico/pkg/sdnotify"
 )
 
-// applyTimeout bounds opening services and binding sockets.
-const applyTimeout = 60 * time.Second
+const (
+	// applyTimeout bounds opening services and binding sockets at a reload.
+	applyTimeout = 60 * time.Second
+	// startTimeout does at a start, where migrations of large data take place.
+	startTimeout = 30 * time.Minute
+)
 
 // A runner is one life of the daemon process.
 type runner struct {
@@ -75,7 +79,7 @@ func (r *runner) start(ctx context.Context) error {
 		return failed(err)
 	}
 	r.warn(ownFolder(cfg.DataDir), "the files that are made now may be of no use to their owner")
-	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if r.env.Shared != nil {
 		if err := r.env.Shared.Open(ctx, cfg, r.log); err != nil {
@@ -165,7 +169,7 @@ func (r *runner) stop(signals <-chan os.Signal) error {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- r.daemon.Stop(ctx) }()
-	beats, stopBeats := ticks(stopBeat)
+	beats, stopBeats := ticks(beat)
 	defer stopBeats()
 	for {
 		select {
@@ -185,15 +189,20 @@ func (r *runner) stop(signals <-chan os.Signal) error {
 	}
 }
 
-// stopBeat is how often systemd is told how stopping goes, and asked for three
-// times as much time. Package daemon bounds how long it takes.
-const stopBeat = 3 * time.Second
+// beat is how often systemd is told how starting and stopping go, and asked for
+// three times as much time. startTimeout and package daemon bound how long they
+// take.
+const beat = 3 * time.Second
 
 func (r *runner) stillStopping() {
 	calls, connections := r.daemon.Busy()
-	r.tell(r.notify.Extend(3 * stopBeat))
+	r.stillAtIt("stopping: waiting for " + count(calls, "request") + " and " + count(connections, "connection"))
+}
+
+func (r *runner) stillAtIt(status string) {
+	r.tell(r.notify.Extend(3 * beat))
 	r.tell(r.notify.Alive())
-	r.tell(r.notify.Status("stopping: waiting for " + count(calls, "request") + " and " + count(connections, "connection")))
+	r.tell(r.notify.Status(status))
 }
 
 // close lets go of what start opened, the last first. It is safe after a start
