@@ -2,6 +2,7 @@ package photos
 
 import (
 	"cmp"
+	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -78,39 +79,33 @@ const (
 	maxRequests = 10_000_000
 )
 
-// Validate checks what types cannot express.
+// Validate checks what types cannot express, and says all that is wrong.
 func (c *Config) Validate() error {
-	if c.PublicURL != "" && !isOrigin(c.PublicURL) {
-		return &settings.Error{Attr: "public_url", Summary: "Not scheme, host and port",
-			Detail: `Write it like "https://photos.example.org", without a path: the service answers at the root.`}
+	var errs []error
+	check := func(bad bool, attr, summary, detail string) {
+		if bad {
+			errs = append(errs, &settings.Error{Attr: attr, Summary: summary, Detail: detail})
+		}
 	}
-	if c.ChatURL != "" && !isOrigin(c.ChatURL) {
-		return &settings.Error{Attr: "chat_url", Summary: "Not scheme, host and port",
-			Detail: `Write it like "https://chat.example.org", without a path: it is where people open the chat.`}
-	}
-	switch {
-	case c.MaxUpload < minUpload || c.MaxUpload > maxUpload:
-		return &settings.Error{Attr: "max_upload", Summary: "Not between 1KiB and 256MiB", Detail: `Pictures of phones have 2 to 15 MiB; "20MiB" is the default.`}
-	case c.Quota < 0:
-		return &settings.Error{Attr: "quota", Summary: "Below 0", Detail: `Write a size like "10GiB", or leave it out for no limit.`}
-	case len(c.Description) > maxAbout:
-		return &settings.Error{Attr: "description", Summary: "Longer than 2000 bytes", Detail: "Apps show it in a list of servers."}
-	case c.Email != "" && !strings.Contains(c.Email, "@"):
-		return &settings.Error{Attr: "email", Summary: "Not an e-mail address", Detail: `Write it like "ops@example.org".`}
-	case len(c.Rules) > maxRules || slices.ContainsFunc(c.Rules, func(r string) bool { return r == "" || len(r) > maxAbout }):
-		return &settings.Error{Attr: "rules", Summary: "More than 50, or one that is empty or longer than 2000 bytes", Detail: "A rule is a sentence."}
-	case len(c.Title) > maxTitleLen:
-		return &settings.Error{Attr: "title", Summary: "Longer than 100 bytes", Detail: "It stands in the head of every page."}
-	case c.Limits.Caption < 1 || c.Limits.Caption > maxLimit:
-		return &settings.Error{Attr: "limits.caption", Summary: "Not between 1 and 100000", Detail: "It is a number of characters."}
-	case c.Limits.Description < 1 || c.Limits.Description > maxLimit:
-		return &settings.Error{Attr: "limits.description", Summary: "Not between 1 and 100000", Detail: "It is a number of characters."}
-	case c.Limits.Requests < 1 || c.Limits.Requests > maxRequests:
-		return &settings.Error{Attr: "limits.requests", Summary: "Not between 1 and 10000000", Detail: "It is a number of calls in five minutes."}
-	case c.Limits.RequestsFrom < 1 || c.Limits.RequestsFrom > maxRequests:
-		return &settings.Error{Attr: "limits.requests_from", Summary: "Not between 1 and 10000000", Detail: "It is a number of calls in five minutes."}
-	}
-	return nil
+	check(c.PublicURL != "" && !isOrigin(c.PublicURL), "public_url", "Not scheme, host and port",
+		`Write it like "https://photos.example.org", without a path: the service answers at the root.`)
+	check(c.ChatURL != "" && !isOrigin(c.ChatURL), "chat_url", "Not scheme, host and port",
+		`Write it like "https://chat.example.org", without a path: it is where people open the chat.`)
+	check(c.MaxUpload < minUpload || c.MaxUpload > maxUpload, "max_upload", "Not between 1KiB and 256MiB",
+		`Pictures of phones have 2 to 15 MiB; "20MiB" is the default.`)
+	check(c.Quota < 0, "quota", "Below 0", `Write a size like "10GiB", or leave it out for no limit.`)
+	check(len(c.Description) > maxAbout, "description", "Longer than 2000 bytes", "Apps show it in a list of servers.")
+	check(c.Email != "" && !strings.Contains(c.Email, "@"), "email", "Not an e-mail address", `Write it like "ops@example.org".`)
+	check(len(c.Rules) > maxRules || slices.ContainsFunc(c.Rules, func(r string) bool { return r == "" || len(r) > maxAbout }), "rules",
+		"More than 50, or one that is empty or longer than 2000 bytes", "A rule is a sentence.")
+	check(len(c.Title) > maxTitleLen, "title", "Longer than 100 bytes", "It stands in the head of every page.")
+	l := &c.Limits
+	check(l.Caption < 1 || l.Caption > maxLimit, "limits.caption", "Not between 1 and 100000", "It is a number of characters.")
+	check(l.Description < 1 || l.Description > maxLimit, "limits.description", "Not between 1 and 100000", "It is a number of characters.")
+	check(l.Requests < 1 || l.Requests > maxRequests, "limits.requests", "Not between 1 and 10000000", "It is a number of calls in five minutes.")
+	check(l.RequestsFrom < 1 || l.RequestsFrom > maxRequests, "limits.requests_from", "Not between 1 and 10000000",
+		"It is a number of calls in five minutes.")
+	return errors.Join(errs...)
 }
 
 // describe is the sentence about the service.
