@@ -30,6 +30,7 @@ func (d *driving) edges() error {
 		{"a listener that goes", d.listenerGoes},
 		{"a listener that goes while portico is down", d.listenerGoesDown},
 		{"a socket unit", d.socketUnit},
+		{"a program of another user", d.otherUser},
 	} {
 		if err := e.try(); err != nil {
 			return fmt.Errorf("%s: %w", e.name, err)
