@@ -49,7 +49,7 @@ type Config struct {
 	// there are only the sizes of the ladder.
 	SignKey settings.Secret `hcl:"sign_key,optional"`
 	// OldSignKeys are keys whose signatures still count, while addresses that
-	// were signed with them are out there. New ones are made with SignKey.
+	// were signed with them are out there. New ones are made with sign_key.
 	OldSignKeys []settings.Secret `hcl:"old_sign_keys,optional"`
 	// Ladder are the widths in pixels that anybody may ask for, smallest first.
 	// What lies between gets the next larger one.

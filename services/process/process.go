@@ -91,8 +91,8 @@ type Restart struct {
 	Delay time.Duration `hcl:"delay,optional"`
 	// MaxDelay is the longest pause.
 	MaxDelay time.Duration `hcl:"max_delay,optional"`
-	// Reset is how long the program must have run for the pause to be the first
-	// again.
+	// Reset is how long a program that became ready must have run for the pause
+	// to be the first again.
 	Reset time.Duration `hcl:"reset,optional"`
 	// Watch replaces the program when the file of the program, or a file that is
 	// among its arguments, has changed and stayed so for a second.
