@@ -109,6 +109,15 @@ func (s *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprint(w, runtime.NumGoroutine()-before)
 		return
 	}
+	if r.URL.Path == "/poll" {
+		drained := make(chan struct{})
+		defer s.env.Track(nil, func(int) { close(drained) })()
+		select {
+		case <-drained:
+		case <-r.Context().Done():
+		}
+		return
+	}
 	if r.URL.Path == "/hold" {
 		s.t.entered <- struct{}{}
 		select {

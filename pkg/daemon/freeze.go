@@ -41,7 +41,7 @@ const (
 	maxFarewell = 4 << 10
 
 	freezeTime  = 250 * time.Millisecond // for those that are amid something
-	freezeAgain = 100 * time.Millisecond // for those that came since
+	freezeAgain = 25 * time.Millisecond  // for those that came since; new clients wait meanwhile
 )
 
 // A letter is what is known of the connections that a message has with it, in

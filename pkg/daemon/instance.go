@@ -46,8 +46,9 @@ type instance struct {
 	retired bool               // takes no new calls
 	active  map[*call]struct{} // requests and raw connections
 	tracked map[*tracked]struct{}
-	empty   chan struct{} // closed when retired and nothing is active or tracked
-	revived chan struct{} // closed when a retired instance is taken back
+	hurried func(net.Conn) bool // not nil: what registers is asked to end at once, but for whom this spares
+	empty   chan struct{}       // closed when retired and nothing is active or tracked
+	revived chan struct{}       // closed when a retired instance is taken back
 	unmeter func()
 	gone    chan struct{} // closed after Close returned
 }
@@ -194,10 +195,12 @@ func (in *instance) track(conn net.Conn, drain func(code int)) (done func()) {
 	t := &tracked{conn: conn, drain: drain}
 	in.mu.Lock()
 	in.tracked[t] = struct{}{}
-	retired := in.retired
+	retired, spared := in.retired, in.hurried
 	in.mu.Unlock()
-	if retired {
-		// It came in with a call from before; what came before it was asked already.
+	switch { // it came in with a call from before; what came before it was asked already
+	case spared != nil && !spared(conn):
+		t.ask(closeServiceRestart)
+	case retired:
 		t.ask(closeGoingAway)
 	}
 	return sync.OnceFunc(func() {
@@ -222,6 +225,15 @@ func (in *instance) askTracked(code int, spared func(net.Conn) bool) {
 }
 
 func nobody(net.Conn) bool { return false }
+
+// hurry is askTracked also for what is tracked from now on. It is for the end of
+// the process.
+func (in *instance) hurry(spared func(net.Conn) bool) {
+	in.mu.Lock()
+	in.hurried = spared
+	in.mu.Unlock()
+	in.askTracked(closeServiceRestart, spared)
+}
 
 // load is the number of calls in progress and of tracked connections.
 func (in *instance) load() (calls, tracked int) {
@@ -287,14 +299,22 @@ func (in *instance) endPackets() {
 
 // cutAll ends the calls and closes the connections that are left.
 func (in *instance) cutAll() {
+	in.cut(time.Now().Add(time.Hour)) // nothing is younger
+}
+
+// cut ends the calls from before t, and closes the connections that were asked to
+// end.
+func (in *instance) cut(t time.Time) {
 	in.mu.Lock()
 	calls := make([]*call, 0, len(in.active))
 	for c := range in.active {
-		calls = append(calls, c)
+		if c.start.Before(t) && !c.packets { // see endPackets
+			calls = append(calls, c)
+		}
 	}
 	conns := make([]net.Conn, 0, len(in.tracked))
 	for t := range in.tracked {
-		if t.conn != nil {
+		if t.conn != nil && t.wasAsked.Load() {
 			conns = append(conns, t.conn)
 		}
 	}
@@ -357,6 +377,18 @@ func (in *instance) since(t time.Time) int {
 			n++
 		}
 	}
+	return n + in.askedLocked()
+}
+
+// asked counts the tracked that were asked to end and did not yet.
+func (in *instance) asked() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.askedLocked()
+}
+
+// askedLocked needs mu.
+func (in *instance) askedLocked() (n int) {
 	for t := range in.tracked {
 		if t.wasAsked.Load() {
 			n++

@@ -15,9 +15,13 @@ const (
 	// idleGrace is how long a keep-alive connection that was idle at the
 	// signal may take to be used once more, and so to learn that it ends.
 	idleGrace = 300 * time.Millisecond
-	// lastCall is how long what was accepted last may take, beyond the drain
-	// time.
+	// lateGrace is how long WebSockets, streams and polls that came during the
+	// stop may take to end while others are served still.
+	lateGrace = 300 * time.Millisecond
+	// lastCall is how long requests that were accepted last may take, beyond the
+	// drain time, and lastWord what is no request. New clients wait meanwhile.
 	lastCall = 2 * time.Second
+	lastWord = 100 * time.Millisecond
 	// pollEvery is how often Stop looks whether something ended.
 	pollEvery = 5 * time.Millisecond
 )
@@ -51,19 +55,28 @@ func (d *Daemon) Stop(ctx context.Context) error {
 
 	err := waitFor(ctx, func() bool { return d.old(begun) == 0 })
 	_ = waitFor(ctx, func() bool { return time.Since(begun) > idleGrace || d.idleConnections(begun) == 0 })
-	hand.run(freezeTime) // before clients have to wait for a new process
+	if err != nil {
+		for _, in := range d.services {
+			in.cut(begun)
+		}
+	}
+	d.endLate(hand)
+	hand.run(freezeTime)
 	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), lastCall)
 	defer cancelLast()
 	closePackets(last, slices.Collect(maps.Values(d.packetServers)))
 	d.letGo()
 	d.accepting.Wait()
+	for _, in := range d.services {
+		in.hurry(hand.spares(in))
+	}
 	for _, l := range d.listeners {
 		err = errors.Join(err, l.port.Close(last))
 	}
 	hand.run(freezeAgain)
 	hand.end()
 	for _, in := range d.services {
-		d.retiring.Go(func() { in.retire(in.beginRetire(), closeServiceRestart, time.Until(deadline(last))) })
+		d.retiring.Go(func() { in.retire(in.beginRetire(), closeServiceRestart, lastWord) })
 	}
 	if d.unguard != nil {
 		d.unguard()
@@ -72,6 +85,23 @@ func (d *Daemon) Stop(ctx context.Context) error {
 	d.closeTLS()
 	d.log.Info().Dur("took_ms", time.Since(begun)).Msg("stopped")
 	return err
+}
+
+// endLate asks what came during the stop and cannot be frozen to end while
+// accepting goes on, so that hardly anybody has to be waited for afterwards.
+func (d *Daemon) endLate(hand *freezing) {
+	for _, in := range d.services {
+		in.askTracked(closeServiceRestart, hand.spares(in))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lateGrace)
+	defer cancel()
+	_ = waitFor(ctx, func() bool {
+		n := 0
+		for _, in := range d.services {
+			n += in.asked()
+		}
+		return n == 0
+	})
 }
 
 // letGo stops accepting. A socket that the service manager holds too stays open
@@ -103,11 +133,6 @@ func (d *Daemon) Busy() (calls, connections int) {
 		calls, connections = calls+c, connections+t
 	}
 	return calls, connections
-}
-
-func deadline(ctx context.Context) time.Time {
-	t, _ := ctx.Deadline()
-	return t
 }
 
 // old is the number of calls that began before t and of long-lived connections

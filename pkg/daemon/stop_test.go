@@ -1,0 +1,75 @@
+package daemon_test
+
+import (
+	"context"
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Clients that ask again at once whenever a poll ends, as they do while the
+// daemon stops, hold it up for no longer than others.
+func TestStopDoesNotWaitForPolls(t *testing.T) {
+	r := newRig(t)
+	r.apply(r.config(5*time.Second, spec{"replaced", "a", "a1", ""}))
+	addr := r.addr("a")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var polling sync.WaitGroup
+	defer polling.Wait()
+	defer cancel()
+	for range 4 {
+		c := client(t)
+		polling.Go(func() {
+			for ctx.Err() == nil {
+				res, err := c.Get("http://" + addr + "/poll")
+				if err != nil {
+					return // it is gone
+				}
+				_ = res.Body.Close()
+			}
+		})
+	}
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		if _, n := r.Busy(); n == 4 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("nobody polls")
+		}
+	}
+	begun := time.Now()
+	if err := r.Stop(context.Background()); err != nil {
+		t.Errorf("something had to be cut: %v", err)
+	}
+	if took := time.Since(begun); took > 1500*time.Millisecond {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// Raw connections that go on for ever are cut when the drain time is over, and
+// not later: new clients would wait for them.
+func TestStopCutsRawConnectionsInTime(t *testing.T) {
+	r := newRig(t)
+	r.apply(r.config(200*time.Millisecond, spec{"replaced", "a", "a1", ""}))
+	c, err := net.Dial("tcp", r.addr("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte("SSH-2.0-x\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := c.Read(make([]byte, 1)); err != nil { // the service has it
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	if err := r.Stop(context.Background()); err == nil {
+		t.Error("nothing was cut")
+	}
+	if took := time.Since(begun); took > 1200*time.Millisecond {
+		t.Errorf("it took %v", took)
+	}
+}
