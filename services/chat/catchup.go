@@ -76,9 +76,12 @@ func (s *session) catchUp(ctx context.Context, r replay) (bool, error) {
 			return false, fmt.Errorf("plan replay: %w", err)
 		}
 		if plan.Len() <= closeGap {
+			at := next
 			next, holding = s.chat.hub.hold(s), true
-			if plan, err = s.chat.store.Plan(ctx, s.user.ID, r.upTo, next, 1<<30); err != nil {
-				return false, fmt.Errorf("plan replay: %w", err)
+			if next != at { // more happened just now
+				if plan, err = s.chat.store.Plan(ctx, s.user.ID, r.upTo, next, 1<<30); err != nil {
+					return false, fmt.Errorf("plan replay: %w", err)
+				}
 			}
 		}
 		r = replay{plan: plan, upTo: next}

@@ -70,6 +70,9 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Chat, err
 		c.wheel.close()
 		return nil, fmt.Errorf("open chat: %w", err)
 	}
+	if err := c.takePresence(); err != nil {
+		c.log.Warn().Err(err).Msg("presence begins anew")
+	}
 	if err := c.openStore(ctx); err != nil {
 		c.wheel.close()
 		c.closePoller()
@@ -122,6 +125,7 @@ type Chat struct {
 	hub       *hub
 	wheel     *wheel
 	presence  *presence
+	keepOnce  sync.Once // for keepPresence
 	profiles  profiles
 	sends     *userLimits
 	calls     *userLimits

@@ -12,6 +12,12 @@ import (
 // offline.
 func (c *Chat) SetPresenceGrace(d time.Duration) { c.presence.grace = d }
 
+// TakePresence is what Open does with what Freeze kept.
+func (c *Chat) TakePresence() error { return c.takePresence() }
+
+// OnlineFile is where Freeze keeps who is online.
+func (c *Chat) OnlineFile() string { return c.onlineFile() }
+
 // Collect removes what is in no message and older than a moment.
 func (c *Chat) Collect(ctx context.Context) error {
 	for more := true; more; {

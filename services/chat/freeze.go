@@ -58,6 +58,11 @@ func (c *Chat) Freezes(conn net.Conn) bool {
 // frame in both directions, with nothing that is yet to be written.
 func (c *Chat) Freeze(ctx context.Context, give func(service.Frozen)) {
 	_, last := lastFrames(closeRestart, "restart", c.reconnectAfterRestart())
+	c.keepOnce.Do(func() { // those who come later are news to whoever was frozen
+		if err := c.keepPresence(); err != nil {
+			c.failures.Warn().Err(err).Msg("who was online is not known to the next process")
+		}
+	})
 	var claimed []*freezing
 	amid := c.everySession()
 	for {

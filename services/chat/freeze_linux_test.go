@@ -1,9 +1,15 @@
 package chat_test
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -168,24 +174,121 @@ func TestFreezeDoesNotWaitForOne(t *testing.T) {
 	w := start(t, nil)
 	a, b := w.join("alice"), w.join("bob")
 	conv := a.with("bob")
-	stuck, other := b.connect(), a.connect()
-	_ = stuck
+	_ = a.with("alice")
+	stuck := stubborn(t, b)
+	other := w.join("carol").connect()
 	text := strings.Repeat("x", 4000)
-	for i := range 1000 { // more than two sockets take
-		a.say(conv, fmt.Sprint(i), text)
+	var all []handed
+	for i := 0; len(all) != 1; i++ { // until the kernel takes no more for a client that does not read
+		if i == 100 {
+			t.Fatal("everybody is frozen, even who does not read")
+		}
+		for k := range 50 {
+			a.say(conv, fmt.Sprintf("%d-%d", i, k), text)
+		}
+		if all = freeze(t, w.chat, 200*time.Millisecond); len(all) == 2 {
+			all[0].thaw(t, w.chat)
+			all[1].thaw(t, w.chat)
+		}
 	}
-	eventually(t, "the others are frozen", func() bool {
-		begun := time.Now()
-		all := freeze(t, w.chat, 50*time.Millisecond)
-		if took := time.Since(begun); took > time.Second {
-			t.Errorf("it took %v", took)
+	w.env.Drain(1012)
+	w.reopen()
+	all[0].thaw(t, w.chat)
+	other.send(`{"id":7,"watch":{"users":["bob"]}}`)
+	other.next("it goes on", isPresence("bob", false))
+	_ = stuck.Close()
+}
+
+// stubborn signs in and then does not read.
+func stubborn(t *testing.T, p *person) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(p.w.http.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	line := fmt.Sprintf(`{"id":1,"connect":{"token":%q}}`, p.token)
+	frame := append([]byte{0x81, 0x80 | 126, byte(len(line) >> 8), byte(len(line)), 0, 0, 0, 0}, line...)
+	handshake := "GET /v1/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+	if _, err := c.Write(append([]byte(handshake), frame...)); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(c)
+	_ = c.SetReadDeadline(time.Now().Add(late))
+	for got := ""; !strings.Contains(got, "synced"); { // it is live
+		b, err := r.ReadByte()
+		if err != nil {
+			t.Fatal(err)
 		}
-		for _, h := range all {
-			defer h.conn.Close()
+		got += string(b)
+	}
+	return c
+}
+
+// Nobody hears of a restart by who is online: those whose connections go on stay
+// so, and who does not come back is gone after a while.
+func TestPresenceGoesOn(t *testing.T) {
+	w := start(t, nil)
+	a, b, c := w.join("alice"), w.join("bob"), w.join("carol")
+	a.say(a.with("bob"), "1", "x")
+	a.say(a.with("carol"), "1", "x")
+	sa, sb := a.connect(), b.connect()
+	c.connect()
+	sa.next("carol online", isPresence("carol", true))
+	all := freeze(t, w.chat, late)
+	if len(all) != 3 {
+		t.Fatalf("%d frozen", len(all))
+	}
+	kept, err := os.ReadFile(w.chat.OnlineFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.reopen()
+	if _, err := os.Stat(w.chat.OnlineFile()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file is still there: %v", err)
+	}
+	users := map[string]int64{}
+	for _, h := range all {
+		var f struct {
+			User int64
+			Name string
 		}
-		return len(all) > 0
-	})
-	_ = other
+		if err := json.Unmarshal(h.record, &f); err != nil {
+			t.Fatal(err)
+		}
+		if users[f.Name] = f.User; f.Name == "carol" {
+			_ = h.conn.Close()
+		} else {
+			h.thaw(t, w.chat)
+		}
+	}
+	if !bytes.Contains(kept, []byte(fmt.Sprint(users["alice"]))) {
+		t.Errorf("kept: %s", kept)
+	}
+	sb.send(`{"id":9,"watch":{"users":["alice"]}}`)
+	sb.next("alice online", isPresence("alice", true))
+	sa.send(`{"id":9,"watch":{"users":["carol"]}}`)
+	sa.next("carol online still", isPresence("carol", true))
+	// Once more, with less patience than Open has.
+	w.chat.SetPresenceGrace(100 * time.Millisecond)
+	if err := os.WriteFile(w.chat.OnlineFile(), fmt.Appendf(nil, `{"at":%d,"users":[%d]}`, time.Now().UnixMilli(), users["carol"]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.chat.TakePresence(); err != nil {
+		t.Fatal(err)
+	}
+	l := sa.next("presence", func(l line) bool { return l.Ev != nil && l.Ev.Type == "presence" })
+	if l.Ev.User != "carol" || l.Ev.Online {
+		t.Errorf("first heard: %s", l.raw)
+	}
+	for _, bad := range []string{"", "{", `{"at":1,"users":[1]}`} {
+		if err := os.WriteFile(w.chat.OnlineFile(), []byte(bad), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.chat.TakePresence(); (err == nil) != strings.HasPrefix(bad, `{"at"`) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
 }
 
 func (w *world) wait(n int) {

@@ -51,6 +51,9 @@ func (w window) has(cursor int64) bool { return w.after < cursor && cursor <= w.
 // no further.
 func (s *Store) Plan(ctx context.Context, person, after, upTo int64, limit int) (store.Plan, error) {
 	p, w := &plan{s: s, person: person}, window{after, upTo, limit}
+	if upTo <= after {
+		return p, nil // as for most who resume right after a restart
+	}
 	err := s.read(ctx, func(q sqlite.Queryer) error {
 		convs, err := p.touched(q, w)
 		if err != nil {
