@@ -37,12 +37,16 @@ func (l *loader) route(raw *routeBlock, tls bool) (r Route, ok bool) {
 		return r, false
 	}
 	d := l.reference(raw.Service)
-	if d == nil || len(l.diags) > before {
+	clean := len(l.diags) == before
+	if d == nil {
+		return r, false
+	}
+	r.Guard = l.guard(raw, d.spec.Kind) // whatever else is wrong
+	if !clean {
 		return r, false
 	}
 	r.Service = d.spec.Ref()
 	l.ability(raw, &r, d.spec.Kind)
-	r.Guard = l.guard(raw, d.spec.Kind)
 	return r, true
 }
 
