@@ -1,4 +1,5 @@
-package tcp_test
+// Package syscalls_test counts what a connection costs the whole daemon.
+package syscalls_test
 
 import (
 	"context"
@@ -19,7 +20,7 @@ import (
 )
 
 // daemon, in the environment, makes the test's binary a portico.
-const daemon = "TCP_TEST_DAEMON"
+const daemon = "PORTICO_TEST_DAEMON"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(daemon) == "" {
@@ -29,6 +30,8 @@ func TestMain(m *testing.M) {
 	defer cancel()
 	os.Exit(cli.Run(ctx, testkit.App(), cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Args[1:]))
 }
+
+const patience = 20 * time.Second
 
 // counted are the system calls on sockets and pipes; not those of the scheduler.
 const counted = "accept4,socket,connect,epoll_ctl,getsockopt,setsockopt,getsockname,getpeername,read,write,recvfrom,sendto,splice,pipe2,fcntl,shutdown,close"
@@ -85,6 +88,7 @@ func TestSystemCallsOfAConnection(t *testing.T) {
 	if err := os.WriteFile(bin, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	upstream := answers(t)
 	d := testkit.StartBinary(t, bin, fmt.Sprintf(`
 data_dir = "data"
 log { level = "error" }
@@ -93,15 +97,16 @@ listener "t" {
   address = "127.0.0.1:0"
   service = service.tcp.t
 }
-`, backend(t, func(c net.Conn) {
-		_, _ = io.ReadFull(c, make([]byte, 5))
-		_, _ = io.WriteString(c, "answer")
-	})), daemon+"=1")
+`, upstream), daemon+"=1")
 	addr := d.Addr("t")
 	talk := func(n int) {
 		for range n {
-			c := dial(t, addr)
-			send(t, c, "hello")
+			c, err := net.DialTimeout("tcp", addr, patience)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = c.SetDeadline(time.Now().Add(patience))
+			_, _ = io.WriteString(c, "hello")
 			if b, err := io.ReadAll(c); string(b) != "answer" || err != nil {
 				t.Fatalf("%q, %v", b, err)
 			}
@@ -112,8 +117,8 @@ listener "t" {
 	before := c.after("shutdown", 5)
 	const n = 40
 	talk(n)
-	got := c.after("shutdown", before["shutdown"]+n)
-	got = c.after("close", before["close"]+2*n)
+	c.after("shutdown", before["shutdown"]+n)
+	got := c.after("close", before["close"]+2*n)
 	for name := range got {
 		got[name] -= before[name]
 	}
@@ -126,4 +131,29 @@ listener "t" {
 			t.Errorf("%s: %d calls for %d connections; %d each are enough", name, got[name], n, most)
 		}
 	}
+}
+
+// answers is a server that hears a word, answers and hangs up.
+func answers(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.SetDeadline(time.Now().Add(patience))
+			go func() {
+				defer c.Close()
+				_, _ = io.ReadFull(c, make([]byte, 5))
+				_, _ = io.WriteString(c, "answer")
+			}()
+		}
+	}()
+	return ln.Addr().String()
 }
