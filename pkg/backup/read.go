@@ -27,6 +27,7 @@ type reading struct {
 	ctx      context.Context
 	progress Progress
 	what     string
+	work     string                                           // a folder for notes, which goes with the work; "": one is made
 	begin    func(Header) error                               // what it is, before anything is unpacked; may refuse
 	file     func(path string, size int64, r io.Reader) error // of data; reads all of r
 	before   string                                           // an older backup: files that are the same as in it, by link, are not read again
@@ -45,12 +46,13 @@ type Checked struct {
 
 // run reads the backup at name: an archive, a folder, or the stream r.
 func (g *reading) run(name string, r io.Reader) (c Checked, err error) {
-	dir, err := os.MkdirTemp("", "portico-check-")
-	if err != nil {
-		return c, fmt.Errorf("note checksums: %w", err)
+	if g.work == "" {
+		if g.work, err = os.MkdirTemp("", "portico-check-"); err != nil {
+			return c, fmt.Errorf("note checksums: %w", err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(g.work)) }()
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if g.sums, err = newSums(dir); err != nil {
+	if g.sums, err = newSums(g.work); err != nil {
 		return c, err
 	}
 	defer func() { err = errors.Join(err, g.sums.close()) }()
@@ -345,18 +347,12 @@ func (g *reading) trust(name string, size int64, want string) error {
 //
 // One that k does not know enough for is refused as in a restore.
 func Check(ctx context.Context, name string, r io.Reader, k Known, p Progress) (Checked, error) {
-	return check(ctx, name, r, p, "", func(h Header) error { return h.check(k) })
-}
-
-func check(ctx context.Context, name string, r io.Reader, p Progress, before string, begin func(Header) error) (Checked, error) {
-	g := &reading{
-		ctx: ctx, progress: p, what: "verifying", before: before, begin: begin,
-		file: func(_ string, size int64, r io.Reader) error {
-			return exactly(io.Discard, r, size)
-		},
-	}
+	g := &reading{ctx: ctx, progress: p, what: "verifying", begin: func(h Header) error { return h.check(k) }, file: discard}
 	return g.run(name, r)
 }
+
+// discard is for who only wants to know whether a file is whole.
+func discard(_ string, size int64, r io.Reader) error { return exactly(io.Discard, r, size) }
 
 // exactly copies all of r, which has to be size bytes.
 func exactly(w io.Writer, r io.Reader, size int64) error {

@@ -52,7 +52,7 @@ func Restore(ctx context.Context, o RestoreOptions, name string, r io.Reader) (d
 		return done, err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
-	g := &reading{ctx: ctx, progress: o.Progress, what: "restoring", begin: p.begin, file: p.file}
+	g := &reading{ctx: ctx, progress: o.Progress, what: "restoring", work: p.work.path, begin: p.begin, file: p.file}
 	if done.Checked, err = g.run(name, r); err != nil {
 		return done, p.full(err)
 	}
