@@ -188,7 +188,13 @@ func (x *exchange) reuse(a *answer) bool {
 		c.unkept()
 		return false
 	}
-	c.fill = &fill{store: c.store, key: c.key, begun: c.begun, limit: int64(x.g.cfg.Cache.MaxAnswer), e: e}
+	f := &fill{store: c.store, key: c.key, begun: c.begun, limit: int64(x.g.cfg.Cache.MaxAnswer), e: e}
+	if a.length > 0 && !f.grow(a.length) {
+		f.end(false)
+		c.unkept()
+		return false
+	}
+	c.fill = f
 	return false
 }
 

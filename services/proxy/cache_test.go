@@ -292,6 +292,59 @@ func TestBlankInTheQuery(t *testing.T) {
 	}
 }
 
+// What is on its way in takes a quarter of the cache at most, however many ask; and
+// what it took is given back.
+func TestArrivingAnswersAreBounded(t *testing.T) {
+	const n = 8
+	begun, release := make(chan struct{}, n), make(chan struct{})
+	_, srv, _ := cached(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		if r.URL.Path != "/later" {
+			w.Header().Set("Content-Length", "250000")
+			_, _ = w.Write(make([]byte, 1000))
+			_ = http.NewResponseController(w).Flush()
+			begun <- struct{}{}
+			await(release)
+			_, _ = w.Write(make([]byte, 249_000))
+			return
+		}
+		_, _ = w.Write(make([]byte, 250_000))
+	}, func(c *proxy.Config) { c.Cache.Size, c.Cache.MaxAnswer = 4<<20, 1<<20 })
+	stored := make(chan bool, n)
+	for i := range n {
+		go func() {
+			res, err := srv.Client.Get(fmt.Sprint(srv.URL, "/", i))
+			if err != nil {
+				stored <- false
+				return
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			_ = res.Body.Close()
+			stored <- strings.HasSuffix(res.Header.Get("Cache-Status"), "stored")
+		}()
+	}
+	for range n {
+		select {
+		case <-begun:
+		case <-time.After(patience):
+			t.Fatal("not everybody asks")
+		}
+	}
+	close(release)
+	kept := 0
+	for range n {
+		if <-stored {
+			kept++
+		}
+	}
+	if kept != 4 { // of 1 MiB
+		t.Errorf("%d are kept", kept)
+	}
+	if _, got := fetch(t, srv, "GET", "/later"); !strings.HasSuffix(got, "stored") {
+		t.Error("the room was not given back")
+	}
+}
+
 func FuzzCacheControl(f *testing.F) {
 	for _, s := range []string{"max-age=1", `private="a, b", no-cache`, `x="\"`, `max-age = 1 , s-maxage= "2"`, "max-age=99999999999999999999", ",,=,=\"", "stale-if-error, stale-while-revalidate=-1"} {
 		f.Add(s)

@@ -42,6 +42,7 @@ type line struct {
 	out   []byte      // of the request, what was not written yet
 	sent  bool        // some of the request was written
 	used  bool        // it had an exchange before
+	begun time.Time   // when the request was sent
 	room  int         // bytes that the header may still have
 	body  bool        // the header is there
 	until time.Time   // the deadline that is set; zero: none
@@ -157,7 +158,10 @@ func (l *line) linger() error {
 	if l.stop == nil {
 		l.stop = context.AfterFunc(l.x.context(), func() { _ = l.Close() })
 	}
-	l.until = time.Now().Add(l.home.timeouts.Header)
+	l.until = l.begun.Add(l.home.timeouts.Header)
+	if l.body {
+		l.until = time.Now().Add(l.home.timeouts.Header)
+	}
 	return l.SetDeadline(l.until)
 }
 
@@ -173,7 +177,7 @@ func (l *line) arm(now time.Time) error {
 
 // exchange sends the request, which is in l.out, and reads the head of the answer.
 func (l *line) exchange(x *exchange, now time.Time) (*answer, error) {
-	l.x, l.sent, l.room, l.body = x, false, maxHeader, false
+	l.x, l.begun, l.sent, l.room, l.body = x, now, false, maxHeader, false
 	if err := l.arm(now); err != nil {
 		return nil, err
 	}

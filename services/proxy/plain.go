@@ -63,6 +63,7 @@ func (p *plain) send(x *exchange, host string, now time.Time) (*answer, error) {
 				_ = c.Close()
 				return nil, err
 			}
+			now = time.Now()
 		}
 		l.out = out
 		a, err := l.exchange(x, now)

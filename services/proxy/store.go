@@ -255,9 +255,8 @@ type fill struct {
 
 // write notes a part of the body; false: it became too much.
 func (f *fill) write(b []byte) bool {
-	n := int64(len(b))
-	f.took += n
-	if f.store.arriving.Add(n) > f.store.size.Load()/4 || int64(len(f.e.body))+n > f.limit {
+	need, room := int64(len(f.e.body)+len(b)), int64(cap(f.e.body))
+	if need > f.limit || need > room && !f.grow(max(need, min(2*room, f.limit))) {
 		f.over, f.e.body = true, nil
 		return false
 	}
@@ -265,11 +264,24 @@ func (f *fill) write(b []byte) bool {
 	return true
 }
 
+// grow makes room for a body of size bytes; false: too much is arriving.
+func (f *fill) grow(size int64) bool {
+	more := size - f.took
+	f.took = size
+	if f.store.arriving.Add(more) > f.store.size.Load()/4 {
+		return false
+	}
+	f.e.body = append(make([]byte, 0, size), f.e.body...)
+	return true
+}
+
 // end keeps the answer, if it is whole.
 func (f *fill) end(whole bool) {
 	f.store.arriving.Add(-f.took)
 	if whole && !f.over {
-		f.e.body = slices.Clip(f.e.body)
+		if spare := cap(f.e.body) - len(f.e.body); spare > len(f.e.body)/8 {
+			f.e.body = slices.Clone(f.e.body) // what is kept must not take more than it counts
+		}
 		f.store.put(f.key, f.e, f.begun)
 	}
 }
