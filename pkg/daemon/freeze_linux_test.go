@@ -34,8 +34,8 @@ type lines struct{ *lineHooks }
 
 // lineHooks let a test look on and interfere.
 type lineHooks struct {
-	before func() // called by Freeze before it gives
-	thaw   func() // called by Thaw
+	before func()              // called by Freeze before it gives
+	thaw   func(record []byte) // called by Thaw
 }
 
 type lineConfig struct {
@@ -141,7 +141,7 @@ func (s *lineService) Freeze(_ context.Context, give func(service.Frozen)) {
 
 func (s *lineService) Thaw(c net.Conn, record []byte) error {
 	if s.hooks.thaw != nil {
-		s.hooks.thaw()
+		s.hooks.thaw(record)
 	}
 	if s.cfg.Refuse {
 		return errors.New("not mine")
@@ -237,7 +237,6 @@ type run struct {
 	sockets *kept
 	hooks   lineHooks
 	dir     string
-	port    int
 	metrics *prometheus.Registry
 	now     *daemon.Daemon
 }
@@ -447,7 +446,7 @@ func TestFarewell(t *testing.T) {
 		"the service refuses":  func(r *run) *config.Config { return r.config("a", lineConfig{Refuse: true}, 0) },
 		"the listener is gone": func(r *run) *config.Config { c := r.config("a", lineConfig{}, 0); c.Listeners[0].Name = "c"; return c },
 		"thawing panics": func(r *run) *config.Config {
-			r.hooks.thaw = func() { panic("on purpose") }
+			r.hooks.thaw = func([]byte) { panic("on purpose") }
 			return r.config("a", lineConfig{}, 0)
 		},
 	} {
@@ -482,7 +481,7 @@ func TestStoreFailsAmidFreezing(t *testing.T) {
 
 // letter sends a message as another program might, with connections, and returns
 // what the next process is handed.
-func (r *run) letter(paper string, conns ...*os.File) *os.File {
+func (r *run) letter(name, paper string, conns ...*os.File) *os.File {
 	r.t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
@@ -505,7 +504,7 @@ func (r *run) letter(paper string, conns ...*os.File) *os.File {
 	if err := unix.Sendmsg(pair[0], []byte("x"), unix.UnixRights(fds...), nil, 0); err != nil {
 		r.t.Fatal(err)
 	}
-	return os.NewFile(uintptr(pair[1]), "frozen-test")
+	return os.NewFile(uintptr(pair[1]), name)
 }
 
 // pair is a TCP connection: the client's end, and the file of the other.
@@ -564,7 +563,7 @@ func TestStrangeLetters(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRun(t)
 			p, f := pair(t)
-			r.start(r.config("a", lineConfig{}, 0), r.letter(c.paper, f))
+			r.start(r.config("a", lineConfig{}, 0), r.letter("frozen-test", c.paper, f))
 			if c.on {
 				p.say("hello\n")
 				p.hear("hello\n")
@@ -575,6 +574,39 @@ func TestStrangeLetters(t *testing.T) {
 			}
 			p.ended()
 		})
+	}
+}
+
+// Where several processes left connections, those who wait longest come first.
+func TestOldestFirst(t *testing.T) {
+	r := newRun(t)
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		t.Fatal(err)
+	}
+	var letters []*os.File
+	for _, name := range []string{"frozen-2", "frozen-1", "frozen-3"} {
+		_, f := pair(t)
+		b, err := json.Marshal(map[string]any{"v": 1, "at": now.Nano(), "conns": []any{
+			map[string]any{"kind": "lines", "name": "a", "listener": "a", "opened": time.Now(), "record": []byte(name)},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		letters = append(letters, r.letter(name, string(b), f))
+	}
+	order := make(chan string, len(letters))
+	r.hooks.thaw = func(record []byte) { order <- string(record) }
+	r.start(r.config("a", lineConfig{}, 0), letters...)
+	for _, want := range []string{"frozen-1", "frozen-2", "frozen-3"} {
+		select {
+		case got := <-order:
+			if got != want {
+				t.Errorf("thawed %s, want %s", got, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("nothing is thawed")
+		}
 	}
 }
 
@@ -589,7 +621,7 @@ func TestStopAmidThawing(t *testing.T) {
 	}
 	r.stop()
 	thawing, goOn := make(chan struct{}, n), make(chan struct{})
-	r.hooks.thaw = func() { thawing <- struct{}{}; <-goOn }
+	r.hooks.thaw = func([]byte) { thawing <- struct{}{}; <-goOn }
 	r.start(r.config("a", lineConfig{}, 0))
 	<-thawing
 	stopped := make(chan struct{})

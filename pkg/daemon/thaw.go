@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/porticod/portico/pkg/mux"
@@ -26,6 +28,9 @@ type thawing struct {
 }
 
 func newThawing(inboxes []*os.File) *thawing {
+	// The oldest first, whatever order they came in: their names begin with the
+	// time. Who waited through several restarts shall not wait for ever.
+	slices.SortStableFunc(inboxes, func(a, b *os.File) int { return strings.Compare(a.Name(), b.Name()) })
 	t := &thawing{inboxes: inboxes, done: make(chan struct{})}
 	t.ctx, t.stop = context.WithCancel(context.Background())
 	return t

@@ -290,10 +290,3 @@ func TestPresenceGoesOn(t *testing.T) {
 		}
 	}
 }
-
-func (w *world) wait(n int) {
-	w.t.Helper()
-	if err := w.env.WaitTracked(n, late); err != nil {
-		w.t.Error(err)
-	}
-}
