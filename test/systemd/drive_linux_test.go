@@ -269,6 +269,9 @@ func (d *driving) phase(name string, times int, event func(int) error, ends bool
 			return fmt.Errorf("process %s became %s", was, is)
 		}
 		p.Took = max(p.Took, time.Since(begun))
+		if err := eventually("the connections of the process before go on", func() bool { return stored(sockets) == nil }); err != nil {
+			return err
+		}
 		if err := d.settle(); err != nil {
 			return err
 		}
