@@ -253,7 +253,8 @@ func line(t testing.TB, c net.Conn) string {
 	}
 }
 
-// closes waits until the other side ends c, and says how long that took.
+// closes waits until the other side ends c, and says how long that took: less
+// than what a listener gives every client.
 func closes(t testing.TB, c net.Conn) time.Duration {
 	t.Helper()
 	begin := time.Now()
@@ -262,7 +263,11 @@ func closes(t testing.TB, c net.Conn) time.Duration {
 			t.Fatalf("it is still open after %v", time.Since(begin))
 		}
 	}
-	return time.Since(begin)
+	took := time.Since(begin)
+	if took > 9*time.Second {
+		t.Errorf("it was closed after %v", took)
+	}
+	return took
 }
 
 // backend is a server behind portico; its address is host:port.
