@@ -23,6 +23,8 @@ const nginxBehind = `
 set_real_ip_from 127.0.0.0/8;
 server {
   listen %[1]s proxy_protocol;
+  real_ip_header proxy_protocol;
+  location /remote { return 200 "$remote_addr"; }
   location / { return 200 "$proxy_protocol_addr:$proxy_protocol_port"; }
   location /echo {
     proxy_pass http://%[5]s;
@@ -176,6 +178,12 @@ func relayed(t *testing.T, d *testkit.Daemon, at func(string) string, client, pe
 	b := newBrowser(t, client, http1, "")
 	if got := b.ask(t, "GET", "http://"+at(peer+"-http-"+version)+"/", ""); got != plainAddr(b) {
 		t.Errorf("HTTP: it takes %q for the client, not %v", got, b.addr())
+	}
+
+	if peer == "nginx" {
+		if got := b.ask(t, "GET", "http://"+at(peer+"-http-"+version)+"/remote", ""); got != client {
+			t.Errorf("HTTP: $remote_addr is %q, not %s", got, client)
+		}
 	}
 
 	c := mustDial(t, client, at(peer+"-stream-"+version))

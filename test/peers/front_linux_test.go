@@ -114,13 +114,15 @@ func TestPeersInFront(t *testing.T) {
 	d := testkit.Start(t, testkit.App(), fmt.Sprintf(behindPeers, application(t), teller(t)))
 	n, h := &seats{t: t}, &seats{t: t}
 	var nginx, haproxy, nginxHTTP strings.Builder
-	shared, raw, secure, plain := make([]streets, len(hosts)), make([]streets, len(hosts)), make([]streets, len(hosts)), make([]string, len(hosts))
+	shared, raw, secure := make([]streets, len(hosts)), make([]streets, len(hosts)), make([]streets, len(hosts))
+	plain := make([]map[string]string, len(hosts)) // to a listener without PROXY headers, by the peer
 	for i, v := range hosts {
 		shared[i] = build(n, h, &nginx, &haproxy, address(t, d, "shared", v.host), v.host)
 		raw[i] = build(n, h, &nginx, &haproxy, address(t, d, "raw", v.host), v.host)
 		secure[i] = build(n, h, &nginx, &haproxy, address(t, d, "secure", v.host), v.host)
-		k := n.at(v.host)
-		plain[i] = k.addr
+		k, l := n.at(v.host), h.at(v.host)
+		plain[i] = map[string]string{"nginx": k.addr, "HAProxy": l.addr}
+		fmt.Fprintf(&haproxy, "listen plain%d\n  mode http\n  option forwardfor\n  bind fd@%d\n  server s %s\n", i, h.fd(l), address(t, d, "plain", v.host))
 		fmt.Fprintf(&nginxHTTP, `server {
   listen %s;
   location / {
@@ -145,14 +147,16 @@ func TestPeersInFront(t *testing.T) {
 				overTLS(t, d, f, v.client, secure[i][f.name])
 			})
 		}
-		t.Run(v.name+"/nginx http", func(t *testing.T) {
-			t.Parallel()
-			b := newBrowser(t, v.client, http1, "")
-			if got := b.ask(t, "GET", "http://"+plain[i]+"/who", ""); got != v.client {
-				t.Errorf("the application takes the client for %q", got)
-			}
-			webSocket(t, v.client, plain[i])
-		})
+		for peer, addr := range plain[i] {
+			t.Run(v.name+"/"+peer+" http", func(t *testing.T) {
+				t.Parallel()
+				b := newBrowser(t, v.client, http1, "")
+				if got := b.ask(t, "GET", "http://"+addr+"/who", ""); got != v.client {
+					t.Errorf("the application takes the client for %q", got)
+				}
+				webSocket(t, v.client, addr)
+			})
+		}
 	}
 }
 
