@@ -303,7 +303,6 @@ func TestArrivingAnswersAreBounded(t *testing.T) {
 			w.Header().Set("Content-Length", "250000")
 			_, _ = w.Write(make([]byte, 1000))
 			_ = http.NewResponseController(w).Flush()
-			begun <- struct{}{}
 			await(release)
 			_, _ = w.Write(make([]byte, 249_000))
 			return
@@ -314,6 +313,7 @@ func TestArrivingAnswersAreBounded(t *testing.T) {
 	for i := range n {
 		go func() {
 			res, err := srv.Client.Get(fmt.Sprint(srv.URL, "/", i))
+			begun <- struct{}{} // the proxy knows how much it will be
 			if err != nil {
 				stored <- false
 				return
