@@ -133,6 +133,8 @@ func drains(t *testing.T, d *testkit.Daemon, config string) {
 	get(t, d.URL("watched")).says(t, "word=after")
 }
 
+// Until it is decided whether a program can be started the daemon takes its time
+// to say how it is; hence the short start_timeout.
 const shells = `
 variable "bin" {}
 service "process" "limits" {
@@ -142,14 +144,17 @@ service "process" "limits" {
     files  = 50
     cpu    = "90s"
   }
+  health { start_timeout = "300ms" }
 }
 service "process" "user" {
   command = ["/bin/sh", "-c", "echo I am $(id -un); exec sleep 1000"]
   user    = "nobody"
+  health { start_timeout = "300ms" }
 }
 service "process" "talks" {
   command  = ["/bin/sh", "-c", "for i in 1 2 3 4 5 6 7 8 9; do echo 1; echo 2; echo 3; echo 4; echo 5; done; exec sleep 1000"]
   log_rate = 1
+  health { start_timeout = "300ms" }
 }
 service "process" "soon" {
   command = ["/bin/sh", "-c", "echo soon; exit 1"]
@@ -174,10 +179,12 @@ service "process" "mute" {
 service "process" "short" {
   command = ["/bin/sh", "-c", "exec sleep 1000"]
   queue { timeout = "200ms" }
+  health { start_timeout = "300ms" }
 }
 service "process" "full" {
   command = ["/bin/sh", "-c", "exec sleep 1000"]
   queue { requests = 1 }
+  health { start_timeout = "300ms" }
 }
 `
 
