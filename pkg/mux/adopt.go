@@ -28,7 +28,8 @@ func (p *Port) Adopt(nc net.Conn, a Adopted) (*Conn, error) {
 	if s == nil || !ok {
 		return nil, errors.ErrUnsupported
 	}
-	c := &Conn{sock: k, port: p, id: lastID.Add(1), born: a.Opened, remote: nc.RemoteAddr()}
+	born := time.Now().Add(-time.Since(a.Opened)) // the other process wrote the time of day only
+	c := &Conn{sock: k, port: p, id: lastID.Add(1), born: born, remote: nc.RemoteAddr()}
 	if a.Remote != nil {
 		c.remote = a.Remote
 	}

@@ -103,7 +103,7 @@ func (c *Conn) resting() bool {
 	age := time.Since(since)
 	switch st {
 	case StateIdle:
-		if time.Since(time.Unix(0, c.heard.Load())) < heardGrace {
+		if at := c.heard.Load(); at != 0 && time.Since(c.born)-time.Duration(at) < heardGrace {
 			return false
 		}
 	case StateDetect, StateNew:

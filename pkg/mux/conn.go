@@ -46,12 +46,12 @@ type Conn struct {
 	sock sock
 	port *Port
 	id   uint64
-	born time.Time
+	born time.Time // with a monotonic reading: clocks may be set while it is open
 
 	state atomic.Uint32
-	since atomic.Int64 // when state was entered, in Unix nanoseconds
+	since atomic.Int64 // when state was entered, in nanoseconds after born
 	h2    atomic.Bool
-	heard atomic.Int64          // HTTP/2 only: when bytes came last, in Unix nanoseconds
+	heard atomic.Int64          // HTTP/2 only: when bytes came last, in nanoseconds after born; 0: never
 	srv   atomic.Pointer[front] // the HTTP server that has it; nil: none
 	local atomic.Pointer[string]
 
@@ -156,12 +156,12 @@ func (c *Conn) Service() string {
 
 // State is where the connection stands, and since when.
 func (c *Conn) State() (State, time.Time) {
-	return State(c.state.Load()), time.Unix(0, c.since.Load())
+	return State(c.state.Load()), c.born.Add(time.Duration(c.since.Load()))
 }
 
 func (c *Conn) setState(s State) {
 	c.state.Store(uint32(s))
-	c.since.Store(time.Now().UnixNano())
+	c.since.Store(int64(time.Since(c.born)))
 }
 
 // Read reads from the socket. The first byte after a pause makes an HTTP/1
@@ -173,7 +173,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 	if n > 0 {
 		c.moved(int64(n), 0)
 		if c.h2.Load() {
-			c.heard.Store(time.Now().UnixNano())
+			c.heard.Store(int64(time.Since(c.born)))
 		} else if s := State(c.state.Load()); s == StateIdle || s == StateNew {
 			c.setState(StateActive)
 		}
