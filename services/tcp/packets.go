@@ -37,8 +37,7 @@ func (s *Service) ServePackets(ctx context.Context, c net.Conn) {
 	s.metrics.open.Inc()
 	defer s.metrics.open.Dec()
 
-	f := &packetRelay{client: c, up: up, idle: cfg.UDPTimeout}
-	f.heard.Store(time.Now().UnixNano())
+	f := &packetRelay{client: c, up: up, idle: cfg.UDPTimeout, born: time.Now()}
 	defer context.AfterFunc(ctx, f.end)()
 	var back sync.WaitGroup
 	back.Go(func() {
@@ -53,7 +52,7 @@ func (s *Service) ServePackets(ctx context.Context, c net.Conn) {
 	_ = f.move(up, c, peer(c), func(n int) { s.metrics.received.Add(float64(n)) })
 	f.end()
 	back.Wait()
-	if f.left() <= 0 {
+	if f.left(time.Now()) <= 0 {
 		s.metrics.idle.Inc()
 	}
 }
@@ -86,7 +85,8 @@ func (s *Service) connectPackets(ctx context.Context, client net.Conn, cfg *Conf
 type packetRelay struct {
 	client, up net.Conn
 	idle       time.Duration
-	heard      atomic.Int64 // when the last packet came, unix nanoseconds
+	born       time.Time
+	heard      atomic.Int64 // when the last packet came, in nanoseconds after born, whatever the time of day does
 	ended      atomic.Bool
 }
 
@@ -99,22 +99,23 @@ func (f *packetRelay) end() {
 }
 
 // left is how long nothing may come yet.
-func (f *packetRelay) left() time.Duration {
-	return f.idle - time.Since(time.Unix(0, f.heard.Load()))
+func (f *packetRelay) left(now time.Time) time.Duration {
+	return f.idle + time.Duration(f.heard.Load()) - now.Sub(f.born)
 }
 
 // move moves packets one way until nothing has come either way for the idle
 // time. One that cannot be sent is lost, as in any network.
 func (f *packetRelay) move(to, from net.Conn, next source, count func(int)) error {
 	pass := func(b []byte) {
-		f.heard.Store(time.Now().UnixNano())
+		f.heard.Store(int64(time.Since(f.born)))
 		if n, err := to.Write(b); err == nil {
 			count(n)
 		}
 	}
 	for {
-		left := f.left()
-		_ = from.SetReadDeadline(time.Now().Add(left))
+		now := time.Now()
+		left := f.left(now)
+		_ = from.SetReadDeadline(now.Add(left))
 		if left <= 0 || f.ended.Load() { // asked after the deadline was set: end sets it too
 			return nil
 		}
