@@ -24,6 +24,7 @@ import (
 	"github.com/porticod/portico/pkg/blob"
 	"github.com/porticod/portico/pkg/ratelimit"
 	"github.com/porticod/portico/pkg/service"
+	"github.com/porticod/portico/pkg/steady"
 	"github.com/porticod/portico/services/chat/store"
 	"github.com/porticod/portico/services/chat/store/sqlstore"
 )
@@ -121,6 +122,7 @@ type Chat struct {
 	uploads   inFlight
 	disk      diskState    // of attachments
 	dropping  sync.RWMutex // held to write while bytes that nothing holds are removed
+	clock     steady.Clock // of what is removed for good
 	bus       Bus
 	hub       *hub
 	wheel     *wheel

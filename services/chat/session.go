@@ -99,7 +99,7 @@ type session struct {
 	tr   transport
 	done chan struct{} // closed when the transport was closed; nil: nobody waits for that
 
-	born     int64 // Unix nanoseconds, as all times here
+	born     int64 // of the wheel, as all moments here
 	lastRecv atomic.Int64
 	lastSent atomic.Int64
 
@@ -149,7 +149,7 @@ type ending struct {
 }
 
 func newSession(c *Chat, tr transport) *session {
-	s := &session{chat: c, tr: tr, born: time.Now().UnixNano()}
+	s := &session{chat: c, tr: tr, born: c.wheel.moment(time.Now())}
 	s.lastRecv.Store(s.born)
 	s.lastSent.Store(s.born)
 	return s

@@ -93,7 +93,7 @@ func (s *session) finish(broken bool) {
 
 // received notes that the client said something.
 func (s *session) received() {
-	s.lastRecv.Store(time.Now().UnixNano())
+	s.lastRecv.Store(s.chat.wheel.moment(time.Now()))
 	s.mu.Lock()
 	s.pinged = 0
 	s.mu.Unlock()
@@ -102,19 +102,20 @@ func (s *session) received() {
 // tick is the session's share of the wheel: the time to connect, pings and the
 // time to answer them.
 func (s *session) tick(now time.Time) time.Duration {
+	at := s.chat.wheel.moment(now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.ending != nil:
 		return 0
 	case !s.connected:
-		if wait := connectTimeout - since(now, s.born); wait > 0 {
+		if wait := connectTimeout - time.Duration(at-s.born); wait > 0 {
 			return min(wait, time.Second) // it may connect, and Ping may be short
 		}
 		s.end(closeNoConnect, "no connect in time", nil)
 		return 0
 	case s.pinged != 0:
-		if wait := pongTimeout - since(now, s.pinged); wait > 0 {
+		if wait := pongTimeout - time.Duration(at-s.pinged); wait > 0 {
 			return wait
 		}
 		s.end(closeNoPong, "no answer to a ping", nil)
@@ -126,20 +127,17 @@ func (s *session) tick(now time.Time) time.Duration {
 	if every == 0 {
 		every = s.chat.config().Ping
 	}
-	silent := since(now, min(s.lastRecv.Load(), s.lastSent.Load()))
+	silent := time.Duration(at - min(s.lastRecv.Load(), s.lastSent.Load()))
 	if silent < every {
 		return every - silent
 	}
 	s.queue(&item{kind: itemPing})
 	s.startFlush()
 	if !answered {
-		s.lastRecv.Store(now.UnixNano())
-		s.lastSent.Store(now.UnixNano())
+		s.lastRecv.Store(at)
+		s.lastSent.Store(at)
 		return every
 	}
-	s.pinged = now.UnixNano()
+	s.pinged = at
 	return pongTimeout
 }
-
-// since is how long ago a moment in Unix nanoseconds was.
-func since(now time.Time, at int64) time.Duration { return time.Duration(now.UnixNano() - at) }

@@ -131,7 +131,7 @@ func (s *session) take() (batch []*item, ok bool) {
 
 // wrote gives the room of a batch back.
 func (s *session) wrote(batch []*item, err error) {
-	s.lastSent.Store(time.Now().UnixNano())
+	s.lastSent.Store(s.chat.wheel.moment(time.Now()))
 	s.mu.Lock()
 	for _, it := range batch {
 		s.count(it, -1)

@@ -21,6 +21,7 @@ type ticker interface {
 type wheel struct {
 	stop chan struct{}
 	done chan struct{}
+	made time.Time
 
 	mu    sync.Mutex
 	slots [wheelSlots][]ticker
@@ -30,11 +31,15 @@ type wheel struct {
 }
 
 func newWheel() *wheel {
-	w := &wheel{stop: make(chan struct{}), done: make(chan struct{}), timer: time.NewTicker(wheelTick)}
+	w := &wheel{stop: make(chan struct{}), done: make(chan struct{}), made: time.Now(), timer: time.NewTicker(wheelTick)}
 	w.timer.Stop()
 	go w.run()
 	return w
 }
+
+// moment is t in nanoseconds by the monotonic clock, which nobody sets, for what
+// keeps many of them in little memory. It is never 0.
+func (w *wheel) moment(t time.Time) int64 { return int64(t.Sub(w.made)) + 1 }
 
 // add calls t after at least d.
 func (w *wheel) add(t ticker, d time.Duration) {

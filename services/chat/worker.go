@@ -119,7 +119,7 @@ func (c *Chat) followAccounts(ctx context.Context) {
 
 func (c *Chat) collect(ctx context.Context) {
 	c.tidy(ctx, "collect", func(ctx context.Context) (bool, error) {
-		return c.store.Collect(ctx, time.Now().Add(-looseLife))
+		return c.store.Collect(ctx, c.clock.Now().Add(-looseLife))
 	})
 	c.dropLoose(ctx)
 }
@@ -160,7 +160,7 @@ func (c *Chat) drop(ctx context.Context, hash string) error {
 // sweep removes bytes that no record is of: crashes and refused uploads leave
 // them.
 func (c *Chat) sweep(ctx context.Context) {
-	swept, err := c.blobs.Sweep(ctx, time.Now().Add(-orphanLife), func(id blob.ID) (bool, error) {
+	swept, err := c.blobs.Sweep(ctx, c.clock.Now().Add(-orphanLife), func(id blob.ID) (bool, error) {
 		return c.store.Holds(ctx, id.String())
 	})
 	if err != nil {
