@@ -68,6 +68,7 @@ func (k *Keeper) watch(ctx context.Context) {
 			for _, p := range s.pairs {
 				k.refresh(ctx, p)
 			}
+			k.renew(s, time.Now())
 		}
 		if err := k.tickets.rotate(time.Now()); err != nil {
 			k.log.Warn().Err(err).Msg("the keys of session tickets are not renewed")

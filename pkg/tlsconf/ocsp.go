@@ -21,6 +21,18 @@ type staple struct {
 	expires time.Time // of the word that is stapled; zero: there is none
 }
 
+// due reports whether to ask. A word may expire before its time to ask: a machine
+// that slept, or whose clock was put forward, has waited less than it missed.
+func (s *staple) due(now time.Time) bool { return !now.Before(s.ask) || s.expired(now) }
+
+func (s *staple) expired(now time.Time) bool { return !s.expires.IsZero() && now.After(s.expires) }
+
+// askAfter is when to ask again for a word of a CA. By its own times it is not long
+// in any case; a clock that is wrong now, and right in a moment, may say years.
+func askAfter(now, this, next time.Time) time.Duration {
+	return max(stapleRetry, min(next.Sub(now), next.Sub(this))/2)
+}
+
 const (
 	stapleTimeout = 10 * time.Second
 	stapleRetry   = 10 * time.Minute
@@ -32,21 +44,21 @@ const (
 // 8). Without an answer the old one serves while it is good.
 func (k *Keeper) keepStapled(ctx context.Context, p *pair) {
 	c, now := p.cert.Load(), time.Now()
-	if len(c.Leaf.OCSPServer) == 0 || len(c.Certificate) < 2 || now.Before(p.staple.ask) {
+	if len(c.Leaf.OCSPServer) == 0 || len(c.Certificate) < 2 || !p.staple.due(now) {
 		return
 	}
 	word, raw, err := askOCSP(ctx, c)
 	if err != nil {
 		p.staple.ask = now.Add(stapleRetry)
 		k.log.Warn().Err(err).Str("file", p.files.Cert).Msg("no OCSP staple")
-		if !p.staple.expires.IsZero() && now.After(p.staple.expires) {
+		if p.staple.expired(now) {
 			p.staple.expires = time.Time{}
 			p.cert.Store(withStaple(c, nil))
 		}
 		return
 	}
 	p.staple.expires = word.NextUpdate
-	p.staple.ask = now.Add(max(stapleRetry, word.NextUpdate.Sub(now)/2))
+	p.staple.ask = now.Add(askAfter(now, word.ThisUpdate, word.NextUpdate))
 	p.cert.Store(withStaple(c, raw))
 }
 

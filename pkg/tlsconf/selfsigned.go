@@ -21,15 +21,28 @@ import (
 )
 
 // validity of a self-signed certificate: what browsers accept at most of
-// others, 398 days, less a margin. It is renewed at a load in its last month.
+// others, 398 days, less a margin. It is renewed in its last month.
 const (
 	validity = 397 * 24 * time.Hour
 	renewal  = 30 * 24 * time.Hour
+
+	renewRetry = time.Minute // after a failure
 )
+
+// plausible is the time of day, unless that is before this was written: then the
+// clock is wrong for sure, as one that starts in 1970, and will be set soon. What
+// was made before is still good then, and what is made now should be afterwards.
+func plausible(now time.Time) time.Time {
+	if written := time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC); now.Before(written) {
+		return written
+	}
+	return now
+}
 
 // selfSigned returns the kept certificate while it is good for all names, so
 // that people who trusted it once need not do so after each start.
 func selfSigned(dir string, o Options) (tls.Certificate, error) {
+	now := plausible(time.Now())
 	names := slices.Concat([]string{"localhost", "127.0.0.1", "::1"}, o.Names)
 	if host, err := os.Hostname(); err == nil {
 		names = append(names, host)
@@ -37,12 +50,12 @@ func selfSigned(dir string, o Options) (tls.Certificate, error) {
 	slices.Sort(names)
 	names = slices.Compact(names)
 	file := filepath.Join(dir, "self-signed.pem")
-	if c, err := tls.LoadX509KeyPair(file, file); err == nil && covers(c.Leaf, names) {
+	if c, err := tls.LoadX509KeyPair(file, file); err == nil && inTime(c.Leaf, now) && covers(c.Leaf, names) {
 		return c, nil
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return tls.Certificate{}, err
 	}
-	pemBytes, err := generate(names)
+	pemBytes, err := generate(names, now)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
@@ -55,10 +68,13 @@ func selfSigned(dir string, o Options) (tls.Certificate, error) {
 	return tls.X509KeyPair(pemBytes, pemBytes)
 }
 
+// inTime reports whether a certificate is good at now and for a while. One of the
+// future was made while the clock was ahead.
+func inTime(leaf *x509.Certificate, now time.Time) bool {
+	return leaf.NotAfter.Sub(now) >= renewal && !leaf.NotBefore.After(now)
+}
+
 func covers(leaf *x509.Certificate, names []string) bool {
-	if time.Until(leaf.NotAfter) < renewal {
-		return false
-	}
 	have := slices.Clone(leaf.DNSNames)
 	for _, ip := range leaf.IPAddresses {
 		have = append(have, ip.String())
@@ -66,7 +82,7 @@ func covers(leaf *x509.Certificate, names []string) bool {
 	return !slices.ContainsFunc(names, func(n string) bool { return !slices.Contains(have, n) })
 }
 
-func generate(names []string) ([]byte, error) {
+func generate(names []string, now time.Time) ([]byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -78,8 +94,8 @@ func generate(names []string) ([]byte, error) {
 	t := &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: "portico self-signed"},
-		NotBefore:    time.Now().Add(-time.Hour), // clocks differ
-		NotAfter:     time.Now().Add(validity),
+		NotBefore:    now.Add(-time.Hour), // clocks differ
+		NotAfter:     now.Add(validity),
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
@@ -100,4 +116,21 @@ func generate(names []string) ([]byte, error) {
 	}
 	out := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	return append(out, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pk})...), nil
+}
+
+// renew takes another self-signed certificate where the time of the old one is
+// nearly over, or the clock was set.
+func (k *Keeper) renew(s *Source, now time.Time) {
+	old := s.self.Load()
+	if old == nil || now.Before(s.retry) || inTime(old.Leaf, plausible(now)) {
+		return
+	}
+	c, err := selfSigned(k.dir, s.opts)
+	if err != nil {
+		s.retry = now.Add(renewRetry)
+		k.log.Warn().Err(err).Msg("the self-signed certificate cannot be renewed; the old one goes on serving")
+		return
+	}
+	s.self.Store(&c)
+	k.log.Info().Time("not_after", c.Leaf.NotAfter).Msg("self-signed certificate renewed")
 }

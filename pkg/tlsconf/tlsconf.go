@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -44,7 +45,8 @@ const ALPNChallenge = "acme-tls/1"
 type Source struct {
 	opts    Options
 	pairs   []*pair
-	self    *tls.Certificate // nil: none
+	self    atomic.Pointer[tls.Certificate] // nil: none
+	retry   time.Time                       // of the watcher only: when self is renewed again after a failure
 	clients []byte           // content of ClientCA
 	config  *tls.Config
 }
@@ -72,8 +74,8 @@ func (s *Source) own() []*tls.Certificate {
 	for _, p := range s.pairs {
 		all = append(all, p.cert.Load())
 	}
-	if s.self != nil {
-		all = append(all, s.self)
+	if self := s.self.Load(); self != nil {
+		all = append(all, self)
 	}
 	return all
 }
@@ -147,7 +149,7 @@ func (k *Keeper) Load(o Options) (*Source, error) {
 		if err != nil {
 			return nil, fmt.Errorf("self-signed certificate in %s: %w", k.dir, err)
 		}
-		s.self = &c
+		s.self.Store(&c)
 	}
 	s.config = &tls.Config{MinVersion: max(o.MinVersion, tls.VersionTLS12), GetCertificate: s.get}
 	if o.Managed != nil {
