@@ -16,7 +16,7 @@ import (
 const (
 	workTime   = 10 * time.Minute // for one picture, waiting for its turn included
 	firstRetry = 10 * time.Second // after the first failure; twice as long after each other one
-	lastRetry  = time.Hour
+	lastRetry  = store.MaxJobDelay
 	maxTries   = 16 // then a job is given up: most of half a day after the first
 	idleLook   = time.Minute
 )

@@ -23,6 +23,7 @@ import (
 	"github.com/porticod/portico/pkg/durable"
 	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/pkg/service"
+	"github.com/porticod/portico/pkg/steady"
 	"github.com/porticod/portico/services/photos/store"
 	"github.com/porticod/portico/services/photos/store/sqlstore"
 )
@@ -63,6 +64,7 @@ type Photos struct {
 	signer    signer
 	metrics   *metrics
 	census    census
+	clock     steady.Clock // of what is removed for good
 	api       http.Handler
 	pages     *web
 	// authorization is the page that asks people to let an app in.

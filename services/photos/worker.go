@@ -91,9 +91,9 @@ func (p *Photos) complain(ctx context.Context, err error, msg string) {
 	}
 }
 
-// expire ends stories and uploads whose time has come.
+// expire removes stories and uploads whose time has come; they are hidden by then.
 func (p *Photos) expire(ctx context.Context) {
-	now := time.Now()
+	now := p.clock.Now()
 	for {
 		gone, err := p.store.ExpireStories(ctx, now, batch)
 		if err != nil {
@@ -112,7 +112,7 @@ func (p *Photos) expire(ctx context.Context) {
 func (p *Photos) sweep(ctx context.Context) {
 	p.sweepUploads(ctx)
 	for {
-		gone, err := p.store.Sweep(ctx, time.Now().Add(-looseLife), batch)
+		gone, err := p.store.Sweep(ctx, p.clock.Now().Add(-looseLife), batch)
 		if err != nil {
 			p.complain(ctx, err, "pictures that nobody posted are not swept yet")
 			return
@@ -127,7 +127,7 @@ func (p *Photos) sweep(ctx context.Context) {
 // sweepOrphans removes bytes that no row needs: of uploads that were cut off
 // between the bytes and the row, and what discard failed to delete.
 func (p *Photos) sweepOrphans(ctx context.Context) {
-	_, err := p.blobs.Sweep(ctx, time.Now().Add(-orphanLife), func(id blob.ID) (bool, error) {
+	_, err := p.blobs.Sweep(ctx, p.clock.Now().Add(-orphanLife), func(id blob.ID) (bool, error) {
 		return p.store.Referenced(ctx, id.String())
 	})
 	if err != nil {

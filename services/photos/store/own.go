@@ -26,6 +26,9 @@ const (
 	JobVariants JobKind = "variants" // types that not every browser reads
 )
 
+// MaxJobDelay is the longest that a job is put off after a failure.
+const MaxJobDelay = time.Hour
+
 // JobKinds are all kinds in the order of their priorities, which begin with 1.
 var JobKinds = [...]JobKind{JobFirst, JobLadder, JobVariants}
 
@@ -135,7 +138,9 @@ type Own interface {
 	// AddMedia and AddSizes add and remove the jobs of a picture.
 
 	// NextJob returns the most urgent job of kinds that is due at now and not
-	// in skip; else ok is false and next says when one will be, zero: none.
+	// in skip; else ok is false and next says when one will be, zero: none. One
+	// that never failed is due, and so is one that is put off for more than
+	// MaxJobDelay: the clock was ahead when it was.
 	NextJob(ctx context.Context, now time.Time, kinds []JobKind, skip []int64) (j Job, ok bool, next time.Time, err error)
 	// RemoveJob forgets a job that is done; one that is not there is no error.
 	RemoveJob(ctx context.Context, id int64) error

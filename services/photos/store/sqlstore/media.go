@@ -221,7 +221,7 @@ func (d *DB) Sweep(ctx context.Context, cutoff time.Time, limit int) (gone []sto
 				return err
 			}
 		}
-		_, err = tx.Exec(`DELETE FROM idempotency WHERE expires < ?`, d.now().UnixMilli())
+		_, err = tx.Exec(`DELETE FROM idempotency WHERE expires < ?`, d.steady.Now().UnixMilli())
 		return err
 	})
 	return gone, wrap("sweep", err)

@@ -37,7 +37,8 @@ func scanJob(r *sqlite.Rows) (j store.Job, err error) {
 	return j, err
 }
 
-// NextJob returns the most urgent job that is due.
+// NextJob returns the most urgent job that is due. Times are compared with care:
+// the clock may have been set since they were written.
 func (d *DB) NextJob(ctx context.Context, now time.Time, kinds []store.JobKind, skip []int64) (j store.Job, ok bool, next time.Time, err error) {
 	names, err := json.Marshal(kinds)
 	if err != nil {
@@ -45,8 +46,8 @@ func (d *DB) NextJob(ctx context.Context, now time.Time, kinds []store.JobKind, 
 	}
 	const which = `kind IN (SELECT value FROM json_each(?)) AND id NOT IN (SELECT value FROM json_each(?))`
 	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
-		list, err := collect(q, scanJob, jobColumns+`WHERE run_after <= ? AND `+which+` ORDER BY priority, run_after, id LIMIT 1`,
-			now.UnixMilli(), string(names), jsonList(skip))
+		list, err := collect(q, scanJob, jobColumns+`WHERE run_after IS NOT NULL AND (attempts = 0 OR run_after <= ? OR run_after > ?) AND `+which+
+			` ORDER BY priority, run_after, id LIMIT 1`, now.UnixMilli(), now.Add(store.MaxJobDelay).UnixMilli(), string(names), jsonList(skip))
 		if err != nil {
 			return err
 		}

@@ -141,7 +141,7 @@ func (d *DB) Directory(ctx context.Context, order store.DirectoryOrder, offset, 
 // SetMute keeps a mute, and forgets those that have expired.
 func (d *DB) SetMute(ctx context.Context, m store.Mute) error {
 	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
-		if _, err := tx.Exec(`DELETE FROM mutes WHERE expires <= ?`, d.now().UnixMilli()); err != nil {
+		if _, err := tx.Exec(`DELETE FROM mutes WHERE expires <= ?`, d.steady.Now().UnixMilli()); err != nil {
 			return err
 		}
 		if err := changeOne(tx, `UPDATE mutes SET notifications = ?, expires = ? WHERE user_id = ? AND target_id = ?`,

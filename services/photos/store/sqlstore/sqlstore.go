@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/steady"
 	"github.com/porticod/portico/services/photos/store"
 )
 
@@ -24,6 +25,7 @@ var migrations embed.FS
 type DB struct {
 	db     *sqlite.DB
 	now    func() time.Time
+	steady steady.Clock // of what is removed for good
 	lastID int64 // used by functions of Write only, which run one at a time
 
 	onNotice func(store.Notice) // set before the store is used
@@ -61,7 +63,8 @@ func open(ctx context.Context, path string, opt sqlite.Options, now func() time.
 	if now == nil {
 		now = time.Now
 	}
-	d := &DB{db: db, now: now}
+	d := &DB{db: db, now: now, steady: steady.Clock{Read: now}}
+	d.steady.Now() // steps count from here
 	err = db.Read(ctx, func(q sqlite.Queryer) error {
 		return q.QueryRow(lastIDQuery).Scan(&d.lastID)
 	})
