@@ -100,7 +100,7 @@ func (d *Directory) RedeemCode(ctx context.Context, app App, code, redirectURI, 
 	case c.AppID != app.ID || c.Service != app.Service:
 		return "", Session{}, ErrCode
 	case c.Used: // whatever else is wrong: the session ends
-	case now().Sub(c.CreatedAt) >= codeLife || c.RedirectURI != redirectURI || !verifies(verifier, c.Challenge):
+	case now().Sub(c.CreatedAt).Abs() >= codeLife || c.RedirectURI != redirectURI || !verifies(verifier, c.Challenge):
 		return "", Session{}, ErrCode
 	}
 	token, s := prepare(Session{UserID: c.UserID, Service: c.Service, Device: app.Name, Scopes: c.Scopes, AppID: c.AppID})

@@ -209,7 +209,7 @@ func (n *seen) note(s Session) time.Time {
 	if last.Before(s.SeenAt) {
 		last = s.SeenAt
 	}
-	if t.Sub(last) < seenEvery || n.closed || len(n.dirty) >= maxSeen {
+	if age := t.Sub(last); age < seenEvery && age >= -MaxAhead || n.closed || len(n.dirty) >= maxSeen {
 		return last
 	}
 	if len(n.last) >= maxSeen {

@@ -102,7 +102,8 @@ type SessionStore interface {
 	// SessionsOf returns the sessions of a user, the last seen first; all
 	// services where service is empty.
 	SessionsOf(ctx context.Context, userID int64, service string) ([]Session, error)
-	// SetSeen notes when sessions were seen. Those that ended are passed over.
+	// SetSeen notes when sessions were seen. Those that ended are passed over, and
+	// those that were seen later, but for more than MaxAhead.
 	SetSeen(ctx context.Context, seen map[string]time.Time) error
 	// EndSession logs SessionEnded. It returns ErrToken where the user has no
 	// such session at the service. The service is not checked where empty.
@@ -155,6 +156,10 @@ type FollowerStore interface {
 	// services have not acted on, in order.
 	Erasures(ctx context.Context, after int64, limit int) ([]Erasure, error)
 }
+
+// MaxAhead is how far ahead of now a time of the past may be, because the clock
+// was set back a little. One that is further ahead was written by a wrong clock.
+const MaxAhead = 10 * time.Minute
 
 // NextID is the ID for what is made at now, where last is the highest given so
 // far: the time, unless that would not be above last.

@@ -77,11 +77,12 @@ func (s *Store) SessionsOf(ctx context.Context, userID int64, service string) ([
 	return list(ctx, s.db, scanSessionRow, `SELECT `+sessionColumns+` FROM session WHERE user_id = ?1 AND (?2 = '' OR service = ?2) ORDER BY seen_at DESC, created_at DESC, id`, userID, service)
 }
 
-// SetSeen only moves times forward.
+// SetSeen only moves times forward, unless the clock was ahead: what would stay
+// the last seen for years is not.
 func (s *Store) SetSeen(ctx context.Context, seen map[string]time.Time) error {
 	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
 		for id, at := range seen {
-			if _, err := tx.Exec(`UPDATE session SET seen_at = max(seen_at, ?) WHERE id = ?`, at.UnixMilli(), id); err != nil {
+			if _, err := tx.Exec(`UPDATE session SET seen_at = iif(seen_at > ?1 + ?2, ?1, max(seen_at, ?1)) WHERE id = ?3`, at.UnixMilli(), account.MaxAhead.Milliseconds(), id); err != nil {
 				return err
 			}
 		}

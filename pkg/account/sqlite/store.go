@@ -14,6 +14,7 @@ import (
 
 	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/steady"
 )
 
 //go:embed migrations/*.sql
@@ -27,6 +28,7 @@ const keepSessionEnds = 7 * 24 * time.Hour
 type Store struct {
 	db     *sqlite.DB
 	notify func(account.Change)
+	steady steady.Clock // of what is removed for good
 }
 
 var _ account.Store = (*Store)(nil)
@@ -45,7 +47,7 @@ func Open(ctx context.Context, path string, log zerolog.Logger) (*Store, error) 
 	s := &Store{db: db, notify: func(account.Change) {}}
 	err = db.Write(ctx, func(tx *sqlite.Tx) error {
 		_, err := tx.Exec("DELETE FROM change WHERE kind = ? AND at < ?",
-			account.SessionEnded, time.Now().Add(-keepSessionEnds).UnixMilli())
+			account.SessionEnded, s.steady.Now().Add(-keepSessionEnds).UnixMilli())
 		return err
 	})
 	if err != nil {

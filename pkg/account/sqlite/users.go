@@ -70,7 +70,7 @@ func useInvite(tx *sqlite.Tx, code account.Hash, now time.Time) error {
 // AddInvite stores an invite and drops those that nobody can use.
 func (s *Store) AddInvite(ctx context.Context, code account.Hash, uses int, expires time.Time) error {
 	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
-		if _, err := tx.Exec(`DELETE FROM invite WHERE uses = 0 OR expires_at <= ?`, time.Now().UnixMilli()); err != nil {
+		if _, err := tx.Exec(`DELETE FROM invite WHERE uses = 0 OR expires_at <= ?`, s.steady.Now().UnixMilli()); err != nil {
 			return err
 		}
 		var exp *int64
