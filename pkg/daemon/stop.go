@@ -65,6 +65,7 @@ func (d *Daemon) Stop(ctx context.Context) error {
 	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), lastCall)
 	defer cancelLast()
 	closePackets(last, slices.Collect(maps.Values(d.packetServers)))
+	closed := time.Now()
 	d.letGo()
 	d.accepting.Wait()
 	for _, in := range d.services {
@@ -83,7 +84,7 @@ func (d *Daemon) Stop(ctx context.Context) error {
 	}
 	d.retiring.Wait()
 	d.closeTLS()
-	d.log.Info().Dur("took_ms", time.Since(begun)).Msg("stopped")
+	d.log.Info().Dur("took_ms", time.Since(begun)).Dur("not_accepting_ms", time.Since(closed)).Msg("stopped")
 	return err
 }
 
