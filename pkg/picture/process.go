@@ -60,6 +60,7 @@ func startProcess(ctx context.Context, limits sandbox.Limits, done func()) (*pro
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		defer done()
+		renounce()
 		err := w.cmd.Start()
 		_ = errors.Join(childIn.Close(), childOut.Close())
 		started <- err

@@ -33,6 +33,7 @@ var (
 	errTusVersion  = fail(http.StatusPreconditionFailed, "The header Tus-Resumable is not %s", tusVersion)
 	errTusOffset   = fail(http.StatusConflict, "Upload-Offset is not where the upload is; ask with HEAD")
 	errTusChecksum = fail(statusChecksum, "The checksum does not match; send the part again")
+	errTusGone     = fail(http.StatusGone, "What was uploaded so far is lost; begin anew")
 	errTusBusy     = fail(http.StatusLocked, "Another request is writing to this upload")
 	errTusCount    = fail(http.StatusUnprocessableEntity, "Too many unfinished uploads: at most %d", maxOpenUploads)
 )

@@ -131,6 +131,12 @@ func (t *tusCall) receive(u store.Upload, check *checksum) (store.Upload, error)
 		return u, fmt.Errorf("open upload: %w", err)
 	}
 	defer f.Close()
+	switch fi, err := f.Stat(); {
+	case err != nil:
+		return u, fmt.Errorf("open upload: %w", err)
+	case fi.Size() < u.Offset: // somebody tidied up: no zeros in its place
+		return u, errTusGone
+	}
 	// What lies behind the offset was never acknowledged.
 	if err := f.Truncate(u.Offset); err != nil {
 		return u, fmt.Errorf("open upload: %w", err)

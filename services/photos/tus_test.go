@@ -205,3 +205,19 @@ func TestTusRestart(t *testing.T) {
 		return err == nil && len(left) == 0
 	})
 }
+
+// TestTusLost: what somebody tidied away is not made up of zeros.
+func TestTusLost(t *testing.T) {
+	k, people := kind(t)
+	dir := filepath.Join(t.TempDir(), "photos")
+	s, stop := start(t, k, people, dir)
+	defer stop()
+	c := tusClient{s, s.signUp("ann")}
+	file := jpegOf(400, 300)
+	path := strings.TrimPrefix(c.create(len(file)), s.URL)
+	c.patch(path, 0, file[:1000]).is(204)
+	if err := os.Remove(filepath.Join(dir, "uploads", filepath.Base(path))); err != nil {
+		t.Fatal(err)
+	}
+	c.patch(path, 1000, file[1000:]).is(410)
+}
