@@ -29,20 +29,14 @@ const (
 	renewRetry = time.Minute // after a failure
 )
 
-// plausible is the time of day, unless that is before this was written: then the
-// clock is wrong for sure, as one that starts in 1970, and will be set soon. What
-// was made before is still good then, and what is made now should be afterwards.
-func plausible(now time.Time) time.Time {
-	if written := time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC); now.Before(written) {
-		return written
-	}
-	return now
-}
+// written is a moment before anybody ran this. A clock that shows an earlier one,
+// as those that start in 1970, is wrong for sure, and will be set soon.
+func written() time.Time { return time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC) }
 
 // selfSigned returns the kept certificate while it is good for all names, so
 // that people who trusted it once need not do so after each start.
 func selfSigned(dir string, o Options) (tls.Certificate, error) {
-	now := plausible(time.Now())
+	now := time.Now()
 	names := slices.Concat([]string{"localhost", "127.0.0.1", "::1"}, o.Names)
 	if host, err := os.Hostname(); err == nil {
 		names = append(names, host)
@@ -69,8 +63,12 @@ func selfSigned(dir string, o Options) (tls.Certificate, error) {
 }
 
 // inTime reports whether a certificate is good at now and for a while. One of the
-// future was made while the clock was ahead.
+// future was made while the clock was ahead. A clock that is wrong for sure has no
+// say: what is good will be so when it is right.
 func inTime(leaf *x509.Certificate, now time.Time) bool {
+	if now.Before(written()) {
+		return true
+	}
 	return leaf.NotAfter.Sub(now) >= renewal && !leaf.NotBefore.After(now)
 }
 
@@ -82,7 +80,12 @@ func covers(leaf *x509.Certificate, names []string) bool {
 	return !slices.ContainsFunc(names, func(n string) bool { return !slices.Contains(have, n) })
 }
 
+// generate makes a certificate. Made by a clock that is wrong for sure, it should
+// be good when that is right.
 func generate(names []string, now time.Time) ([]byte, error) {
+	if now.Before(written()) {
+		now = written()
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -122,7 +125,7 @@ func generate(names []string, now time.Time) ([]byte, error) {
 // nearly over, or the clock was set.
 func (k *Keeper) renew(s *Source, now time.Time) {
 	old := s.self.Load()
-	if old == nil || now.Before(s.retry) || inTime(old.Leaf, plausible(now)) {
+	if old == nil || now.Before(s.retry) || inTime(old.Leaf, now) {
 		return
 	}
 	c, err := selfSigned(k.dir, s.opts)

@@ -47,7 +47,7 @@ type Source struct {
 	pairs   []*pair
 	self    atomic.Pointer[tls.Certificate] // nil: none
 	retry   time.Time                       // of the watcher only: when self is renewed again after a failure
-	clients []byte           // content of ClientCA
+	clients []byte                          // content of ClientCA
 	config  *tls.Config
 }
 
