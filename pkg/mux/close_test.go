@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/pkg/mux"
+	"github.com/porticod/portico/pkg/steady/steadytest"
 )
 
 // closing closes the port in the background.
@@ -126,6 +127,9 @@ func TestCloseIdle(t *testing.T) {
 	mark := time.Now()
 	if n := r.Idle(mark.Add(-time.Hour)); n != 0 {
 		t.Errorf("%d idle for an hour", n)
+	}
+	if n, m := r.Idle(steadytest.Step(mark, -time.Hour)), r.Idle(steadytest.Step(mark.Add(-time.Hour), 2*time.Hour)); n != 1 || m != 0 {
+		t.Errorf("%d and %d idle after the clock was set", n, m)
 	}
 	io.WriteString(nc, "GET / HT") // begun
 	eventually(t, func() bool { return r.Idle(time.Now()) == 0 }, "it is not idle")
