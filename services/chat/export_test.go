@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/porticod/portico/pkg/steady"
 	"github.com/porticod/portico/services/chat/store"
 )
 
@@ -71,3 +72,12 @@ func (f failing) Send(ctx context.Context, drafts []store.Draft) ([]store.Sent, 
 }
 
 func (f failing) Check() error { return errors.Join(f.fail(false), f.fail(true), f.Store.Check()) }
+
+// Tidied is what the worker does once an hour and once a day, by a clock.
+func (c *Chat) Tidied(ctx context.Context, clock func() time.Time) func() {
+	by := &Chat{store: c.store, blobs: c.blobs, log: c.log, failures: c.failures, clock: steady.Clock{Read: clock}}
+	return func() {
+		by.collect(ctx)
+		by.sweep(ctx)
+	}
+}
