@@ -26,7 +26,7 @@ type DB struct {
 	db     *sqlite.DB
 	now    func() time.Time
 	steady steady.Clock // of what is removed for good
-	lastID int64 // used by functions of Write only, which run one at a time
+	lastID int64        // used by functions of Write only, which run one at a time
 
 	onNotice func(store.Notice) // set before the store is used
 	noticed  int                // notices so far; used as lastID is

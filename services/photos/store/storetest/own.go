@@ -75,6 +75,19 @@ func jobs(s *suite) {
 	if _, ok := next(store.JobLadder); !ok {
 		s.Error("a job is not tried again")
 	}
+	// Nothing waits for a clock that was ahead when it was written.
+	s.clock.Move(-12 * 365 * 24 * time.Hour)
+	if j, ok = next(store.JobLadder); !ok {
+		s.Error("a new job waits for the clock")
+	}
+	s.want(s.PostponeJob(s.Context(), j.ID, now().Add(store.MaxJobDelay+time.Second), "disk"), nil)
+	if _, ok := next(store.JobLadder); !ok {
+		s.Error("a job that was put off waits for the clock")
+	}
+	s.want(s.PostponeJob(s.Context(), j.ID, now().Add(store.MaxJobDelay), "disk"), nil)
+	if _, ok := next(store.JobLadder); ok {
+		s.Error("a job that was put off does not wait")
+	}
 
 	// The last job of a picture goes with what it made.
 	files := []store.File{{Hash: "webp", Type: "image/webp", Bytes: 5, Width: 320, Height: 240}}
