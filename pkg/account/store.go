@@ -159,7 +159,7 @@ type FollowerStore interface {
 
 // MaxAhead is how far ahead of now a time of the past may be, because the clock
 // was set back a little. One that is further ahead was written by a wrong clock.
-const MaxAhead = 10 * time.Minute
+const MaxAhead = 24 * time.Hour
 
 // NextID is the ID for what is made at now, where last is the highest given so
 // far: the time, unless that would not be above last.

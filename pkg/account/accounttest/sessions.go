@@ -56,6 +56,19 @@ func testSessions(t *testing.T, s *suite) {
 		t.Fatalf("sessions at photos.b: %+v", vs)
 	}
 
+	// A time of a clock that was far ahead goes back with the clock.
+	for _, seen := range []struct{ at, want time.Time }{
+		{later.Add(account.MaxAhead), later.Add(account.MaxAhead)}, {later, later.Add(account.MaxAhead)},
+		{later.AddDate(12, 0, 0), later.AddDate(12, 0, 0)}, {later, later},
+	} {
+		s.no(s.SetSeen(ctx, map[string]time.Time{"one": seen.at}))
+		vs, err := s.SessionsOf(ctx, ann.ID, "chat.a")
+		s.no(err)
+		if !vs[0].SeenAt.Equal(seen.want) {
+			t.Errorf("seen at %v after %v, want %v", vs[0].SeenAt, seen.at, seen.want)
+		}
+	}
+
 	s.is(s.EndSession(ctx, ann.ID, "chat.a", "bobs"), account.ErrToken)
 	s.is(s.EndSession(ctx, ann.ID, "photos.b", "one"), account.ErrToken)
 	s.alive("one", "bobs")
