@@ -119,7 +119,7 @@ type format struct{ r *Root }
 // WriteLevel implements zerolog.LevelWriter. Whoever gives a logger a sampler of
 // his own takes the level's away.
 func (f format) WriteLevel(l zerolog.Level, p []byte) (int, error) {
-	if !(level{f.r}).Sample(l) {
+	if !level(f).Sample(l) {
 		return len(p), nil
 	}
 	return f.Write(p)
