@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,9 +30,10 @@ type Phase struct {
 	Times             int
 	Fresh, Kept, Slow Tally
 	Chat              ChatTally
-	Back              time.Duration // the longest until all WebSockets were there again
-	Took              time.Duration // the longest event, as systemctl saw it
-	Stored            int           // descriptors that systemd keeps, afterwards
+	Back              time.Duration   // the longest until all WebSockets were there again
+	Took              time.Duration   // the longest event, as systemctl saw it
+	Stalls            []time.Duration // the longest that a new request took each time, in order of size
+	Stored            int             // descriptors that systemd keeps, afterwards
 }
 
 // A Report is what the container has to say.
@@ -261,6 +263,8 @@ func (d *driving) phase(name string, times int, event func(int) error, ends bool
 			d.load.trickle(echo, d.plan.Slow)
 		}
 		d.pause()
+		d.load.fresh.stall()
+		d.load.kept.stall()
 		was, begun := show("MainPID"), time.Now()
 		if err := event(i); err != nil {
 			return err
@@ -275,10 +279,12 @@ func (d *driving) phase(name string, times int, event func(int) error, ends bool
 		if err := d.settle(); err != nil {
 			return err
 		}
+		p.Stalls = append(p.Stalls, max(d.load.fresh.stall(), d.load.kept.stall()))
 		if ends {
 			p.Back = max(p.Back, time.Since(begun)-settled)
 		}
 	}
+	slices.Sort(p.Stalls)
 	p.Fresh, p.Kept, p.Slow, p.Chat = d.counters()
 	p.Stored, _ = strconv.Atoi(show("NFileDescriptorStore"))
 	d.report.Phases = append(d.report.Phases, p)

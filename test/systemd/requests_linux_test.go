@@ -40,6 +40,7 @@ type counter struct {
 	mu    sync.Mutex
 	tally Tally
 	took  []time.Duration
+	worst time.Duration // since stall was called
 }
 
 func (c *counter) count(took time.Duration, err error) {
@@ -47,6 +48,7 @@ func (c *counter) count(took time.Duration, err error) {
 	defer c.mu.Unlock()
 	c.tally.Requests++
 	c.took = append(c.took, took)
+	c.worst = max(c.worst, took)
 	if err == nil {
 		return
 	}
@@ -58,6 +60,15 @@ func (c *counter) count(took time.Duration, err error) {
 	if len(c.tally.Errors) < 5 {
 		c.tally.Errors = append(c.tally.Errors, fmt.Sprintf("%s after %v: %v", time.Now().Format("15:04:05.000"), took, err))
 	}
+}
+
+// stall is the longest request since the last call.
+func (c *counter) stall() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	worst := c.worst
+	c.worst = 0
+	return worst
 }
 
 func (c *counter) requests() int {

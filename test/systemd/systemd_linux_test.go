@@ -115,6 +115,9 @@ func check(t *testing.T, p Plan, r Report) {
 func checkPhase(t *testing.T, p Plan, ph Phase) {
 	t.Helper()
 	t.Logf("%s x %d, the longest took %v, all WebSockets back after %v", ph.Name, ph.Times, ph.Took.Round(time.Millisecond), ph.Back.Round(time.Millisecond))
+	if n := len(ph.Stalls); n > 0 {
+		t.Logf("    the longest that a new request took each time: p50 %v, max %v", ph.Stalls[n/2].Round(time.Millisecond), ph.Stalls[n-1].Round(time.Millisecond))
+	}
 	t.Logf("    new connections: %v", ph.Fresh)
 	t.Logf("    kept connections: %v", ph.Kept)
 	t.Logf("    requests in progress: %v", ph.Slow)
