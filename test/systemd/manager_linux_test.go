@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A manager does for one process what systemd does for a service: it hears what
@@ -139,7 +141,8 @@ func (m *manager) start() {
 	var names []string
 	for _, k := range m.store {
 		names = append(names, k.name)
-		cmd.ExtraFiles = append(cmd.ExtraFiles, k.file)
+		// A copy: the process before may have this one dropped late.
+		cmd.ExtraFiles = append(cmd.ExtraFiles, m.copyOf(k.file))
 	}
 	ready := make(chan struct{})
 	m.ready = ready
@@ -148,7 +151,11 @@ func (m *manager) start() {
 	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(m.dir, "notify"), "FDSTORE=4096",
 		"LISTEN_FDS="+strconv.Itoa(len(names)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
 	cmd.Env = append(cmd.Env, m.env...)
-	if err := cmd.Start(); err != nil {
+	err := cmd.Start()
+	for _, f := range cmd.ExtraFiles {
+		_ = f.Close()
+	}
+	if err != nil {
 		m.t.Fatal(err)
 	}
 	done := make(chan error, 1)
@@ -162,6 +169,20 @@ func (m *manager) start() {
 	case <-time.After(handoverTime):
 		m.t.Fatalf("it was not ready within %v", handoverTime)
 	}
+}
+
+func (m *manager) copyOf(f *os.File) *os.File {
+	m.t.Helper()
+	rc, err := f.SyscallConn()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	dup := -1
+	cerr := rc.Control(func(fd uintptr) { dup, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
+	if err := errors.Join(cerr, err); err != nil {
+		m.t.Fatal(err)
+	}
+	return os.NewFile(uintptr(dup), f.Name())
 }
 
 // stop ends the program with a signal and waits for it.
