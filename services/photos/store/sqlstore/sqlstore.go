@@ -35,7 +35,7 @@ type DB struct {
 var _ store.Store = (*DB)(nil)
 
 // lastIDQuery is the greatest id that was given, of the tables whose ids order
-// lists and may be the newest of all.
+// lists and may be the newest of all, and of what was removed from them.
 const lastIDQuery = `SELECT max(
 	coalesce((SELECT max(id) FROM statuses), 0), coalesce((SELECT max(id) FROM media), 0),
 	coalesce((SELECT max(id) FROM marks), 0), coalesce((SELECT max(id) FROM notices), 0),
@@ -43,7 +43,10 @@ const lastIDQuery = `SELECT max(
 	coalesce((SELECT max(id) FROM follows), 0), coalesce((SELECT max(id) FROM mutes), 0),
 	coalesce((SELECT max(id) FROM lists), 0), coalesce((SELECT max(id) FROM filters), 0),
 	coalesce((SELECT max(id) FROM filter_keywords), 0), coalesce((SELECT max(id) FROM filter_statuses), 0),
-	coalesce((SELECT max(id) FROM domain_blocks), 0), coalesce((SELECT max(id) FROM featured_tags), 0))`
+	coalesce((SELECT max(id) FROM domain_blocks), 0), coalesce((SELECT max(id) FROM featured_tags), 0),
+	coalesce((SELECT max(id) FROM stories), 0), coalesce((SELECT max(id) FROM uploads), 0),
+	coalesce((SELECT max(id) FROM albums), 0), coalesce((SELECT max(id) FROM reports), 0),
+	(SELECT id FROM removed WHERE one = 1))`
 
 // Open opens the database at path and makes it where it is missing. now is the
 // clock; nil: time.Now.

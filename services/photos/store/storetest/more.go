@@ -74,6 +74,46 @@ func ids(s *suite) {
 	if last>>16 != s.clock.Now().UnixMilli() {
 		s.Errorf("id %d is not of %v", last, s.clock.Now())
 	}
+	// Those that were removed count too.
+	const far = 12 * 365 * 24 * time.Hour
+	s.clock.Move(far)
+	for name, remove := range map[string]func() int64{
+		"post": func() int64 {
+			p := s.post(ann, store.Public)
+			_, err := s.DeleteStatus(s.Context(), p.ID, ann, false)
+			s.want(err, nil)
+			return p.ID
+		},
+		"picture": func() int64 {
+			m := s.add(ann, "gone")
+			_, err := s.RemoveMedia(s.Context(), m.ID, ann)
+			s.want(err, nil)
+			return m.ID
+		},
+		"story": func() int64 {
+			story, err := s.AddStory(s.Context(), store.Story{Owner: ann, Media: s.add(ann, "story"), Visibility: store.Public, Expires: s.clock.Now()})
+			s.want(err, nil)
+			_, err = s.RemoveStory(s.Context(), story.ID, ann)
+			s.want(err, nil)
+			return story.ID
+		},
+		"upload": func() int64 {
+			u, err := s.AddUpload(s.Context(), store.Upload{Owner: ann, Length: 1, Expires: s.clock.Now()}, 2, 0)
+			s.want(err, nil)
+			s.clock.Move(time.Second)
+			_, err = s.ExpireUploads(s.Context(), s.clock.Now(), 10)
+			s.want(err, nil)
+			return u.ID
+		},
+	} {
+		gone := remove()
+		s.clock.Move(-far)
+		s.reopen()
+		if id := s.post(ann, store.Public).ID; id <= gone {
+			s.Errorf("id %d after the %s %d, which was removed", id, name, gone)
+		}
+		s.clock.Move(far + time.Minute)
+	}
 }
 
 func secret(s *suite) {

@@ -76,9 +76,11 @@ func jobs(s *suite) {
 		s.Error("a job is not tried again")
 	}
 	// Nothing waits for a clock that was ahead when it was written.
-	s.clock.Move(-12 * 365 * 24 * time.Hour)
-	if j, ok = next(store.JobLadder); !ok {
-		s.Error("a new job waits for the clock")
+	for _, back := range []time.Duration{5 * time.Minute, 12 * 365 * 24 * time.Hour} {
+		s.clock.Move(-back)
+		if j, ok = next(store.JobLadder); !ok {
+			s.Errorf("a new job waits for a clock that went back by %v", back)
+		}
 	}
 	s.want(s.PostponeJob(s.Context(), j.ID, now().Add(store.MaxJobDelay+time.Second), "disk"), nil)
 	if _, ok := next(store.JobLadder); !ok {
