@@ -2,6 +2,7 @@ package account_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"os"
 	"path/filepath"
@@ -10,7 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/porticod/portico/pkg/account"
+	"github.com/porticod/portico/pkg/account/sqlite"
 )
 
 // From RFC 7636, appendix B.
@@ -125,6 +129,30 @@ func TestCodeEnds(t *testing.T) {
 		_, err = f.NewCode(ctx, account.Code{UserID: ann.ID, Generation: ann.Generation, AppID: app.ID, Service: "photos.b", RedirectURI: callback})
 		f.is(err, account.ErrCredentials)
 	})
+}
+
+// TestCodesAndClocks: a code of the future was made by a clock that was ahead. It
+// is good for no longer than another.
+func TestCodesAndClocks(t *testing.T) {
+	f := newFixture(t, account.Closed)
+	ctx := t.Context()
+	ann, app := f.user("ann"), f.app("photos.b")
+	for code, ahead := range map[string]time.Duration{"a little": 5 * time.Minute, "an hour": time.Hour, "years": 12 * 365 * 24 * time.Hour} {
+		f.no(f.Close())
+		st, err := sqlite.Open(ctx, filepath.Join(f.dir, "accounts.db"), zerolog.Nop())
+		f.no(err)
+		f.no(st.AddCode(ctx, account.Code{
+			UserID: ann.ID, AppID: app.ID, Service: "photos.b", Scopes: "read", RedirectURI: callback, CreatedAt: time.Now().Add(ahead),
+		}, sha256.Sum256([]byte(code)), time.Unix(1, 0), 10))
+		f.no(st.Close())
+		f.start(account.Closed)
+		var want error
+		if ahead > 10*time.Minute {
+			want = account.ErrCode
+		}
+		_, _, err = f.RedeemCode(ctx, app, code, callback, "")
+		f.is(err, want)
+	}
 }
 
 func TestInvalidCodes(t *testing.T) {
