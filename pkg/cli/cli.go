@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -95,12 +96,21 @@ func Run(ctx context.Context, app App, std Streams, args []string) int {
 	var st *exitError
 	if !errors.As(err, &st) {
 		// cobra's own: unknown commands and flags, wrong arguments
-		st = &exitError{exitUsage, fmt.Errorf("%s\nWhat there is: %s --help", strings.TrimSpace(err.Error()), cmd.CommandPath())}
+		st = &exitError{exitUsage, fmt.Errorf("%s\n%s", strings.TrimSpace(err.Error()), instead(cmd, cmd.Flags().Args()))}
 	}
 	if st.err != nil {
 		fmt.Fprintf(std.Err, "portico: %v\n", st.err)
 	}
 	return st.status
+}
+
+// instead says what to write where cobra did not take what stands there. Only run
+// and validate have the config file as an argument; elsewhere it is easily tried.
+func instead(cmd *cobra.Command, args []string) string {
+	if len(args) == 1 && filepath.Ext(args[0]) == ".hcl" {
+		return fmt.Sprintf("The config file is a flag here: %s --config %s", cmd.CommandPath(), args[0])
+	}
+	return fmt.Sprintf("What there is: %s --help", cmd.CommandPath())
 }
 
 // env is what every command is given.

@@ -50,7 +50,7 @@ func (e *env) socket() (string, error) {
 // explain adds to an error of the client what to do about it.
 func (e *env) explain(err error) error {
 	if errors.Is(err, admin.ErrNotRunning) {
-		return fmt.Errorf("%w; start it with `portico run`, or name its socket with --admin", err)
+		return fmt.Errorf("%w; start it with `portico run`, or name its config file with --config or its socket with --admin", err)
 	}
 	return err
 }

@@ -153,6 +153,7 @@ func TestMistakes(t *testing.T) {
 		{"check-no-daemon", []string{"config.hcl", good}, "", []string{"check", "web"}},
 		{"status-no-daemon", []string{"config.hcl", good}, "", []string{"status"}},
 		{"reload-no-daemon", []string{"config.hcl", "broken {"}, "", []string{"reload"}},
+		{"reload-file", []string{"config.hcl", good}, "", []string{"reload", "config.hcl"}},
 		{"sockets-named-socket", nil, "", []string{"sockets", "--admin", "no.sock"}},
 		{"services-unknown", nil, "", []string{"services", "ecoh"}},
 		{"newer-data", []string{"config.hcl", good, data, "999\n"}, "", []string{"run"}},
