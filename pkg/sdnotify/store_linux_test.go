@@ -1,6 +1,7 @@
 package sdnotify_test
 
 import (
+	"errors"
 	"net"
 	"path/filepath"
 	"strings"
@@ -136,6 +137,26 @@ func TestDropWaits(t *testing.T) {
 	}
 }
 
+// Flush returns only when systemd has done what it was told before.
+func TestFlushWaits(t *testing.T) {
+	m := newManager(t)
+	flushed := make(chan error, 1)
+	go func() { flushed <- m.notifier().Flush() }()
+	text, fds := m.next()
+	if text != "BARRIER=1" || len(fds) != 1 {
+		t.Fatalf("got %q with %d descriptors", text, len(fds))
+	}
+	select {
+	case err := <-flushed:
+		t.Errorf("Flush did not wait: %v", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	unix.Close(fds[0])
+	if err := <-flushed; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestStoreRefuses(t *testing.T) {
 	m := newManager(t)
 	_, rc := listener(t)
@@ -166,7 +187,7 @@ func TestWithoutStore(t *testing.T) {
 		if err := n.Keep("x", rc); err != nil {
 			t.Error(err)
 		}
-		if err := n.Drop("x"); err != nil {
+		if err := errors.Join(n.Drop("x"), n.Flush()); err != nil {
 			t.Error(err)
 		}
 		if err := n.Status("only this"); err != nil {
