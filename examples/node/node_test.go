@@ -2,17 +2,20 @@
 package node_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/pkg/cli"
 )
 
 func read(t *testing.T, name string) string {
@@ -126,6 +129,22 @@ func TestNewFileUnderLoad(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	d.Find("SyntaxError") // Node.js says why, in the log
+}
+
+// The commands of the README reach the daemon that runs the example.
+func TestCommandsOfTheReadme(t *testing.T) {
+	d, _ := run(t)
+	commands := regexp.MustCompile("`bin/portico ([^`]+)`").FindAllStringSubmatch(read(t, "README.md"), -1)
+	if len(commands) < 2 {
+		t.Fatalf("the README has only %q", commands)
+	}
+	for _, c := range commands {
+		var out bytes.Buffer
+		args := strings.Fields(strings.ReplaceAll(c[1], "examples/node/config.hcl", d.File()))
+		if status := cli.Run(t.Context(), testkit.App(), cli.Streams{In: strings.NewReader(""), Out: &out, Err: &out}, args); status != 0 {
+			t.Errorf("portico %s: exit status %d\n%s", c[1], status, out.String())
+		}
+	}
 }
 
 // Who asks while the program is started again waits a moment.
