@@ -207,7 +207,8 @@ func (d *diskCache) openGood(e *entry) (f *os.File, good time.Time, err error) {
 		}
 	}
 	good = fi.ModTime()
-	if now := time.Now(); now.Sub(good) > touchAfter && os.Chtimes(d.path(e), now, now) == nil {
+	if now := time.Now(); now.Sub(good).Abs() > touchAfter && // also of the future: the clock was ahead
+		os.Chtimes(d.path(e), now, now) == nil {
 		if fi, err := f.Stat(); err == nil {
 			good = fi.ModTime()
 		}
