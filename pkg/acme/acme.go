@@ -199,6 +199,9 @@ func (m *Manager) Use(accounts []*Account) {
 	old := m.used
 	m.used = accounts
 	m.mu.Unlock()
+	if len(old) == 0 && len(accounts) > 0 {
+		m.breakLocks(time.Now())
+	}
 	for _, a := range old {
 		if !slices.Contains(accounts, a) {
 			a.cancel()
@@ -211,6 +214,26 @@ func (m *Manager) Use(accounts []*Account) {
 		}
 		if err := a.config.ManageAsync(a.ctx, a.settings.Names); err != nil {
 			m.log.Error().Err(err).Strs("names", a.settings.Names).Msg("certificates cannot be managed")
+		}
+	}
+}
+
+// breakLocks removes locks of the future, which a process left that was killed
+// while its clock was ahead: they would hold up every order until then. Locks that
+// a process left by a right clock end by themselves, after seconds.
+func (m *Manager) breakLocks(now time.Time) {
+	dir := filepath.Join(m.store.Path, "locks")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return // there are none yet
+	}
+	for _, e := range entries {
+		fi, err := e.Info()
+		if err != nil || fi.ModTime().Sub(now) < time.Minute {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			m.log.Warn().Err(err).Msg("a lock that was left by a wrong clock stays")
 		}
 	}
 }
