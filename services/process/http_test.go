@@ -204,6 +204,33 @@ func TestBodyLimitOfTheListener(t *testing.T) {
 	}
 }
 
+// A client whose body stalls, or is none, is told so: it is not the program's fault.
+func TestBodiesThatDoNotCome(t *testing.T) {
+	t.Parallel()
+	r := start(t, "http", "")
+	srv := servicetest.HTTP(t, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+		r.svc.(http.Handler).ServeHTTP(w, q)
+	}))
+	for body, want := range map[string]int{"Content-Length: 10\r\n\r\nhalf": 408, "Transfer-Encoding: chunked\r\n\r\nzz\r\n": 400} {
+		c, err := net.Dial("tcp", strings.TrimPrefix(srv.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		_, _ = io.WriteString(c, "POST /body HTTP/1.1\r\nHost: x\r\n"+body)
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != want || !res.Close {
+			t.Errorf("%q: %s, close %v", body, res.Status, res.Close)
+		}
+	}
+}
+
 // An event stream of a replaced program ends as if it were done: its client
 // connects again, to the new one.
 func TestEventStreamOfAReplacedProgram(t *testing.T) {

@@ -70,6 +70,7 @@ type visit struct {
 	http.ResponseWriter
 	service *Service
 	child   *child    // that it is with; nil: with none
+	body    *body     // of the client; nil: there is none
 	backend io.Closer // the program's side of a WebSocket
 	forget  func()    // of what lasts
 }
@@ -151,7 +152,8 @@ func (s *Service) RoundTrip(r *http.Request) (res *http.Response, err error) {
 	safe := r.Body == nil && (r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions)
 	if r.Body != nil {
 		r = r.WithContext(r.Context())
-		r.Body = keepOpen{r.Body}
+		v.body = newBody(r.Body)
+		r.Body = v.body
 	}
 	for again := false; ; again = true {
 		if v.child, err = s.gate.enter(r.Context()); err != nil {
@@ -164,12 +166,6 @@ func (s *Service) RoundTrip(r *http.Request) (res *http.Response, err error) {
 		v.leave()
 	}
 }
-
-// keepOpen is a body that a failed attempt must not close: it has not read it.
-// The proxy closes it in the end.
-type keepOpen struct{ io.Reader }
-
-func (keepOpen) Close() error { return nil }
 
 // unsent reports whether err means that there was no connection to send on.
 func unsent(err error) bool {
@@ -212,6 +208,7 @@ func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error, log *z
 		s.metrics.refused.Inc()
 		w.Header().Set("Retry-After", "1")
 		httperr.Write(w, r, http.StatusServiceUnavailable, "unavailable", "The program behind this address is not ready; try again in a moment.")
+	case r.Context().Value(visitKey{}).(*visit).refuse(w, r):
 	case r.Context().Err() != nil:
 		w.WriteHeader(statusClientGone)
 	case errors.Is(err, os.ErrDeadlineExceeded) || isTimeout(err):
