@@ -159,6 +159,28 @@ func TestSmallBodyThatStalls(t *testing.T) {
 	}
 }
 
+// A body that does not come within the listener's limit, however long, is told so.
+func TestLongBodyThatStalls(t *testing.T) {
+	s, _, _ := open(t, one(backend(t, show)))
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		s.ServeHTTP(w, r)
+	}))
+	defer front.Close()
+	for _, length := range []string{"Content-Length: 10", "Content-Length: 1000000", "Transfer-Encoding: chunked"} {
+		c := dial(t, front.Listener.Addr().String())
+		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n4\r\n", length)
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != 408 || !res.Close {
+			t.Errorf("%s: %s, close %v", length, res.Status, res.Close)
+		}
+	}
+}
+
 // Streams that are reset in the middle of a small body concern nobody else.
 func TestSmallBodyThatIsReset(t *testing.T) {
 	s, _, _ := open(t, one(backend(t, show)))

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/textproto"
+	"os"
 	"slices"
 	"strconv"
 	"sync"
@@ -232,7 +233,7 @@ func (x *exchange) fail(err error) {
 	switch {
 	case errors.As(x.out.body.failure(), &tooLarge):
 		x.refuse(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("The request body is larger than %d bytes.", tooLarge.Limit))
-	case x.out.body.failure() != nil && errors.Is(x.ended(), errIdle):
+	case x.out.body.failure() != nil && (errors.Is(x.ended(), errIdle) || errors.Is(x.out.body.failure(), os.ErrDeadlineExceeded)):
 		x.refuse(http.StatusRequestTimeout, "request_timeout", "The request body did not come in time.")
 	case x.out.body.failure() != nil:
 		x.refuse(http.StatusBadRequest, "bad_request", "The request body broke off.")
