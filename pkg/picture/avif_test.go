@@ -11,7 +11,6 @@ import (
 	"image/color"
 	"runtime"
 	"testing"
-	"time"
 
 	"github.com/porticod/portico/pkg/picture"
 )
@@ -62,9 +61,8 @@ func TestAVIF(t *testing.T) {
 // What is made of AVIF is made by workers of its own, which stay for more than
 // one picture; the others go without.
 func TestAVIFHasWorkersOfItsOwn(t *testing.T) {
-	patient := picture.Options{Time: 2 * time.Minute} // the race detector makes the encoder's begin slow
-	far, _ := apart(t, patient)
-	near := picture.NewPool(patient)
+	far, _ := apart(t, picture.Options{})
+	near := picture.NewPool(picture.Options{})
 	b := asJPEG(t, scene(1500, 1000), 90)
 	for _, s := range []picture.Spec{{Width: 900, Format: picture.AVIF}, {Width: 300, Format: picture.AVIF}, {Width: 300}} {
 		job := picture.Job{Specs: []picture.Spec{s}}

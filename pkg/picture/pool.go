@@ -25,7 +25,7 @@ type Options struct {
 	Workers int           // pictures in work at a time; default one per CPU
 	Queue   int           // callers that may wait; default 256
 	Wait    time.Duration // longest wait for a turn; default 10 s
-	Time    time.Duration // longest work on one picture; default 20 s
+	Time    time.Duration // longest work on one picture, on AVIF thrice as long; default 20 s
 	Limits  Limits
 	Codec   Codec // default jpegenc
 }
