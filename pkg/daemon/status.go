@@ -84,10 +84,17 @@ func (d *Daemon) ReloadFailed(err error) {
 	d.lastReload = Reload{At: time.Now(), Error: err.Error()}
 }
 
+// nowadays is a moment by the clock as it is now: it may have been set since, as
+// one that began in 1970.
+func nowadays(t time.Time) time.Time {
+	now := time.Now()
+	return now.Add(-now.Sub(t))
+}
+
 // Status asks every service how it is, for at most two seconds.
 func (d *Daemon) Status() Status {
 	d.mu.Lock()
-	s := Status{Version: d.version, PID: os.Getpid(), Started: d.started, Generation: d.generation, LastReload: d.lastReload}
+	s := Status{Version: d.version, PID: os.Getpid(), Started: nowadays(d.started), Generation: d.generation, LastReload: d.lastReload}
 	var listeners []config.Listener
 	if d.cfg != nil {
 		s.File, listeners = d.cfg.File, d.cfg.Listeners
