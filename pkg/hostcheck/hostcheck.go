@@ -68,7 +68,7 @@ func (h Host) Run(ctx context.Context, cfg *config.Config) []Finding {
 // router or load balancer they need not, so it only warns.
 func (h Host) names(ctx context.Context, cfg *config.Config) []Finding {
 	managed := map[string]bool{}
-	var names []string
+	var names, examples []string
 	for _, l := range cfg.Listeners {
 		for _, r := range l.Routes {
 			names = append(append(names, r.Hosts...), r.SNI...)
@@ -77,6 +77,9 @@ func (h Host) names(ctx context.Context, cfg *config.Config) []Finding {
 			for _, n := range l.TLS.ACME.Names {
 				managed[n] = true
 				names = append(names, n)
+				if reserved(n) && l.TLS.ACME.Directory == "" {
+					examples = append(examples, n)
+				}
 			}
 		}
 	}
@@ -96,6 +99,13 @@ func (h Host) names(ctx context.Context, cfg *config.Config) []Finding {
 		})
 	}
 	wg.Wait()
+	slices.Sort(examples)
+	for _, n := range slices.Compact(examples) {
+		found = append(found, Finding{
+			Check: "name " + n, Level: Warn, Found: "the name is kept for examples and tests",
+			Remedy: "The CA gives no certificate for it. Write the name that you have, or self_signed = true to try things.",
+		})
+	}
 	return found
 }
 

@@ -49,13 +49,16 @@ func TestNames(t *testing.T) {
 	here, there := netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("203.0.113.9")
 	cfg := &config.Config{DataDir: t.TempDir(), Listeners: []config.Listener{{
 		Routes: []config.Route{{Hosts: []string{"good.portico.dev", "away.portico.dev", "*.portico.dev", "x.example.org", "127.0.0.1"}}},
-		TLS:    &config.TLS{ACME: &config.ACME{Names: []string{"gone.portico.dev"}}},
+		TLS:    &config.TLS{ACME: &config.ACME{Names: []string{"gone.portico.dev", "www.example.org"}}},
+	}, {
+		TLS: &config.TLS{ACME: &config.ACME{Names: []string{"a.test"}, Directory: "https://ca.test/directory"}},
 	}}}
 	got := find(t, cfg, resolver{"good.portico.dev": {here}, "away.portico.dev": {here, there}})
 	for check, want := range map[string]struct{ level, text string }{
 		"name good.portico.dev": {hostcheck.OK, "leads to this machine"},
 		"name away.portico.dev": {hostcheck.Warn, "leads to 203.0.113.9, which"},
 		"name gone.portico.dev": {hostcheck.Warn, "there is no such name"},
+		"name www.example.org":  {hostcheck.Warn, "kept for examples"},
 	} {
 		if f := got[check]; f.Level != want.level || !strings.Contains(f.Found, want.text) {
 			t.Errorf("%s: %+v", check, f)
@@ -64,7 +67,7 @@ func TestNames(t *testing.T) {
 	if f := got["name gone.portico.dev"]; !strings.Contains(f.Remedy, "the CA gives no certificate") {
 		t.Errorf("a managed name: %s", f.Remedy)
 	}
-	for _, check := range []string{"name *.portico.dev", "name x.example.org", "name 127.0.0.1"} {
+	for _, check := range []string{"name *.portico.dev", "name x.example.org", "name 127.0.0.1", "name a.test"} {
 		if _, ok := got[check]; ok {
 			t.Errorf("%s was looked up", check)
 		}
