@@ -181,6 +181,38 @@ func TestLongBodyThatStalls(t *testing.T) {
 	}
 }
 
+// The same over HTTP/2, where the stream ends and the connection goes on.
+func TestStreamThatStalls(t *testing.T) {
+	s, _, _ := open(t, one(backend(t, show)))
+	front := h2cBackend(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		s.ServeHTTP(w, r)
+	})
+	p := new(http.Protocols)
+	p.SetUnencryptedHTTP2(true)
+	tr := &http.Transport{Protocols: p}
+	defer tr.CloseIdleConnections()
+	for range 2 {
+		pr, pw := io.Pipe()
+		go func() { _, _ = io.WriteString(pw, "half") }()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		req, err := http.NewRequestWithContext(ctx, "POST", strings.Replace(front, "h2c:", "http:", 1), pr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := tr.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.StatusCode != 408 {
+			t.Error(res.Status)
+		}
+		_ = res.Body.Close()
+		_ = pw.Close()
+		cancel()
+	}
+}
+
 // Streams that are reset in the middle of a small body concern nobody else.
 func TestSmallBodyThatIsReset(t *testing.T) {
 	s, _, _ := open(t, one(backend(t, show)))
