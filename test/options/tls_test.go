@@ -215,3 +215,47 @@ func passedOn(t *testing.T, addr string) {
 		t.Errorf("the ClientHello did not come back: %v", err)
 	}
 }
+
+// A pair of files that is replaced serves new connections, without a reload; a
+// connection that is open notices nothing.
+func TestCertificatesAreSwapped(t *testing.T) {
+	t.Parallel()
+	var none *signer
+	dir, ca := t.TempDir(), none.issue(t, "ca")
+	first, second := ca.issue(t, "a.test"), ca.issue(t, "a.test")
+	first.write(t, dir, "a")
+	d := start(t, `
+variable "dir" {}
+service "respond" "hello" { body = "hello" }
+listener "web" {
+  address = "127.0.0.1:0"
+  service = service.respond.hello
+  tls {
+    certificate {
+      file = "${var.dir}/a.pem"
+      key  = "${var.dir}/a.key"
+    }
+  }
+}
+`, "dir", dir)
+	shown := func() (*tls.Conn, string) {
+		c := tls.Client(dial(t, d.Addr("web")), &tls.Config{RootCAs: ca.pool(), ServerName: "a.test"})
+		if err := c.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		return c, c.ConnectionState().PeerCertificates[0].SerialNumber.String()
+	}
+	c, serial := shown()
+	if serial != first.cert.SerialNumber.String() || answered(t, c) != http.StatusOK {
+		t.Fatalf("%s is shown", serial)
+	}
+	second.write(t, dir, "a")
+	d.Eventually("the new certificate is shown", func() bool {
+		other, serial := shown()
+		_ = other.Close()
+		return serial == second.cert.SerialNumber.String()
+	})
+	if got := answered(t, c); got != http.StatusOK {
+		t.Errorf("the connection from before: %d", got)
+	}
+}
