@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/lxzan/gws"
+	"github.com/quic-go/quic-go/http3"
 )
 
 // through has two listeners, with TLS and without, before three upstreams.
@@ -91,6 +92,7 @@ func TestThroughTheProxy(t *testing.T) {
 		}
 	}
 
+	events(t, quick(t), secure, "HTTP/3.0", next)
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		for _, url := range []string{secure, plain} {
 			c := speaking(t, proto)
@@ -142,6 +144,14 @@ func speaking(t *testing.T, proto string) *http.Client {
 	p.SetUnencryptedHTTP2(proto == "HTTP/2.0")
 	tr := &http.Transport{Protocols: p, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, Timeout: patience}
+}
+
+// quick is a client of HTTP/3.
+func quick(t *testing.T) *http.Client {
+	t.Helper()
+	tr := &http3.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	t.Cleanup(func() { _ = tr.Close() })
 	return &http.Client{Transport: tr, Timeout: patience}
 }
 
