@@ -31,6 +31,7 @@ func (d *driving) edges() error {
 		{"a listener that goes while portico is down", d.listenerGoesDown},
 		{"a socket unit", d.socketUnit},
 		{"a program of another user", d.otherUser},
+		{"pictures", d.pictures},
 	} {
 		if err := e.try(); err != nil {
 			return fmt.Errorf("%s: %w", e.name, err)
