@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/porticod/portico/pkg/durable"
 )
@@ -112,14 +113,28 @@ func ToFolder(ctx context.Context, o *Options, dir string, keep int) (r Report, 
 	if err := o.readBack(ctx, to.root, to.before, r); err != nil {
 		return r, err
 	}
-	name := filepath.Join(dir, r.Created.Format(stamp))
-	if err := os.Rename(to.root, name); errors.Is(err, os.ErrExist) || err != nil && exists(name) {
-		return r, fmt.Errorf("%s: %w: two backups within a second", name, ErrExists)
-	} else if err != nil {
-		return r, fmt.Errorf("write backup: %w", err)
+	if r.Path, err = settle(to.root, dir, r.Created); err != nil {
+		return r, err
 	}
-	r.Path = name
 	return r, errors.Join(durable.SyncDir(dir), thin(dir, keep))
+}
+
+// settle moves a backup to its name, which is its time, or a second later where
+// there is one of the same second.
+func settle(root, dir string, at time.Time) (name string, err error) {
+	for range 10 {
+		name = filepath.Join(dir, at.Format(stamp))
+		err = os.Rename(root, name)
+		if !errors.Is(err, os.ErrExist) && (err == nil || !exists(name)) {
+			break
+		}
+		err = fmt.Errorf("%s: %w", name, ErrExists)
+		at = at.Add(time.Second)
+	}
+	if err != nil {
+		return "", fmt.Errorf("write backup: %w", err)
+	}
+	return name, nil
 }
 
 func exists(name string) bool {
