@@ -31,8 +31,9 @@ connection, as the kind of the service asks for. Each has a deadline. The table
 ends with the curl line that does the same; the exit status is 1 if one fails.
 
 Without a listener's name it also looks for what commonly goes wrong on a host:
-names that lead elsewhere, certificates that expire, a full disk, a wrong clock,
-too few open files; each with what to do. With --host it looks for nothing else.`,
+names that lead elsewhere, ports that cannot be reached by them, certificates
+that expire, a full disk, a wrong clock, too few open files; each with what to
+do. With --host it looks for nothing else.`,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			ctx, cancel := interruptible(cmd.Context())
 			defer cancel()

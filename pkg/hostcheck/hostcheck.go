@@ -1,6 +1,7 @@
 // Package hostcheck finds what commonly goes wrong on a host, before people do:
-// names that lead elsewhere, certificates that expire, a full disk, a wrong clock,
-// too few open files. It changes nothing and asks nobody but the name server.
+// names that lead elsewhere, ports that cannot be reached by them, certificates
+// that expire, a full disk, a wrong clock, too few open files. It changes nothing,
+// asks the name server, and connects to where the config's own names lead.
 package hostcheck
 
 import (
@@ -41,8 +42,9 @@ type Host struct {
 	Resolver interface { // nil: the system's
 		LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 	}
-	Addresses func() ([]net.Addr, error) // nil: those of the interfaces
-	Now       func() time.Time           // nil: time.Now
+	Addresses func() ([]net.Addr, error)                                           // nil: those of the interfaces
+	Dial      func(ctx context.Context, network, address string) (net.Conn, error) // nil: a net.Dialer's
+	Now       func() time.Time                                                     // nil: time.Now
 }
 
 // lookupTime bounds the question for one name.
@@ -55,6 +57,9 @@ func (h Host) Run(ctx context.Context, cfg *config.Config) []Finding {
 	}
 	if h.Addresses == nil {
 		h.Addresses = net.InterfaceAddrs
+	}
+	if h.Dial == nil {
+		h.Dial = new(net.Dialer).DialContext
 	}
 	if h.Now == nil {
 		h.Now = time.Now
@@ -88,17 +93,19 @@ func (h Host) names(ctx context.Context, cfg *config.Config) []Finding {
 		_, err := netip.ParseAddr(n)
 		return err == nil || strings.HasPrefix(n, "*") || reserved(n)
 	})
-	found := make([]Finding, len(names))
+	byName := make([][]Finding, len(names))
 	var wg sync.WaitGroup
 	limit := make(chan struct{}, 8)
 	for i, n := range names {
 		wg.Go(func() {
 			limit <- struct{}{}
 			defer func() { <-limit }()
-			found[i] = h.name(ctx, n, managed[n])
+			f, addrs := h.name(ctx, n, managed[n])
+			byName[i] = append([]Finding{f}, h.reach(ctx, n, portsOf(cfg, n, managed[n]), addrs)...)
 		})
 	}
 	wg.Wait()
+	found := slices.Concat(byName...)
 	slices.Sort(examples)
 	for _, n := range slices.Compact(examples) {
 		found = append(found, Finding{
@@ -119,8 +126,9 @@ func reserved(n string) bool {
 	return len(labels) > 1 && labels[len(labels)-2] == "example" && slices.Contains([]string{"com", "net", "org"}, labels[len(labels)-1])
 }
 
-func (h Host) name(ctx context.Context, name string, managed bool) Finding {
-	f := Finding{Check: "name " + name, Level: OK}
+// name looks up one name; addrs are where it leads.
+func (h Host) name(ctx context.Context, name string, managed bool) (f Finding, addrs []netip.Addr) {
+	f = Finding{Check: "name " + name, Level: OK}
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
 	addrs, err := h.Resolver.LookupNetIP(ctx, "ip", name)
@@ -131,12 +139,12 @@ func (h Host) name(ctx context.Context, name string, managed bool) Finding {
 	if err != nil || len(addrs) == 0 {
 		f.Level, f.Found = Warn, "the name leads nowhere: "+reason(err)
 		f.Remedy = why + " Give it an A record (and AAAA, where the host has IPv6) with the public address of this host, or wait until a new one has spread."
-		return f
+		return f, addrs
 	}
 	own, err := h.Addresses()
 	if err != nil {
 		f.Level, f.Found, f.Remedy = Warn, "the addresses of this machine cannot be listed: "+err.Error(), "Compare them with those of the name yourself."
-		return f
+		return f, addrs
 	}
 	var foreign []string
 	for _, a := range addrs {
@@ -149,11 +157,11 @@ func (h Host) name(ctx context.Context, name string, managed bool) Finding {
 	}
 	if len(foreign) == 0 {
 		f.Found = "leads to this machine"
-		return f
+		return f, addrs
 	}
 	f.Level, f.Found = Warn, "leads to "+strings.Join(foreign, ", ")+", which is no address of this machine"
 	f.Remedy = "That is right behind a load balancer, or where the provider translates addresses; then see that ports 80 and 443 are led here. Otherwise correct the record. Of several addresses each must lead here: a CA picks any."
-	return f
+	return f, addrs
 }
 
 func reason(err error) string {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -71,6 +72,55 @@ func TestNames(t *testing.T) {
 		if _, ok := got[check]; ok {
 			t.Errorf("%s was looked up", check)
 		}
+	}
+}
+
+// A port is tried at each address of a name that people look for there.
+func TestPorts(t *testing.T) {
+	here, there := netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("203.0.113.9")
+	tcp := func(host string, ports ...int) (all []config.Address) {
+		for _, p := range ports {
+			all = append(all, config.Address{Network: "tcp", Host: host, Port: p})
+		}
+		return all
+	}
+	cfg := &config.Config{DataDir: t.TempDir(), Listeners: []config.Listener{
+		{Addresses: tcp("", 80)},
+		{Addresses: tcp("", 443, 8443, 0), TLS: &config.TLS{ACME: &config.ACME{Names: []string{"www.portico.dev", "gone.portico.dev"}}}},
+		{Addresses: tcp("127.0.0.1", 3001), Routes: []config.Route{{Hosts: []string{"www.portico.dev"}}}},
+	}}
+	h := hostcheck.Host{
+		Resolver: resolver{"www.portico.dev": {here, there}}, Addresses: func() ([]net.Addr, error) { return nil, nil },
+		Dial: func(_ context.Context, network, at string) (net.Conn, error) {
+			switch {
+			case at == "203.0.113.9:443":
+				return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+			case at == "203.0.113.9:8443":
+				return nil, &net.OpError{Op: "dial", Net: network, Err: os.ErrDeadlineExceeded}
+			}
+			near, far := net.Pipe()
+			_ = far.Close()
+			return near, nil
+		},
+	}
+	got := map[string]hostcheck.Finding{}
+	for _, f := range h.Run(t.Context(), cfg) {
+		if strings.HasPrefix(f.Check, "port ") {
+			got[f.Check] = f
+		}
+	}
+	for check, want := range map[string]struct{ level, found string }{
+		"port 80 of www.portico.dev":   {hostcheck.OK, "can be reached by the name"},
+		"port 443 of www.portico.dev":  {hostcheck.Warn, "203.0.113.9:443 refuses connections"},
+		"port 8443 of www.portico.dev": {hostcheck.Warn, "203.0.113.9:8443 does not answer"},
+	} {
+		if f := got[check]; f.Level != want.level || f.Found != want.found || (f.Remedy == "") != (f.Level == hostcheck.OK) {
+			t.Errorf("%s: %+v", check, f)
+		}
+		delete(got, check)
+	}
+	if len(got) > 0 {
+		t.Errorf("these were tried, too: %v", got)
 	}
 }
 
