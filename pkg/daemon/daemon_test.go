@@ -225,6 +225,9 @@ func TestReloadKeepsUpdatesAndReplaces(t *testing.T) {
 	if rep := r.apply(r.config(time.Second, spec{"replaced", "a", "a1", ""}, spec{"updated", "b", "b1", ""})); !rep.Plan.Empty() || r.fakes.count() != 2 {
 		t.Errorf("the same configuration did something: %v, %d opened", rep.Plan, r.fakes.count())
 	}
+	if rep := r.apply(r.config(2*time.Second, spec{"replaced", "a", "a1", ""}, spec{"updated", "b", "b1", ""})); rep.Plan.String() != "~ change drain\n= 2 services stay as they are\n" {
+		t.Errorf("the plan of another drain: %s", rep.Plan)
+	}
 	rep := r.apply(r.config(time.Second, spec{"replaced", "a", "a2", ""}, spec{"updated", "b", "b2", ""}))
 	if got := get(t, c, a, "/") + get(t, c, b, "/"); got != "a2b2" {
 		t.Errorf("got %s", got)

@@ -22,11 +22,13 @@ type Plan struct {
 	Bind    []string `json:"bind"`    // addresses that are bound
 	Unbind  []string `json:"unbind"`  // addresses that are let go
 	Reroute []string `json:"reroute"` // listeners whose settings or routes change
+
+	Settings []string `json:"settings"` // options and blocks of the daemon itself that change
 }
 
 // Empty reports whether nothing changes.
 func (p Plan) Empty() bool {
-	return len(p.Update)+len(p.Replace)+len(p.Open)+len(p.Retire)+len(p.Bind)+len(p.Unbind)+len(p.Reroute) == 0
+	return len(p.Update)+len(p.Replace)+len(p.Open)+len(p.Retire)+len(p.Bind)+len(p.Unbind)+len(p.Reroute)+len(p.Settings) == 0
 }
 
 // String is the plan for people, a line for each change.
@@ -41,6 +43,7 @@ func (p Plan) String() string {
 	}{
 		{"+", "open service", p.Open}, {"~", "update service", p.Update}, {"±", "replace service", p.Replace}, {"-", "retire service", p.Retire},
 		{"+", "bind", p.Bind}, {"~", "change listener", p.Reroute}, {"-", "let go of", p.Unbind},
+		{"~", "change", p.Settings},
 	} {
 		for _, n := range part.names {
 			fmt.Fprintf(&b, "%s %s %s\n", part.sign, part.verb, n)
@@ -81,7 +84,27 @@ func plan(old, next *config.Config) Plan {
 		}
 	}
 	planListeners(&p, old, next)
+	planSettings(&p, old, next)
 	return p
+}
+
+// planSettings names what changes outside services and listeners, as the file
+// spells it. At the first start nothing was there to change.
+func planSettings(p *Plan, old, next *config.Config) {
+	if old.File == "" {
+		return
+	}
+	for _, s := range []struct {
+		name string
+		same bool
+	}{
+		{"drain", old.Drain == next.Drain}, {"log", old.Log == next.Log}, {"admin", old.Admin == next.Admin},
+		{"accounts", old.Accounts == next.Accounts}, {"limits", old.Limits == next.Limits},
+	} {
+		if !s.same {
+			p.Settings = append(p.Settings, s.name)
+		}
+	}
 }
 
 func planListeners(p *Plan, old, next *config.Config) {
