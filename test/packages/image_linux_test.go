@@ -181,7 +181,7 @@ func (im image) lives(t *testing.T, root string) {
 	go func() { done <- daemon.Wait() }()
 	healthy := false
 	var said []byte
-	for deadline := time.Now().Add(time.Minute); !healthy && time.Now().Before(deadline) && daemon.ProcessState == nil; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !healthy && time.Now().Before(deadline) && len(done) == 0; time.Sleep(50 * time.Millisecond) {
 		var err error
 		said, err = im.inside(t, root, im.health).CombinedOutput()
 		healthy = err == nil
