@@ -54,6 +54,10 @@ func (s *Service) refresh(x *exchange) {
 	if !c.store.lead(c.key) {
 		return
 	}
+	if e, _, _ := c.store.find(c.key, x.out.fields); e != c.stale { // somebody else was faster
+		c.store.land(c.key)
+		return
+	}
 	r := x.r.Clone(s.tasks.ctx) // the client's own is gone soon
 	r.Method, r.Body = http.MethodGet, http.NoBody
 	for _, name := range []string{"Range", "If-Range", "If-None-Match", "If-Modified-Since", "Cache-Control", "Pragma"} {

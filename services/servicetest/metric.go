@@ -11,10 +11,10 @@ import (
 )
 
 // Eventually waits until wrong returns "", and fails the test with what it
-// returned last if it never does.
+// returned last if that takes a minute: machines may be busy.
 func Eventually(t testing.TB, wrong func() string) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; {
+	for end := time.Now().Add(time.Minute); ; {
 		text := wrong()
 		if text == "" {
 			return
