@@ -37,12 +37,12 @@ do. With --host it looks for nothing else.`,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			ctx, cancel := interruptible(cmd.Context())
 			defer cancel()
-			cfg, err := e.checked(names, vars)
+			cfg, unit, err := e.checked(ctx, names, vars)
 			if err != nil {
 				return err
 			}
 			if onlyHost {
-				return e.printHost(hostcheck.Host{}.Run(ctx, cfg), asJSON)
+				return e.printHost(hostcheck.Host{Unit: unit}.Run(ctx, cfg), asJSON)
 			}
 			results := probe.Run(ctx, probe.Checks(cfg, e.bound(ctx, cfg), names), timeout)
 			if asJSON {
@@ -54,7 +54,7 @@ do. With --host it looks for nothing else.`,
 				return err
 			}
 			if !asJSON && len(names) == 0 {
-				err = e.printHost(hostcheck.Host{}.Run(ctx, cfg), false)
+				err = e.printHost(hostcheck.Host{Unit: unit}.Run(ctx, cfg), false)
 			}
 			if slices.ContainsFunc(results, func(r probe.Result) bool { return !r.OK && !r.Skipped }) {
 				return silent(exitFailed)
@@ -71,20 +71,21 @@ do. With --host it looks for nothing else.`,
 }
 
 // checked loads the file that says what there is to check.
-func (e *env) checked(names, vars []string) (*config.Config, error) {
+func (e *env) checked(ctx context.Context, names, vars []string) (*config.Config, *hostcheck.Unit, error) {
 	src, err := e.source(nil, vars)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	src = src.forUnit(ctx)
 	l := src.load(e.Kinds)
 	if l.err != nil {
 		e.print(l)
-		return nil, silent(exitUsage)
+		return nil, nil, silent(exitUsage)
 	}
 	if err := known(l.cfg, names); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return l.cfg, nil
+	return l.cfg, src.unit, nil
 }
 
 // printHost shows what is not as it should be, and how much else is.

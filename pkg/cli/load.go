@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/porticod/portico/pkg/config"
+	"github.com/porticod/portico/pkg/hostcheck"
 	"github.com/porticod/portico/pkg/logging"
 	"github.com/porticod/portico/pkg/service"
 )
@@ -26,6 +28,22 @@ type source struct {
 	file   string // absolute
 	vars   map[string]string
 	getenv func(string) string
+	unit   *hostcheck.Unit // what is to run the file; nil: this process
+}
+
+// forUnit has the file looked at as the unit of systemd would, if there is one:
+// its own file with its environment, another one that root looks at by its rights.
+// Everybody else is taken for the one who is to run the file.
+func (s source) forUnit(ctx context.Context) source {
+	u := hostcheck.FindUnit(ctx)
+	switch {
+	case u == nil:
+	case u.Runs(s.file):
+		s.unit, s.getenv = u, u.Getenv(s.getenv)
+	case os.Geteuid() == 0:
+		s.unit = u
+	}
+	return s
 }
 
 // addVars adds the flag --var.
@@ -88,8 +106,21 @@ func (s source) load(kinds service.Registry) loaded {
 	l := loaded{cfg: cfg, src: src, diags: diags}
 	if diags.HasErrors() {
 		l.err = mistakes(diags)
+		return l
+	}
+	for _, f := range hostcheck.Lacks(cfg, s.unit) {
+		l.diags = append(l.diags, diagnostic(f))
 	}
 	return l
+}
+
+// diagnostic is what was found of the machine, at its place in the file.
+func diagnostic(f hostcheck.Finding) *hcl.Diagnostic {
+	d := &hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: strings.ToUpper(f.Found[:1]) + f.Found[1:], Detail: f.Remedy}
+	if f.At.Filename != "" {
+		d.Subject = &f.At
+	}
+	return d
 }
 
 // mistakes is the error for a file with mistakes, on one line: the first one and

@@ -16,14 +16,18 @@ func newValidate(e *env) *cobra.Command {
 		Short: "Look for mistakes in a config file",
 		Long: `Read a config file and what it includes, and report every mistake with its place
 and its remedy. Nothing is bound, opened or made. The exit status is 2 where
-there are mistakes.`,
+there are mistakes.
+
+Where portico.service is installed it also warns of what the file needs and the
+unit does not allow: rights for a process with a user of its own, ports below
+1024, folders below /home, folders to write to; each with the drop-in to install.`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			src, err := e.source(args, vars)
 			if err != nil {
 				return err
 			}
-			l := src.load(e.Kinds)
+			l := src.forUnit(cmd.Context()).load(e.Kinds)
 			if asJSON {
 				err = failed(l.src.WriteJSON(e.Out, l.diags))
 			} else {

@@ -28,8 +28,13 @@ type Config struct {
 	Services  []service.Spec // in the order of the files
 	Listeners []Listener     // in the order of the files
 
-	texts map[string][]byte // what was read, for SaveLastGood
+	texts  map[string][]byte    // what was read, for SaveLastGood
+	places map[string]hcl.Range // of options and services, for Place
 }
+
+// Place is where the file says what: "data_dir", "admin", "log" or a service as
+// service.<kind>.<name>. It is the zero Range where the file does not.
+func (c *Config) Place(what string) hcl.Range { return c.places[what] }
 
 // Log says what is logged and how.
 type Log struct {

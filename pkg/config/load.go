@@ -54,7 +54,7 @@ func newLoader(file string, opt Options) *loader {
 	s := &secrets{}
 	return &loader{
 		opt:     opt,
-		cfg:     &Config{File: file, texts: map[string][]byte{}},
+		cfg:     &Config{File: file, texts: map[string][]byte{}, places: map[string]hcl.Range{}},
 		src:     &Source{files: map[string]*hcl.File{}, secrets: s},
 		secrets: s,
 		ectxs:   map[string]*hcl.EvalContext{},

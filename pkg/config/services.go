@@ -38,6 +38,7 @@ func (l *loader) service(b *hcl.Block) {
 			"The other place is %s. Remove or rename one.", place(first.at))
 	} else {
 		l.declared[ref] = d
+		l.cfg.places["service."+ref.String()] = b.DefRange
 	}
 	kind, ok := l.opt.Kinds[ref.Kind]
 	if !ok {

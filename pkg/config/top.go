@@ -36,7 +36,7 @@ func (l *loader) dataDir() {
 	var v struct {
 		DataDir settings.Path `hcl:"data_dir,optional"`
 	}
-	l.one("data_dir", &v)
+	l.cfg.places["data_dir"] = l.one("data_dir", &v)
 	l.cfg.DataDir = defaultDataDir(string(v.DataDir), l.opt.Getenv, l.cfg.File)
 }
 
@@ -77,7 +77,7 @@ func (l *loader) top() {
 	l.cfg.Drain = v.Drain
 
 	log := defaultLog()
-	l.single("log", &log)
+	l.cfg.places["log"] = l.single("log", &log)
 	l.cfg.Log = Log{Level: log.Level, Format: log.Format, Access: Access{
 		File: string(log.Access.File), Format: log.Access.Format, Off: log.Access.Off,
 	}}
@@ -97,6 +97,7 @@ func (l *loader) top() {
 func (l *loader) admin() {
 	var a adminBlock
 	at := l.single("admin", &a)
+	l.cfg.places["admin"] = at
 	if at.Filename == "" {
 		at = hcl.Range{Filename: l.cfg.File, Start: hcl.InitialPos, End: hcl.InitialPos}
 	}

@@ -2,6 +2,11 @@
 
 package hostcheck
 
+import "os"
+
+// ownCapability: elsewhere only root may do what takes one.
+func ownCapability(string) bool { return os.Geteuid() == 0 }
+
 func room(string) (free, total uint64, ok bool) { return 0, 0, false }
 
 func openFiles() (limit uint64, ok bool) { return 0, false }

@@ -1,7 +1,8 @@
 // Package hostcheck finds what commonly goes wrong on a host, before people do:
 // names that lead elsewhere, ports that cannot be reached by them, certificates
-// that expire, a full disk, a wrong clock, too few open files. It changes nothing,
-// asks the name server, and connects to where the config's own names lead.
+// that expire, a full disk, a wrong clock, too few open files, a systemd unit that
+// forbids what the config needs. It changes nothing, asks systemd and the name
+// server, and connects to where the config's own names lead.
 package hostcheck
 
 import (
@@ -19,6 +20,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"github.com/porticod/portico/pkg/config"
 )
 
@@ -35,6 +38,8 @@ type Finding struct {
 	Level  string `json:"level"`  // ok, warn, fail
 	Found  string `json:"found"`  // a sentence without a full stop
 	Remedy string `json:"remedy"` // what to do; empty where Level is ok
+
+	At hcl.Range `json:"-"` // the place in the config; zero: none
 }
 
 // A Host is what the checks look at; the zero Host is this machine.
@@ -45,6 +50,8 @@ type Host struct {
 	Addresses func() ([]net.Addr, error)                                           // nil: those of the interfaces
 	Dial      func(ctx context.Context, network, address string) (net.Conn, error) // nil: a net.Dialer's
 	Now       func() time.Time                                                     // nil: time.Now
+
+	Unit *Unit // that runs the config; nil: none
 }
 
 // lookupTime bounds the question for one name.
@@ -65,6 +72,11 @@ func (h Host) Run(ctx context.Context, cfg *config.Config) []Finding {
 		h.Now = time.Now
 	}
 	all := []Finding{files(cfg), disk(cfg.DataDir), clock()}
+	lacks := Lacks(cfg, h.Unit)
+	if h.Unit != nil && len(lacks) == 0 {
+		lacks = []Finding{{Check: "unit", Level: OK, Found: "the unit " + UnitName + " allows what the config needs"}}
+	}
+	all = append(all, lacks...)
 	all = append(all, h.names(ctx, cfg)...)
 	return append(all, h.certificates(cfg)...)
 }

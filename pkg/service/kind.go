@@ -54,6 +54,7 @@ type Kind struct {
 	update  func(Service, any) (commit func(), ok bool)
 	probe   func(any) Probe
 	speaks  func(any) bool
+	needs   func(any) Needs
 	sign    func(cfg any, address string, expires time.Time) (string, error) // nil: no Signer
 	updates bool
 }
@@ -102,6 +103,12 @@ func KindOf[C any, S Service](t Type[C, S]) Kind {
 	k.speaks = func(cfg any) bool {
 		f, ok := t.(FirstSpeaker[C])
 		return ok && f.SpeaksFirst(cfg.(C))
+	}
+	k.needs = func(cfg any) Needs {
+		if n, ok := t.(Needer[C]); ok {
+			return n.Needs(cfg.(C))
+		}
+		return Needs{}
 	}
 	if f, ok := t.(Signer[C]); ok {
 		k.sign = func(cfg any, address string, expires time.Time) (string, error) {
@@ -184,6 +191,9 @@ func (s Spec) Probe() Probe { return s.Kind.probe(s.Config) }
 
 // SpeaksFirst reports whether the service may speak before its client does.
 func (s Spec) SpeaksFirst() bool { return s.Kind.speaks(s.Config) }
+
+// Needs is what the machine has to grant the service.
+func (s Spec) Needs() Needs { return s.Kind.needs(s.Config) }
 
 // Signs reports whether the service's kind has signed addresses.
 func (s Spec) Signs() bool { return s.Kind.sign != nil }

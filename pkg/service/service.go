@@ -126,6 +126,25 @@ type Signer[C any] interface {
 	Sign(cfg C, address string, expires time.Time) (string, error)
 }
 
+// Needs is what services of a configuration take of the machine, beyond their Dir
+// and the paths among their settings, that it may not grant.
+type Needs struct {
+	// User is who a service becomes. Who runs as that user anyway needs none of
+	// Capabilities.
+	User string
+	// Capabilities are the names, such as CAP_SETUID, of those that this takes.
+	Capabilities []string
+	// Files are read or run, absolute.
+	Files []string
+	// Remedy is what else to do than to grant them, as a sentence; may be empty.
+	Remedy string
+}
+
+// A Needer is a Type whose services have Needs.
+type Needer[C any] interface {
+	Needs(cfg C) Needs
+}
+
 // ProbeKind says how a Probe speaks.
 type ProbeKind string
 

@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"net/http/httputil"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -144,6 +145,21 @@ func (Type) Probe(cfg Config) service.Probe {
 		return service.Probe{Kind: service.ProbeConnect}
 	}
 	return service.Probe{Kind: service.ProbeHTTP, Path: "/"}
+}
+
+// Needs implements service.Needer.
+func (Type) Needs(cfg Config) (n service.Needs) {
+	if exe, err := cfg.executable(); err == nil {
+		n.Files = []string{exe}
+	}
+	if cfg.User == "" {
+		return n
+	}
+	n.User, n.Capabilities = cfg.User, names(needed(cfg.Pass == passSocket))
+	if cfg.Pass == passSocket {
+		n.Remedy = `With pass = "port" or "fd" it takes only ` + strings.Join(names(needed(false)), ", ") + "."
+	}
+	return n
 }
 
 // Open starts the supervisor and does not wait for the program: one that is slow

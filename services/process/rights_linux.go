@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,25 +25,32 @@ var toSwitch = []right{{unix.CAP_SETUID, "CAP_SETUID"}, {unix.CAP_SETGID, "CAP_S
 // it, and to remove it from /tmp.
 var toShare = []right{{unix.CAP_CHOWN, "CAP_CHOWN"}, {unix.CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"}, {unix.CAP_FOWNER, "CAP_FOWNER"}}
 
-// lacking are the names of the rights that portico would need to run a program
-// as another user, one that listens in a folder of its own if share is true, and
-// does not have.
-func lacking(share bool) (names []string) {
-	needed := toSwitch
+// needed are the rights that running a program as another user takes, one that
+// listens in a folder of its own if share is true.
+func needed(share bool) []right {
 	if share {
-		needed = append(needed[:len(needed):len(needed)], toShare...)
+		return slices.Concat(toSwitch, toShare)
 	}
+	return toSwitch
+}
+
+func names(rights []right) (list []string) {
+	for _, r := range rights {
+		list = append(list, r.name)
+	}
+	return list
+}
+
+// lacking are the names of those that portico needs and does not have.
+func lacking(share bool) []string {
 	var has [2]unix.CapUserData // of this thread, which has what all have
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	if err := unix.Capget(&head, &has[0]); err != nil && os.Geteuid() == 0 {
 		return nil // it is forbidden to ask; the start will tell
 	}
-	for _, r := range needed {
-		if has[r.bit/32].Effective&(1<<(r.bit%32)) == 0 {
-			names = append(names, r.name)
-		}
-	}
-	return names
+	return names(slices.DeleteFunc(slices.Clone(needed(share)), func(r right) bool {
+		return has[r.bit/32].Effective&(1<<(r.bit%32)) != 0
+	}))
 }
 
 // renounce keeps what this thread starts from inheriting rights that systemd

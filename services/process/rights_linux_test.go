@@ -187,9 +187,8 @@ func refusesOtherUsers(t *testing.T, want string) {
 	if pass := os.Getenv("PASS"); pass != "" {
 		option += fmt.Sprintf("pass = %q\n", pass)
 	}
-	_, diags := servicetest.Decode(t, kind, body("http", option))
-	if diags.HasErrors() || len(diags) != 1 || !strings.Contains(diags[0].Detail, want) {
-		t.Errorf("the file is read with %v", diags)
+	if _, diags := servicetest.Decode(t, kind, body("http", option)); len(diags) > 0 {
+		t.Errorf("the file is read with %v", diags) // who reads it may have other rights
 	}
 	r := start(t, "http", option)
 	r.eventually("the log says why", func() bool { return strings.Contains(strings.ReplaceAll(r.env.Logs(), `\"`, `"`), want) })

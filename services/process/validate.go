@@ -86,21 +86,14 @@ func (c *Config) checkProgram() (errs []error) {
 	return errs
 }
 
-// checkUser warns where the program would not be started. It is no mistake: who
-// looks at the file may have other rights than the daemon.
-func (c *Config) checkUser() (errs []error) {
+// checkUser looks whether the user is there. Whether portico may become that user
+// depends on who starts it; see Needs.
+func (c *Config) checkUser() []error {
 	if c.User == "" {
 		return nil
 	}
-	who, err := user.Lookup(c.User)
-	if err != nil {
+	if _, err := user.Lookup(c.User); err != nil {
 		return []error{mistake("user", "There is no such user", "%v. Make the user, or take the option out.", err)}
-	}
-	if err := c.forbidden(who); err != nil {
-		return []error{&settings.Error{
-			Attr: "user", Warning: true, Summary: "The program cannot be started as this user",
-			Detail: fmt.Sprintf("As it runs now, %v This may differ for the daemon.", err),
-		}}
 	}
 	return nil
 }
