@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/program"
 )
 
 const chattyConfig = `
@@ -30,7 +31,7 @@ func TestNobodyReadsTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer read.Close()
-	d := testkit.StartBinaryLogging(t, build(t), chattyConfig, write)
+	d := testkit.StartBinaryLogging(t, program.Racing(t), chattyConfig, write)
 	const clients, each = 8, 300
 	path := d.URL("web") + "/" + strings.Repeat("x", 1000)
 	client := &http.Client{Timeout: testkit.Patience, Transport: &http.Transport{MaxIdleConnsPerHost: clients}}

@@ -15,6 +15,7 @@ import (
 	"github.com/lxzan/gws"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/program"
 )
 
 // The load that reloads must not disturb.
@@ -119,7 +120,7 @@ func (e *echoSocket) OnClose(_ *gws.Conn, err error) { e.closed.Store(&err) }
 // reloads that add, change and remove everything else.
 func TestReloadUnderLoad(t *testing.T) {
 	page := strings.Repeat("page ", 10000)
-	d := testkit.StartBinary(t, build(t), fmt.Sprintf(keptConfig, ""), "GORACE=halt_on_error=1")
+	d := testkit.StartBinary(t, program.Racing(t), fmt.Sprintf(keptConfig, ""), "GORACE=halt_on_error=1")
 	d.Write("index.html", page)
 	kept, sockets, split := d.Addr("kept"), d.Addr("sockets"), d.Addr("split")
 

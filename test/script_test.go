@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/porticod/portico/internal/testkit/program"
 )
 
 // patience is how long a script waits for what it waits for.
@@ -45,7 +47,7 @@ const patience = 30 * time.Second
 // The daemon is found in the usual way: config.hcl in the folder of the script,
 // or PORTICO_ADMIN.
 func TestScript(t *testing.T) {
-	bin := build(t)
+	bin := program.Racing(t)
 	scripts, err := filepath.Glob("*.txtar")
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("no scripts: %v", err)
@@ -85,39 +87,6 @@ func params(bin string) testscript.Params {
 			"send":       cmdSend,
 		},
 	}
-}
-
-// build makes the program with the race detector, once for all tests.
-func build(t *testing.T) string {
-	t.Helper()
-	bin, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bin
-}
-
-var (
-	binFolder string // set by TestMain
-	binary    = sync.OnceValues(func() (string, error) {
-		bin := filepath.Join(binFolder, "portico")
-		cmd := exec.Command("go", "build", "-race", "-o", bin, "../cmd/portico")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("%v: %w\n%s", cmd.Args, err, out)
-		}
-		return bin, nil
-	})
-)
-
-func TestMain(m *testing.M) {
-	var err error
-	if binFolder, err = os.MkdirTemp("", "portico-test-"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	status := m.Run()
-	_ = os.RemoveAll(binFolder)
-	os.Exit(status)
 }
 
 // A scene is what one script has running.

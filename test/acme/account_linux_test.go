@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/program"
 )
 
 // The CA wants an account that it made itself, and reaches the machine at other
@@ -28,12 +29,12 @@ listener "plain" {
 }
 `
 	// Over HTTP-01: TLS is at a port that the CA does not ask.
-	d := testkit.StartBinary(t, program("portico"), base+plain+ca.listener("9443", account, ""))
+	d := testkit.StartBinary(t, program.Shipped(t), base+plain+ca.listener("9443", account, ""))
 	ca.certificate(t, "named.example.test", "9443")
 	d.Stop()
 
 	// Over TLS-ALPN-01, with no plain listener at all.
-	d = testkit.StartBinary(t, program("portico"), base+ca.listener("8443", account, ""))
+	d = testkit.StartBinary(t, program.Shipped(t), base+ca.listener("8443", account, ""))
 	ca.certificate(t, "named.example.test", "8443")
 	if !strings.Contains(below(t, filepath.Join(d.Dir, "data", "tls", "acme")), "mailto:ops@example.test") {
 		t.Error("the CA was not told where to write")
@@ -42,7 +43,7 @@ listener "plain" {
 
 	// Without the account it made, the CA gives nothing.
 	without := strings.NewReplacer(`key_id    = "kid-1"`, "", `mac_key   = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"`, "").Replace(account)
-	d = testkit.StartBinary(t, program("portico"), base+ca.listener("8443", without, ""))
+	d = testkit.StartBinary(t, program.Shipped(t), base+ca.listener("8443", without, ""))
 	d.Find("externalAccountRequired")
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/program"
 )
 
 const base = `
@@ -36,14 +37,14 @@ service "respond" "hello" { body = "hello" }
 // restart serves it at once, with the CA away.
 func TestOverPort443(t *testing.T) {
 	ca := startCA(t)
-	d := testkit.StartBinary(t, program("portico"), base+ca.listener("443", "", `host = ["www.example.test"]`))
+	d := testkit.StartBinary(t, program.Shipped(t), base+ca.listener("443", "", `host = ["www.example.test"]`))
 	first := ca.certificate(t, "www.example.test")
 	if body := ca.get(t, "https://www.example.test/"); body != "hello" {
 		t.Errorf("answered %q", body)
 	}
 	ca.stop()
 	d.Stop()
-	d = testkit.RestartBinary(t, d, program("portico"))
+	d = testkit.RestartBinary(t, d, program.Shipped(t))
 	if again := ca.certificate(t, "www.example.test"); !again.Equal(first) {
 		t.Error("the restart lost the certificate")
 	}
@@ -60,7 +61,7 @@ func TestOverPort80(t *testing.T) {
 service "redirect" "https" { to = "https://{host}{uri}" }
 listener "plain" { service = service.redirect.https }
 `
-	d := testkit.StartBinary(t, program("portico"), base+plain+ca.listener("8443", "", `host = ["a.example.test"]`))
+	d := testkit.StartBinary(t, program.Shipped(t), base+plain+ca.listener("8443", "", `host = ["a.example.test"]`))
 	ca.certificate(t, "a.example.test", "8443")
 	if r := d.Reload(base + plain + ca.listener("8443", "", `host = ["a.example.test", "b.example.test"]`)); !r.OK {
 		t.Fatalf("reload: %+v", r)
@@ -72,7 +73,7 @@ listener "plain" { service = service.redirect.https }
 // Allowed names get one when they are asked for, others do not.
 func TestOnDemand(t *testing.T) {
 	ca := startCA(t)
-	testkit.StartBinary(t, program("portico"), base+ca.listener("443", `on_demand = ["*.shops.example.test"]`, ``))
+	testkit.StartBinary(t, program.Shipped(t), base+ca.listener("443", `on_demand = ["*.shops.example.test"]`, ``))
 	ca.certificate(t, "one.shops.example.test")
 	if _, err := ca.handshake("one.other.example.test", "443"); err == nil {
 		t.Error("a name that nobody allowed got a certificate")
@@ -106,7 +107,7 @@ func startCA(t *testing.T, more ...string) *CA {
 		t.Fatal(err)
 	}
 	ca := &CA{root: cert, log: &buffer{}, done: make(chan struct{})}
-	ca.cmd = exec.Command(program("pebble"), "-config", conf, "-strict", "-dnsserver", "127.0.0.1:8053")
+	ca.cmd = exec.Command(filepath.Join(os.Getenv(insideEnv), "pebble"), "-config", conf, "-strict", "-dnsserver", "127.0.0.1:8053")
 	ca.cmd.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1")
 	ca.cmd.Stdout, ca.cmd.Stderr = ca.log, ca.log
 	if err := ca.cmd.Start(); err != nil {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -19,8 +18,8 @@ import (
 // pebbleModule is the CA for tests of Let's Encrypt.
 const pebbleModule = "github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1"
 
-// insideEnv names the folder with the programs, in the inner process.
-const insideEnv = "PORTICO_TEST_ACME_PROGRAMS"
+// insideEnv names the folder with Pebble, in the inner process.
+const insideEnv = "PORTICO_TEST_ACME_PEBBLE"
 
 // TestMain runs the tests in a process of its own with a network of its own:
 // a CA asks at ports 80 and 443, which may be taken on this machine.
@@ -48,12 +47,10 @@ func outside() (code int, err error) {
 	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	for _, args := range [][]string{{"install", pebbleModule}, {"build", "-o", dir + "/", "../../cmd/portico"}} {
-		cmd := exec.CommandContext(ctx, "go", args...)
-		cmd.Env = append(os.Environ(), "GOBIN="+dir, "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return 1, fmt.Errorf("go %s: %w\n%s", args[0], err, out)
-		}
+	install := exec.CommandContext(ctx, "go", "install", pebbleModule)
+	install.Env = append(os.Environ(), "GOBIN="+dir, "CGO_ENABLED=0")
+	if out, err := install.CombinedOutput(); err != nil {
+		return 1, fmt.Errorf("%v: %w\n%s", install.Args, err, out)
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -90,5 +87,3 @@ func loopbackUp() error {
 	ifr.SetUint16(unix.IFF_UP)
 	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr)
 }
-
-func program(name string) string { return filepath.Join(os.Getenv(insideEnv), name) }

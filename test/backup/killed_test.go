@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/program"
 )
 
 // killedAmid starts the program and kills it when something of its work is there
 // to be seen.
 func killedAmid(t *testing.T, dir, pattern string, args ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), program(t), args...)
+	cmd := exec.CommandContext(t.Context(), program.Shipped(t), args...)
 	cmd.Dir = dir
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -45,7 +46,7 @@ func killedAmid(t *testing.T, dir, pattern string, args ...string) {
 // SIGKILL amid a backup or a restore harms neither the daemon nor what is there,
 // and the next one works and clears up.
 func TestKilled(t *testing.T) {
-	d := testkit.StartBinary(t, program(t), config)
+	d := testkit.StartBinary(t, program.Shipped(t), config)
 	u := signUp(t, d.URL("chat"), d.URL("photos"), "ann")
 	noise := make([]byte, 48<<20)
 	rand.Read(noise)
@@ -70,7 +71,7 @@ func TestKilled(t *testing.T) {
 	}
 
 	killedAmid(t, d.Dir, filepath.Join(d.Dir, ".portico-work-*", "data", "large"), "restore", "--force", name)
-	d = testkit.RestartBinary(t, d, program(t)) // on what was there
+	d = testkit.RestartBinary(t, d, program.Shipped(t)) // on what was there
 	if err := u.ask(u.chat, "GET", d.URL("chat")+"/v1/me", "", nil, nil); err != nil {
 		t.Errorf("after a restore that was killed: %v", err)
 	}
@@ -79,7 +80,7 @@ func TestKilled(t *testing.T) {
 	if names, _ := filepath.Glob(filepath.Join(d.Dir, ".portico-work-*")); len(names) != 0 {
 		t.Errorf("left: %v", names)
 	}
-	d = testkit.RestartBinary(t, d, program(t))
+	d = testkit.RestartBinary(t, d, program.Shipped(t))
 	if err := u.ask(u.chat, "GET", d.URL("chat")+"/v1/me", "", nil, nil); err != nil {
 		t.Errorf("after the restore: %v", err)
 	}

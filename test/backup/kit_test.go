@@ -14,50 +14,16 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/porticod/portico/internal/testkit/program"
 )
 
 // patience is how long is waited for what must come.
 const patience = 30 * time.Second
-
-var (
-	folder string // of the binary; set by TestMain
-	build  = sync.OnceValues(func() (string, error) {
-		bin := filepath.Join(folder, "portico")
-		cmd := exec.Command("go", "build", "-o", bin, "../../cmd/portico")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("%v: %w\n%s", cmd.Args, err, out)
-		}
-		return bin, nil
-	})
-)
-
-func TestMain(m *testing.M) {
-	var err error
-	if folder, err = os.MkdirTemp("", "portico-test-"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	status := m.Run()
-	_ = os.RemoveAll(folder)
-	os.Exit(status)
-}
-
-func program(t *testing.T) string {
-	t.Helper()
-	bin, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bin
-}
 
 // config has what keeps data, with limits that do not stand in a test's way.
 const config = `
@@ -90,7 +56,7 @@ func run(t *testing.T, dir string, stdin io.Reader, args ...string) (status int,
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program(t), args...)
+	cmd := exec.CommandContext(ctx, program.Shipped(t), args...)
 	var out, errs bytes.Buffer
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, stdin, &out, &errs
 	if err := cmd.Run(); ctx.Err() != nil {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/program"
 )
 
 // What writers were told is stored.
@@ -172,7 +173,7 @@ type taken struct {
 // pictures come and go, and starts a fresh daemon on each of them: what was
 // acknowledged before a backup began is there, whole, and nothing is torn.
 func TestUnderLoad(t *testing.T) {
-	d := testkit.StartBinary(t, program(t), config)
+	d := testkit.StartBinary(t, program.Shipped(t), config)
 	s := &scene{chat: d.URL("chat"), photos: d.URL("photos"), ledger: &ledger{messages: map[int64]message{}}}
 
 	ann, bob := signUp(t, s.chat, s.photos, "ann"), signUp(t, s.chat, s.photos, "bob")
@@ -256,13 +257,13 @@ func position(t *testing.T, u *user, base string) (w where) {
 // judge restores a backup and looks at it through a fresh daemon.
 func judge(t *testing.T, d *testkit.Daemon, b taken, ann, bob *user, conv string, old where) {
 	t.Helper()
-	fresh := testkit.StartBinary(t, program(t), config)
+	fresh := testkit.StartBinary(t, program.Shipped(t), config)
 	fresh.Stop()
 	if err := os.RemoveAll(filepath.Join(fresh.Dir, "data")); err != nil {
 		t.Fatal(err)
 	}
 	must(t, fresh.Dir, "restore", b.path)
-	fresh = testkit.RestartBinary(t, fresh, program(t))
+	fresh = testkit.RestartBinary(t, fresh, program.Shipped(t))
 	defer fresh.Stop()
 	chat, photos := fresh.URL("chat"), fresh.URL("photos")
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/program"
 )
 
 // newer makes a database say that a newer program wrote it: the number of its
@@ -34,7 +35,7 @@ func newer(t *testing.T, path string) {
 // started is a daemon with its data, which has been stopped.
 func started(t *testing.T) *testkit.Daemon {
 	t.Helper()
-	d := testkit.StartBinary(t, program(t), config)
+	d := testkit.StartBinary(t, program.Shipped(t), config)
 	signUp(t, d.URL("chat"), d.URL("photos"), "ann")
 	if status := d.Stop(); status != 0 {
 		t.Fatalf("it stopped with status %d", status)
@@ -98,7 +99,7 @@ func TestNewerData(t *testing.T) {
 
 // A restore leaves a running daemon alone.
 func TestRestoreBesideADaemon(t *testing.T) {
-	d := testkit.StartBinary(t, program(t), config)
+	d := testkit.StartBinary(t, program.Shipped(t), config)
 	name := filepath.Join(t.TempDir(), "a.tar.zst")
 	must(t, d.Dir, "backup", name)
 	status, _, errs := run(t, d.Dir, nil, "restore", "--force", name)
@@ -113,7 +114,7 @@ func TestRestoreBesideADaemon(t *testing.T) {
 	if out := must(t, d.Dir, "restore", "--force", name); !strings.Contains(out, "data.before-restore-") {
 		t.Errorf("it says %s", out)
 	}
-	testkit.RestartBinary(t, d, program(t)).Stop()
+	testkit.RestartBinary(t, d, program.Shipped(t)).Stop()
 }
 
 // The config file is broken at start: the last good one runs, loudly; also after
@@ -124,7 +125,7 @@ func TestLastGoodAfterRestore(t *testing.T) {
 	must(t, d.Dir, "backup", name)
 	must(t, d.Dir, "restore", "--force", name)
 	d.Write("config.hcl", config+"\nlistener \"broken\" {")
-	cmd := exec.CommandContext(t.Context(), program(t), "run", d.File())
+	cmd := exec.CommandContext(t.Context(), program.Shipped(t), "run", d.File())
 	var log bytes.Buffer
 	cmd.Dir, cmd.Stderr, cmd.Stdout = d.Dir, &log, &log
 	if err := cmd.Start(); err != nil {
@@ -159,7 +160,7 @@ func TestInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	cmd := exec.CommandContext(t.Context(), program(t), "backup", "-", "--temp", temp)
+	cmd := exec.CommandContext(t.Context(), program.Shipped(t), "backup", "-", "--temp", temp)
 	var errs bytes.Buffer
 	cmd.Dir, cmd.Stdout, cmd.Stderr = d.Dir, w, &errs
 	if err := errors.Join(cmd.Start(), w.Close()); err != nil {
@@ -186,7 +187,7 @@ func TestInterrupted(t *testing.T) {
 		t.Errorf("left: %v, %v", entries, err)
 	}
 	// A reader who goes away is an error like others.
-	cmd = exec.CommandContext(t.Context(), "sh", "-c", `"$0" backup - --temp "$1" | head -c 10 >/dev/null`, program(t), temp)
+	cmd = exec.CommandContext(t.Context(), "sh", "-c", `"$0" backup - --temp "$1" | head -c 10 >/dev/null`, program.Shipped(t), temp)
 	errs.Reset()
 	cmd.Dir, cmd.Stderr = d.Dir, &errs
 	if err := cmd.Run(); err != nil {

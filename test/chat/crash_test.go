@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/program"
 )
 
 // killsVariable asks for more kills than fit into make test: 200 is the long form.
@@ -41,7 +42,7 @@ func TestCrash(t *testing.T) {
 			t.Fatalf("%s: %v", killsVariable, err)
 		}
 	}
-	bin := program(t)
+	bin := program.Shipped(t)
 	d := testkit.StartBinary(t, bin, config)
 	s := &scene{t: t, stop: make(chan struct{}), base: d.URL("chat"), acked: map[string]int64{}}
 	people := map[string]*user{}

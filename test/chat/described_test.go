@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/program"
 	"github.com/porticod/portico/services/chat/api"
 )
 
@@ -26,7 +27,7 @@ func id(t *testing.T, answer []byte) string {
 // body, answer and line with openapi.yaml and asyncapi.yaml.
 func TestDescribed(t *testing.T) {
 	d := describe(t)
-	p := testkit.StartBinary(t, program(t), config)
+	p := testkit.StartBinary(t, program.Shipped(t), config)
 	base := p.URL("chat")
 	people := map[string]*caller{}
 	for _, name := range []string{"ann", "bob", "cid", "dan"} {

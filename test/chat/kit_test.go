@@ -6,53 +6,14 @@ package chat
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 )
 
 // patience is how long is waited for what must come.
 const patience = 20 * time.Second
-
-var (
-	folder string // of the binary; set by TestMain
-	build  = sync.OnceValues(func() (string, error) {
-		bin := filepath.Join(folder, "portico")
-		cmd := exec.Command("go", "build", "-o", bin, "../../cmd/portico")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("%v: %w\n%s", cmd.Args, err, out)
-		}
-		return bin, nil
-	})
-)
-
-func TestMain(m *testing.M) {
-	var err error
-	if folder, err = os.MkdirTemp("", "portico-test-"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	status := m.Run()
-	_ = os.RemoveAll(folder)
-	os.Exit(status)
-}
-
-// program makes the program as it is shipped, once for all tests.
-func program(t *testing.T) string {
-	t.Helper()
-	bin, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bin
-}
 
 // config has a chat and an echo whose limits do not stand in a test's way.
 const config = `

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/program"
 )
 
 // A target is a service with WebSockets.
@@ -44,7 +45,7 @@ func (x *target) sizedBack(n int) string {
 // The chat is asked for something that needs a token: the refusal repeats the id
 // of the command, whatever its letters.
 func targets(t *testing.T) []*target {
-	d := testkit.StartBinary(t, program(t), config)
+	d := testkit.StartBinary(t, program.Shipped(t), config)
 	same := func(s string) string { return s }
 	return []*target{
 		{"echo", d.Addr("echo"), "/", 1 << 20, false, same, same},

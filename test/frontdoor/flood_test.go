@@ -7,8 +7,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +14,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/program"
 )
 
 const guarded = `
@@ -220,7 +219,7 @@ listener "required" {
 // Ten thousand connections that do nothing cost memory, so much and no more, and
 // no answers.
 func TestIdle(t *testing.T) {
-	d := testkit.StartBinary(t, binary(t), strings.NewReplacer("3000", "0", `"2s"`, `"60s"`).Replace(guarded))
+	d := testkit.StartBinary(t, program.Shipped(t), strings.NewReplacer("3000", "0", `"2s"`, `"60s"`).Replace(guarded))
 	addr := d.Addr("web")
 	const n = 10_000
 	before := memory(t, d.PID())
@@ -258,16 +257,4 @@ func memory(t *testing.T, pid int) int {
 		t.Fatal(err)
 	}
 	return kb << 10
-}
-
-// binary builds the daemon as it is shipped, without the race detector's memory.
-func binary(t *testing.T) string {
-	t.Helper()
-	bin := filepath.Join(t.TempDir(), "portico")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "../../cmd/portico")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return bin
 }

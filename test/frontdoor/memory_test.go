@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/program"
 )
 
 const (
@@ -39,7 +40,7 @@ listener "raw" {
 // Who has no memory left takes on nothing new, lives, goes on with what there
 // is, and takes on new work again when there is room.
 func TestMemoryLimit(t *testing.T) {
-	d := testkit.StartBinary(t, binary(t), memoryConfig)
+	d := testkit.StartBinary(t, program.Shipped(t), memoryConfig)
 	raw := dial(t, d.Addr("raw"))
 	echoes := func(text string) {
 		t.Helper()

@@ -5,46 +5,21 @@ package photos_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"image"
 	"image/color"
 	"image/png"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/program"
 )
 
 // patience is how long one script may take.
 const patience = 4 * time.Minute
-
-var (
-	folder string // of the binary; set by TestMain
-	build  = sync.OnceValues(func() (string, error) {
-		bin := filepath.Join(folder, "portico")
-		cmd := exec.Command("go", "build", "-o", bin, "../../cmd/portico")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("%v: %w\n%s", cmd.Args, err, out)
-		}
-		return bin, nil
-	})
-)
-
-func TestMain(m *testing.M) {
-	var err error
-	if folder, err = os.MkdirTemp("", "portico-test-"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	status := m.Run()
-	_ = os.RemoveAll(folder)
-	os.Exit(status)
-}
 
 // config is a photos service as people start with it.
 const config = `
@@ -69,10 +44,7 @@ listener "photos" {
 // and a picture, make their own people, and end with "all as expected" or an
 // exception. Debian's Python has the libraries, whatever other Python there is.
 func TestClients(t *testing.T) {
-	bin, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
+	bin := program.Shipped(t)
 	for name, command := range map[string][]string{
 		"Mastodon.py": {"/usr/bin/python3", "-B", "testdata/with_mastodon_py.py"},
 		"toot":        {"/usr/bin/python3", "-B", "testdata/with_toot.py"},

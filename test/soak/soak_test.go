@@ -12,7 +12,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +21,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/program"
 )
 
 var (
@@ -181,7 +181,7 @@ func (r *run) each(what string, rest time.Duration, do func(n int) error) {
 }
 
 func TestSoak(t *testing.T) {
-	r := &run{t: t, d: testkit.StartBinary(t, binary(t), first), stop: make(chan struct{}), done: map[string]*atomic.Int64{}}
+	r := &run{t: t, d: testkit.StartBinary(t, program.Shipped(t), first), stop: make(chan struct{}), done: map[string]*atomic.Int64{}}
 	r.files()
 	if res := r.d.Reload(r.config(0)); !res.OK {
 		t.Fatalf("%s %s", res.Error, res.Text)
@@ -272,16 +272,4 @@ func (r *run) files() {
 			r.t.Fatal(err)
 		}
 	}
-}
-
-// binary builds the daemon as it is shipped.
-func binary(t *testing.T) string {
-	t.Helper()
-	bin := filepath.Join(t.TempDir(), "portico")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "../../cmd/portico")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return bin
 }

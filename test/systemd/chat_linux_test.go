@@ -112,6 +112,13 @@ func (c *chats) take() ChatTally {
 	return t
 }
 
+// cut is how many connections ended since the last take.
+func (c *chats) cut() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tally.Cut
+}
+
 // call makes a request of the HTTP API.
 func (c *chats) call(token, method, path string, body, into any) error {
 	b, err := json.Marshal(body)

@@ -16,15 +16,15 @@ import (
 	"time"
 )
 
-// suite is the Debian that the container runs; its systemd is 252.
-const suite = "bookworm"
+// bookworm is the Debian of most trials; its systemd is 252.
+const bookworm = "bookworm"
 
 // packages are in the container beside Debian's smallest set. There is no D-Bus:
 // systemctl talks to systemd itself.
-const packages = "systemd,systemd-sysv"
+const packages = "systemd,systemd-sysv,rpm"
 
-// rootFolder is a Debian system to boot, made once and kept in the user's cache.
-func rootFolder(t *testing.T) string {
+// rootFolder is a system of a Debian to boot, made once and kept in the user's cache.
+func rootFolder(t *testing.T, suite string) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -81,8 +81,8 @@ func lock(t *testing.T, path string) (unlock func()) {
 	return func() { _ = f.Close() }
 }
 
-// aptMirror is where apt gets this machine's Debian from; empty where that
-// cannot be told, and debootstrap knows a place itself.
+// aptMirror is where apt gets this machine's Debian from, which has the others
+// too; empty where that cannot be told, and debootstrap knows a place itself.
 func aptMirror(t *testing.T) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT)", "Created-By: Packages").Output()
@@ -90,7 +90,7 @@ func aptMirror(t *testing.T) string {
 		return ""
 	}
 	for l := range strings.Lines(string(out)) {
-		if site, ok := strings.CutSuffix(strings.TrimSpace(l), " "+suite+" main"); ok {
+		if site, ok := strings.CutSuffix(strings.TrimSpace(l), " "+bookworm+" main"); ok {
 			return site
 		}
 	}

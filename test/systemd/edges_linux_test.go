@@ -27,6 +27,8 @@ func (d *driving) edges() error {
 		{"an upgrade of what is stopped", d.upgradeStopped},
 		{"a start that fails", d.startFails},
 		{"a stop that takes long", d.stopTakesLong},
+		{"a process that hangs", d.hangs},
+		{"kills in a row", d.killsInARow},
 		{"a listener that goes", d.listenerGoes},
 		{"a listener that goes while portico is down", d.listenerGoesDown},
 		{"a socket unit", d.socketUnit},
@@ -115,7 +117,9 @@ func (d *driving) stopTakesLong() error {
 		return err
 	}
 	d.load.slow.take()
-	d.load.trickle(echo, 7*time.Second)
+	release := make(chan struct{})
+	d.load.trickle(echo, release)
+	time.AfterFunc(7*time.Second, func() { close(release) })
 	time.Sleep(100 * time.Millisecond) // it is under way
 	if err := run("systemctl", "restart", "--no-block", "portico"); err != nil {
 		return err
@@ -128,7 +132,7 @@ func (d *driving) stopTakesLong() error {
 	if err := eventually("the request ends", func() bool { return d.load.waiting.Load() == 0 }); err != nil {
 		return err
 	}
-	if t := d.load.slow.take(); t.Failed+t.Refused > 0 {
+	if t := d.load.slow.take(); t.Failed+t.Refused+t.Cut > 0 {
 		return fmt.Errorf("the request was cut: %v", t.Errors)
 	}
 	if err := eventually("portico runs again", func() bool { return show("ActiveState") == "active" }); err != nil {
@@ -163,6 +167,10 @@ func (d *driving) upgradeStopped() error {
 	}
 	if is := show("ActiveState"); is != "inactive" {
 		return errors.New("it is " + is)
+	}
+	// Nobody keeps its sockets: clients are refused, rather than kept waiting.
+	if err := errors.Join(stored(0), awaitRefused(web), awaitRefused(chat)); err != nil {
+		return err
 	}
 	return run("systemctl", "start", "portico")
 }

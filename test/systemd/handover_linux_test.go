@@ -2,30 +2,17 @@ package systemd
 
 import (
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/porticod/portico/internal/testkit/program"
 )
 
 // handoverTime is how long is waited for what must come.
 const handoverTime = 20 * time.Second
-
-var (
-	handoverDir     string // of the program; made by TestMain
-	handoverProgram sync.Once
-)
-
-// program makes the program as it is shipped, once for all tests.
-func program(t *testing.T) string {
-	t.Helper()
-	bin := filepath.Join(handoverDir, "portico")
-	handoverProgram.Do(func() { do(t, buildEnv(), "go", "build", "-o", bin, "../../cmd/portico") })
-	return bin
-}
 
 // handoverConfig has a chat whose limits do not stand in the way. The port is the
 // manager's to keep.
@@ -107,7 +94,7 @@ func TestWebSocketsOutliveTheProcess(t *testing.T) {
 	if os.Getenv(longVar) != "" {
 		users, devices, restarts, pace = 100, 50, 20, 2*time.Second
 	}
-	m := newManager(t, program(t), handoverConfig)
+	m := newManager(t, program.Shipped(t), handoverConfig)
 	m.start()
 	c := m.startChats(users, devices, pace)
 	var longest time.Duration
@@ -132,7 +119,7 @@ func TestWebSocketsOutliveTheProcess(t *testing.T) {
 // TestKilledAmidHandingOver kills the program at moments of its stop: whose
 // connection was not sent yet loses it, and resumes; nothing else is lost.
 func TestKilledAmidHandingOver(t *testing.T) {
-	m := newManager(t, program(t), handoverConfig)
+	m := newManager(t, program.Shipped(t), handoverConfig)
 	m.start()
 	c := m.startChats(10, 20, 50*time.Millisecond)
 	for i := range 5 {
@@ -154,7 +141,7 @@ func TestKilledAmidHandingOver(t *testing.T) {
 // TestNobodyKeepsConnections restarts where the manager has no room: clients are
 // told to come back, and miss nothing.
 func TestNobodyKeepsConnections(t *testing.T) {
-	m := newManager(t, program(t), handoverConfig)
+	m := newManager(t, program.Shipped(t), handoverConfig)
 	m.start()
 	c := m.startChats(2, 10, 50*time.Millisecond)
 	c.everybodyGets(t, 20)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 )
 
@@ -43,22 +44,16 @@ listener "gallery" {
 			return err
 		}
 	}
-	if log := journal(); !strings.Contains(log, "landlock") || !strings.Contains(log, "seccomp") {
+	if log := lines("worker"); !strings.Contains(log, "landlock") || !strings.Contains(log, "seccomp") {
 		return fmt.Errorf("the workers are not locked up:\n%s", log)
 	}
 	return os.RemoveAll(dir)
 }
 
-// journal is what portico said about its workers.
-func journal() string {
-	out, _ := exec.Command("journalctl", "--no-pager", "-u", "portico", "-n", "200").Output()
-	var about []string
-	for line := range strings.Lines(string(out)) {
-		if strings.Contains(line, "worker") || strings.Contains(line, "AVIF") {
-			about = append(about, line)
-		}
-	}
-	return strings.Join(about, "")
+// journal is the end of what portico said, and of what systemd said about it.
+func journal(n int) string {
+	out, _ := exec.Command("journalctl", "--no-pager", "-u", "portico", "-n", strconv.Itoa(n)).Output()
+	return string(out)
 }
 
 func contentType(url string) (string, error) {

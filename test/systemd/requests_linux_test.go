@@ -2,6 +2,7 @@ package systemd
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -25,14 +26,15 @@ const requestTime = 20 * time.Second
 type Tally struct {
 	Requests int
 	Refused  int           // connections that were not taken
-	Failed   int           // other than refused
+	Cut      int           // connections that ended before the answer did
+	Failed   int           // other
 	Median   time.Duration // of a request, with its connection where it needs one
 	Longest  time.Duration
 	Errors   []string // the first few
 }
 
 func (t Tally) String() string {
-	return fmt.Sprintf("%d requests, %d refused, %d failed, p50 %v, longest %v", t.Requests, t.Refused, t.Failed, t.Median.Round(10*time.Microsecond), t.Longest.Round(time.Millisecond))
+	return fmt.Sprintf("%d requests, %d refused, %d cut, %d failed, p50 %v, longest %v", t.Requests, t.Refused, t.Cut, t.Failed, t.Median.Round(10*time.Microsecond), t.Longest.Round(time.Millisecond))
 }
 
 // counter collects a Tally.
@@ -40,35 +42,50 @@ type counter struct {
 	mu    sync.Mutex
 	tally Tally
 	took  []time.Duration
-	worst time.Duration // since stall was called
+	spans []span // since window was called
 }
 
-func (c *counter) count(took time.Duration, err error) {
+// A span is when a request was made, and answered.
+type span struct{ begun, ended time.Time }
+
+// count counts a request that ends now.
+func (c *counter) count(begun time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	s := span{begun, time.Now()}
 	c.tally.Requests++
-	c.took = append(c.took, took)
-	c.worst = max(c.worst, took)
-	if err == nil {
+	c.took = append(c.took, s.ended.Sub(begun))
+	c.spans = append(c.spans, s)
+	switch {
+	case err == nil:
 		return
-	}
-	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT) {
+	case errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT):
 		c.tally.Refused++
-	} else {
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE):
+		c.tally.Cut++
+	default:
 		c.tally.Failed++
 	}
 	if len(c.tally.Errors) < 5 {
-		c.tally.Errors = append(c.tally.Errors, fmt.Sprintf("%s after %v: %v", time.Now().Format("15:04:05.000"), took, err))
+		c.tally.Errors = append(c.tally.Errors, fmt.Sprintf("%s after %v: %v", s.ended.Format("15:04:05.000"), s.ended.Sub(begun), err))
 	}
 }
 
-// stall is the longest request since the last call.
-func (c *counter) stall() time.Duration {
+// window returns the requests that ended since the last call.
+func (c *counter) window() []span {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	worst := c.worst
-	c.worst = 0
-	return worst
+	spans := c.spans
+	c.spans = nil
+	return spans
+}
+
+// longest is how long the longest took.
+func longest(spans []span) (d time.Duration) {
+	for _, s := range spans {
+		d = max(d, s.ended.Sub(s.begun))
+	}
+	return d
 }
 
 func (c *counter) requests() int {
@@ -86,7 +103,7 @@ func (c *counter) take() Tally {
 		slices.Sort(c.took)
 		t.Median, t.Longest = c.took[len(c.took)/2], c.took[len(c.took)-1]
 	}
-	c.tally, c.took = Tally{}, nil
+	c.tally, c.took, c.spans = Tally{}, nil, nil
 	return t
 }
 
@@ -98,8 +115,11 @@ type load struct {
 	wg                sync.WaitGroup
 }
 
-// clients is how many start sets going.
-const clients = 7
+// How many clients start sets going, and those that connect for each request.
+const (
+	clients      = 7
+	freshClients = 4
+)
 
 // start sets clients going: some that connect for each request, over TCP and
 // over a unix socket, and some that keep their connection.
@@ -126,8 +146,7 @@ const pace = 5 * time.Millisecond
 func (l *load) loop(c *counter, request func() error) {
 	for !l.over.Load() {
 		begun := time.Now()
-		err := request()
-		c.count(time.Since(begun), err)
+		c.count(begun, request())
 		time.Sleep(pace)
 	}
 }
@@ -191,49 +210,65 @@ func (k *keeper) close() {
 	}
 }
 
-// trickle uploads to the echo service and reads what comes back, for as long as
-// it is told: a request that is in progress when something happens.
-func (l *load) trickle(addr string, d time.Duration) {
+// trickle uploads to the echo service and reads what comes back, until release
+// is closed: a request that is in progress when something happens.
+func (l *load) trickle(addr string, release <-chan struct{}) {
 	l.waiting.Add(1)
 	l.wg.Go(func() {
 		defer l.waiting.Add(-1)
 		begun := time.Now()
-		err := trickle(addr, d)
-		l.slow.count(time.Since(begun), err)
+		l.slow.count(begun, trickle(addr, release))
 	})
 }
 
-func trickle(addr string, d time.Duration) error {
-	const pieces = 20
-	piece := strings.Repeat("0123456789abcdef", 1024)
+func trickle(addr string, release <-chan struct{}) error {
 	nc, err := net.DialTimeout("tcp", addr, requestTime)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	_ = nc.SetDeadline(time.Now().Add(d + requestTime))
-	sent := make(chan error, 1)
+	_ = nc.SetDeadline(time.Now().Add(2 * requestTime))
+	in, out := io.Pipe()
+	var sent bytes.Buffer
 	go func() {
-		_, err := fmt.Fprintf(nc, "POST / HTTP/1.1\r\nHost: portico.test\r\nContent-Length: %d\r\n\r\n", pieces*len(piece))
-		for range pieces {
-			if err == nil {
-				time.Sleep(d / pieces)
-				_, err = io.WriteString(nc, piece)
+		piece := []byte(strings.Repeat("0123456789abcdef", 1024))
+		for {
+			sent.Write(piece)
+			_, err := out.Write(piece)
+			select {
+			case <-release:
+				_ = out.Close()
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+			if err != nil {
+				return
 			}
 		}
-		sent <- err
 	}()
-	res, err := http.ReadResponse(bufio.NewReader(nc), nil)
+	defer in.Close()
+	req, err := http.NewRequest("POST", "http://"+addr+"/", in)
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	switch {
-	case err != nil:
+	var answer []byte
+	answered := make(chan error, 1)
+	go func() {
+		res, err := http.ReadResponse(bufio.NewReader(nc), req)
+		if err == nil {
+			defer res.Body.Close()
+			if answer, err = io.ReadAll(res.Body); err == nil && res.StatusCode != http.StatusOK {
+				err = fmt.Errorf("answered %s", res.Status)
+			}
+		}
+		answered <- err
+	}()
+	werr := req.Write(nc)
+	if err := errors.Join(<-answered, werr); err != nil {
 		return err
-	case res.StatusCode != http.StatusOK || string(body) != strings.Repeat(piece, pieces):
-		return fmt.Errorf("answered %s, %d bytes", res.Status, len(body))
 	}
-	return <-sent
+	if !bytes.Equal(answer, sent.Bytes()) {
+		return fmt.Errorf("answered %d bytes of %d", len(answer), sent.Len())
+	}
+	return nil
 }
