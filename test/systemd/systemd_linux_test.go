@@ -33,14 +33,7 @@ func TestMain(m *testing.M) {
 		drive(dir)
 		return
 	}
-	var err error
-	if handoverDir, err = os.MkdirTemp("", "portico-test-"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	status := m.Run()
-	_ = os.RemoveAll(handoverDir)
-	os.Exit(status)
+	os.Exit(m.Run())
 }
 
 // A trial is what happens under one Debian.
@@ -51,11 +44,11 @@ type trial struct {
 }
 
 var (
-	short = Plan{
+	shortPlan = Plan{
 		Reloads: 5, Restarts: 3, Kills: 3, Upgrades: 1, Often: 7,
 		Users: 6, Devices: 3, Pace: 100 * time.Millisecond, Rest: 400 * time.Millisecond, Slow: time.Second,
 	}
-	long = Plan{
+	longPlan = Plan{
 		Reloads: 50, Restarts: 20, Kills: 20, Upgrades: 5, Often: 20,
 		Users: 50, Devices: 10, Pace: 250 * time.Millisecond, Rest: 400 * time.Millisecond, Slow: 2 * time.Second,
 		CrowdUsers: 100, CrowdDevices: 50,
@@ -66,9 +59,9 @@ var (
 // systemd as well.
 func trials() []trial {
 	if os.Getenv(longVar) == "" {
-		return []trial{{bookworm, short, 5 * time.Minute}}
+		return []trial{{bookworm, shortPlan, 5 * time.Minute}}
 	}
-	return []trial{{bookworm, long, 40 * time.Minute}, {"bullseye", short, 5 * time.Minute}}
+	return []trial{{bookworm, longPlan, 40 * time.Minute}, {"bullseye", shortPlan, 5 * time.Minute}}
 }
 
 // TestNothingRefusedNothingLost reloads, restarts, kills and upgrades portico

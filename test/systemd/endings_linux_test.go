@@ -1,0 +1,75 @@
+package systemd
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// hangs stops the process amid its work, as a machine or a bug can: the watchdog
+// ends it, the next one starts, and who connected meanwhile is answered.
+func (d *driving) hangs() error {
+	const dropIn = "/run/systemd/system/portico.service.d"
+	if err := errors.Join(
+		os.MkdirAll(dropIn, 0o755),
+		os.WriteFile(dropIn+"/dog.conf", []byte("[Service]\nWatchdogSec=2\nTimeoutAbortSec=2\n"), 0o644),
+		run("systemctl", "daemon-reload"), run("systemctl", "restart", "portico"),
+	); err != nil {
+		return err
+	}
+	was := show("MainPID")
+	pid, err := strconv.Atoi(was)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		return fmt.Errorf("stop the process: %w", err)
+	}
+	answered := make(chan error, 1)
+	go func() { answered <- once("tcp", web) }()
+	if err := eventually("portico is started again", func() bool { return show("MainPID") != was && show("ActiveState") == "active" }); err != nil {
+		return err
+	}
+	if err := <-answered; err != nil {
+		return fmt.Errorf("who came meanwhile: %w", err)
+	}
+	if log := lines("Watchdog timeout"); log == "" {
+		return errors.New("it was not the watchdog")
+	}
+	return errors.Join(stored(sockets), os.RemoveAll(dropIn), run("systemctl", "daemon-reload"), run("systemctl", "restart", "portico"))
+}
+
+// killsInARow kills each process as soon as there is one, ready or not, more
+// often than systemd's limit of starts allows by default.
+func (d *driving) killsInARow() error {
+	before, _ := strconv.Atoi(show("NRestarts"))
+	for range d.plan.Often {
+		was := show("MainPID")
+		if err := run("systemctl", "kill", "-s", "KILL", "portico"); err != nil {
+			return err
+		}
+		if err := eventually("there is another process", func() bool { is := show("MainPID"); return is != was && is != "0" }); err != nil {
+			return err
+		}
+	}
+	if err := eventually("portico runs again", func() bool { return show("ActiveState") == "active" }); err != nil {
+		return err
+	}
+	if after, _ := strconv.Atoi(show("NRestarts")); after != before+d.plan.Often {
+		return fmt.Errorf("systemd started it again %d times, and it was killed %d times", after-before, d.plan.Often)
+	}
+	return errors.Join(once("tcp", web), stored(sockets))
+}
+
+// lines are those of portico's journal with a text.
+func lines(text string) (found string) {
+	for l := range strings.Lines(journal(200)) {
+		if strings.Contains(l, text) {
+			found += l
+		}
+	}
+	return found
+}

@@ -1,0 +1,76 @@
+package systemd
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The table stands between these lines.
+const (
+	tableBegins = "<!-- made by make systemd -->\n"
+	tableEnds   = "<!-- end -->\n"
+)
+
+// writeTable puts the figures of the long form into the page.
+func writeTable(t *testing.T, r Report) {
+	t.Helper()
+	old, err := os.ReadFile(*page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok := strings.Cut(string(old), tableBegins)
+	_, after, ok2 := strings.Cut(rest, tableEnds)
+	if !ok || !ok2 {
+		t.Fatalf("%s has no place for the table", *page)
+	}
+	if err := os.WriteFile(*page, []byte(head+tableBegins+table(r)+tableEnds+after), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// table has a column for each kind of event.
+func table(r Report) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s, %d cores, for clients and server together. %d messages were acknowledged, of which %d are lost; %d posts and attachments, of which %d are lost, damaged or there twice.\n\n",
+		r.System, runtime.NumCPU(), r.Acked, r.Lost, r.Uploads, r.UploadFaults)
+	row := func(what string, cell func(Phase) string) {
+		fmt.Fprintf(&b, "| %s |", what)
+		for _, ph := range r.Phases {
+			fmt.Fprintf(&b, " %s |", cell(ph))
+		}
+		fmt.Fprintln(&b)
+	}
+	count := func(n int) string { return strconv.Itoa(n) }
+	row("", func(ph Phase) string { return ph.Name })
+	b.WriteString("|---|" + strings.Repeat("---|", len(r.Phases)) + "\n")
+	row("times", func(ph Phase) string { return count(ph.Times) })
+	row("requests over new connections", func(ph Phase) string { return count(ph.Fresh.Requests) })
+	row("requests over kept connections", func(ph Phase) string { return count(ph.Kept.Requests) })
+	row("requests of uploads", func(ph Phase) string { return count(ph.Uploads.Requests) })
+	row("connections refused", func(ph Phase) string { return count(ph.total().Refused) })
+	row("requests failed", func(ph Phase) string { return count(ph.total().Failed) })
+	row("requests cut that were in flight", func(ph Phase) string { return count(ph.total().Cut) })
+	row("the longest that a new request took each time: p50, max", func(ph Phase) string { return pair(ph.Stalls) })
+	row("the same of a program that does nothing but answer", func(ph Phase) string { return pair(ph.Bare) })
+	row("WebSockets", func(ph Phase) string { return count(ph.WebSockets) })
+	row("WebSockets cut", func(ph Phase) string { return count(ph.Chat.Cut) })
+	row("until all clients were back: p50, max", func(ph Phase) string { return pair(ph.Back) })
+	row("messages acknowledged", func(ph Phase) string { return count(ph.Chat.Acked) })
+	row("the longest until a message was acknowledged", func(ph Phase) string { return millis(ph.Chat.Longest) })
+	return b.String() + "\n"
+}
+
+// pair is the median and the longest; a dash where there is nothing.
+func pair(list []time.Duration) string {
+	if len(list) == 0 {
+		return "–"
+	}
+	return millis(middle(list)) + ", " + millis(last(list))
+}
+
+func millis(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) }
