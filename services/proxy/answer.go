@@ -99,6 +99,10 @@ func (x *exchange) deliver(lease *upstream.Lease, a *answer, want upstream.Want)
 	if x.cache != nil && x.reuse(a) {
 		return
 	}
+	if x.cache != nil && x.cache.forNobody {
+		x.keep(a)
+		return
+	}
 	x.g.responseRules.apply(&a.fields)
 	h := x.w.Header()
 	if len(h["X-Request-Id"]) > 0 {
@@ -116,7 +120,7 @@ func (x *exchange) deliver(lease *upstream.Lease, a *answer, want upstream.Want)
 	dst := sink{w: x.w, length: a.length}
 	if x.cache != nil {
 		h["Cache-Status"] = append(h["Cache-Status"], x.cache.status(a.status))
-		dst.fill = x.cache.fill
+		dst.fill, dst.unkept = x.cache.fill, x.cache.unkept
 	}
 	if x.g.cfg.Compress {
 		dst.coder = x.s.coders.choose(x.r, a.status, h)
@@ -138,15 +142,36 @@ func (x *exchange) copy(dst *sink, a *answer) error {
 	if b, ok := a.here(); ok {
 		return dst.whole(b)
 	}
-	if mediaType(x.w.Header()) == "text/event-stream" {
+	if mediaType(x.w.Header().Get("Content-Type")) == eventStream {
 		x.context()
 		defer x.s.env.Track(nil, func(int) { x.cancel(errDrained) })()
 	}
 	err := dst.copy(a, x.watch, x.s.coders)
 	if err != nil && errors.Is(x.ended(), errDrained) {
+		x.filled(false)
 		return nil // an event stream has no other end
 	}
 	return err
+}
+
+// keep moves the body into the store alone, as long as it is kept there.
+func (x *exchange) keep(a *answer) {
+	f := x.cache.fill
+	if f == nil {
+		return
+	}
+	buf := x.s.coders.buffer()
+	defer x.s.coders.putBuffer(buf)
+	for {
+		n, err := a.Read(buf[:])
+		if !f.write(buf[:n]) {
+			return
+		}
+		if err != nil {
+			x.filled(err == io.EOF) //nolint:errorlint // io.Reader's contract
+			return
+		}
+	}
 }
 
 // trailers sends the trailers, those too that were not announced.
@@ -170,9 +195,10 @@ func (x *exchange) trailers(res *http.Response) {
 	_ = http.NewResponseController(x.w).Flush()
 }
 
-// mediaType is the type of a message without its parameters.
-func mediaType(h http.Header) string {
-	ct := h.Get("Content-Type")
+const eventStream = "text/event-stream"
+
+// mediaType is a Content-Type without its parameters.
+func mediaType(ct string) string {
 	if strings.IndexByte(ct, ';') < 0 {
 		return strings.ToLower(strings.TrimSpace(ct))
 	}
@@ -188,6 +214,7 @@ type sink struct {
 	w      http.ResponseWriter
 	coder  *coder // nil: as it is
 	fill   *fill  // gets it too; nil: nobody does
+	unkept func() // is told that fill cannot take it
 	length int64  // of what comes; negative: unknown
 }
 
@@ -253,6 +280,7 @@ func (d *sink) copy(src io.Reader, w *watch, pool *coders) error {
 func (d *sink) note(b []byte) {
 	if d.fill != nil && !d.fill.write(b) {
 		d.fill = nil
+		d.unkept()
 	}
 }
 

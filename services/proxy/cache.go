@@ -21,6 +21,7 @@ type caching struct {
 	keeps     bool       // the answer may be kept
 	validates bool       // the upstream is asked whether stale is good still
 	alone     bool       // nobody else waits for it
+	forNobody bool       // no client gets the answer, only the store
 
 	stale     *stored // that may serve yet, if the upstream says so or fails
 	collapsed bool    // it waited for another's answer
@@ -58,6 +59,10 @@ func (x *exchange) recall() bool {
 		if c.collapsed || c.alone || !x.shareable() || !x.wait() {
 			break
 		}
+	}
+	if c.leads && x.look() { // who led before may have landed in between
+		x.land()
+		return true
 	}
 	c.keeps = x.r.Method == http.MethodGet
 	if c.keeps {
@@ -178,7 +183,9 @@ func (x *exchange) reuse(a *answer) bool {
 	case !c.keeps:
 		return false
 	}
-	x.s.metrics.cacheMisses.Inc()
+	if !c.forNobody {
+		x.s.metrics.cacheMisses.Inc()
+	}
 	if a.length > int64(x.g.cfg.Cache.MaxAnswer) {
 		c.unkept()
 		return false
@@ -202,7 +209,9 @@ func (x *exchange) reuse(a *answer) bool {
 func (x *exchange) renewed(a *answer) {
 	c := x.cache
 	e := c.stale
-	x.s.metrics.cacheValidated.Inc()
+	if !c.forNobody {
+		x.s.metrics.cacheValidated.Inc()
+	}
 	if tag := a.fields.get("Etag"); tag == "" || tag == e.fields.get("Etag") {
 		if n := e.refreshed(a, x.out.fields, c.asked, time.Now()); n != nil {
 			c.store.put(c.key, n, c.begun)

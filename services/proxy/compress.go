@@ -123,7 +123,7 @@ func compressible(status int, h http.Header) bool {
 	if length >= 0 && length < minCompress {
 		return false
 	}
-	t := mediaType(h)
+	t := mediaType(h.Get("Content-Type"))
 	switch t {
 	case "application/json", "application/javascript", "application/xml", "application/wasm", "application/x-ndjson",
 		"application/vnd.ms-fontobject", "font/ttf", "font/otf", "image/bmp", "image/x-icon":

@@ -20,7 +20,7 @@ import (
 	"github.com/porticod/portico/services/servicetest"
 )
 
-const patience = 10 * time.Second
+const patience = time.Minute
 
 var kind = service.KindOf(proxy.Type{})
 

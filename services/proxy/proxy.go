@@ -1,7 +1,7 @@
 // Package proxy is the kind that passes HTTP requests on to other servers and
 // their answers back: an application, several of it, something in another
-// language. It streams in both directions and stores nothing; what is not HTTP
-// is for kind tcp.
+// language. It streams in both directions and keeps nothing on disk, and in memory
+// only answers that their headers let it keep; what is not HTTP is for kind tcp.
 package proxy
 
 import (

@@ -15,6 +15,7 @@ import (
 
 const (
 	maxVariants  = 16      // of a resource, by Vary
+	maxVary      = 4 << 10 // bytes that requests may say about what an answer depends on
 	maxCacheKey  = 8 << 10 // bytes
 	maxWaiters   = 256     // for one fetch
 	perStored    = 512     // bytes that an answer costs beside what it holds
@@ -35,7 +36,12 @@ type stored struct {
 
 func (e *stored) weight() int {
 	n := perStored + len(e.body)
-	for _, f := range e.fields {
+	return n + sizeOf(e.fields) + sizeOf(e.vary)
+}
+
+// sizeOf is what lines take of memory.
+func sizeOf(lines []field) (n int) {
+	for _, f := range lines {
 		n += len(f.name) + len(f.value) + 32
 	}
 	return n
@@ -257,7 +263,8 @@ type fill struct {
 func (f *fill) write(b []byte) bool {
 	need, room := int64(len(f.e.body)+len(b)), int64(cap(f.e.body))
 	if need > f.limit || need > room && !f.grow(max(need, min(2*room, f.limit))) {
-		f.over, f.e.body = true, nil
+		f.store.arriving.Add(-f.took) // at once: the client may take long for the rest
+		f.over, f.took, f.e.body = true, 0, nil
 		return false
 	}
 	f.e.body = append(f.e.body, b...)
@@ -299,7 +306,7 @@ func storable(a *answer, f fields, asked, now time.Time) *stored {
 	case !slices.Contains(storableStatuses, a.status), a.res != nil && len(a.res.Trailer) > 0:
 		return nil
 	case e.asked.noStore, e.asked.private, a.fields.has("Set-Cookie"), a.fields.has("Content-Range"),
-		strings.HasPrefix(a.fields.get("Content-Type"), "text/event-stream"):
+		mediaType(a.fields.get("Content-Type")) == eventStream:
 		return nil
 	case f.has("Authorization") && !e.open():
 		return nil
@@ -314,6 +321,9 @@ func storable(a *answer, f fields, asked, now time.Time) *stored {
 		} else if name != "" {
 			e.vary = append(e.vary, field{name, f.list(name)})
 		}
+	}
+	if sizeOf(e.vary) > maxVary {
+		return nil
 	}
 	for _, l := range a.fields {
 		switch l.name {

@@ -64,7 +64,7 @@ func (s *Service) refresh(x *exchange) {
 		delete(r.Header, name)
 	}
 	y := &exchange{s: s, g: x.g, w: nobody{http.Header{}}, r: r}
-	y.cache = &caching{store: c.store, key: c.key, want: directives{noCache: true, maxAge: never}, stale: c.stale, keeps: true, leads: true}
+	y.cache = &caching{store: c.store, key: c.key, want: directives{noCache: true, maxAge: never}, stale: c.stale, keeps: true, leads: true, forNobody: true}
 	err := y.out.prepare(x.g, r, y.asked[:0])
 	if err != nil || !s.tasks.run(y.fetch) {
 		y.land()
