@@ -69,15 +69,14 @@ func NewPool(o Options) *Pool {
 // SetMemory changes Options.Memory. What is in work goes on.
 func (p *Pool) SetMemory(bytes int64) {
 	bytes = or(bytes, defaultMemory)
-	old := p.memory.Swap(bytes)
-	if old == bytes {
+	if p.memory.Load() == bytes {
 		return
 	}
-	p.queue.widen(bytes - old)
-	if p.procs != nil {
+	if p.procs != nil { // first, so that no picture is let in that is too much for them
 		p.procs.setMemory(bytes + processRoom)
 		p.heavy.setMemory(bytes + processRoom)
 	}
+	p.queue.widen(bytes - p.memory.Swap(bytes))
 }
 
 // A Variant is a picture that was made.

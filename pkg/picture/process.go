@@ -22,6 +22,8 @@ type process struct {
 	out  *bufio.Reader
 	said tail
 
+	limits sandbox.Limits // that it was started with
+
 	// Of who uses it, or of processes.mu while it waits.
 	pictures int
 	memory   int64
@@ -46,7 +48,7 @@ func startProcess(ctx context.Context, limits sandbox.Limits, done func()) (*pro
 		return nil, sandbox.Report{}, errors.Join(fmt.Errorf("make a pipe: %w", err), childIn.Close(), in.Close())
 	}
 	widen(in)
-	w := &process{in: in, out: bufio.NewReaderSize(out, 64<<10), gone: make(chan struct{})}
+	w := &process{in: in, out: bufio.NewReaderSize(out, 64<<10), limits: limits, gone: make(chan struct{})}
 	w.cmd = &exec.Cmd{
 		Path: "/proc/self/exe", // the same program also after its file was replaced
 		Args: []string{os.Args[0], childArg},

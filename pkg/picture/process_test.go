@@ -160,3 +160,29 @@ func TestProcessesDie(t *testing.T) {
 		t.Error("nothing in the log")
 	}
 }
+
+// A worker that was at work when more memory was granted does not go on with
+// the limit of before: it would die over a picture that is let in now.
+func TestProcessesGetNewLimits(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Log("there are no workers on this system")
+		return
+	}
+	far, _ := apart(t, picture.Options{})
+	b := asJPEG(t, scene(300, 200), 80)
+	job := picture.Job{Specs: []picture.Spec{{Width: 30}}}
+	for _, memory := range []int64{0, 100 << 20, 500 << 20} {
+		job.Each = func(picture.Variant) error {
+			if memory > 0 {
+				far.SetMemory(memory)
+			}
+			return nil
+		}
+		if _, err := far.Make(context.Background(), bytes.NewReader(b), job); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := len(far.Waiting()), map[bool]int{true: 1}[memory == 0]; got != want {
+			t.Errorf("memory %d: %d workers wait, want %d", memory, got, want)
+		}
+	}
+}

@@ -65,7 +65,8 @@ func newProcesses(log zerolog.Logger, limits sandbox.Limits) *processes {
 	return &processes{log: log, limits: limits, all: map[*process]struct{}{}}
 }
 
-// setMemory is for workers that start from now on; those that wait end.
+// setMemory is for workers that start from now on; those that wait end, and the
+// others after their picture.
 func (ps *processes) setMemory(bytes int64) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
@@ -154,11 +155,11 @@ func (ps *processes) tell(r sandbox.Report) {
 	e.Stringer("locked", r).Msg("pictures are made by worker processes")
 }
 
-// put takes a worker back, unless it is spent.
+// put takes a worker back, unless it is spent or has other limits than new ones.
 func (ps *processes) put(w *process) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	if ps.closed || w.spent() {
+	if ps.closed || w.spent() || w.limits != ps.limits {
 		delete(ps.all, w)
 		w.end()
 		return
