@@ -32,31 +32,30 @@ ends with the curl line that does the same; the exit status is 1 if one fails.
 
 Without a listener's name it also looks for what commonly goes wrong on a host:
 names that lead elsewhere, ports that cannot be reached by them, certificates
-that expire, a full disk, a wrong clock, too few open files; each with what to
-do. With --host it looks for nothing else.`,
+that expire, a full disk, a wrong clock, too few open files, a unit that forbids
+what the config needs; each with what to do. With --host it looks for nothing
+else.`,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			ctx, cancel := interruptible(cmd.Context())
 			defer cancel()
-			cfg, unit, err := e.checked(ctx, names, vars)
+			cfg, unit, err := e.toCheck(ctx, names, vars)
 			if err != nil {
 				return err
 			}
-			if onlyHost {
-				return e.printHost(hostcheck.Host{Unit: unit}.Run(ctx, cfg), asJSON)
+			r := e.running(ctx, cfg)
+			var found checked
+			if !onlyHost {
+				found.Ports = probe.Run(ctx, probe.Checks(cfg, r.bound, names), timeout)
 			}
-			results := probe.Run(ctx, probe.Checks(cfg, e.bound(ctx, cfg), names), timeout)
+			if onlyHost || len(names) == 0 {
+				found.Host = hostcheck.Host{Unit: unit, Daemon: r.daemon}.Run(ctx, cfg)
+			}
 			if asJSON {
-				err = printJSON(e.Out, results)
+				err = printJSON(e.Out, found)
 			} else {
-				err = printResults(e.Out, results)
+				err = found.print(e.Out)
 			}
-			if err != nil {
-				return err
-			}
-			if !asJSON && len(names) == 0 {
-				err = e.printHost(hostcheck.Host{Unit: unit}.Run(ctx, cfg), false)
-			}
-			if slices.ContainsFunc(results, func(r probe.Result) bool { return !r.OK && !r.Skipped }) {
+			if err == nil && found.failed() {
 				return silent(exitFailed)
 			}
 			return err
@@ -70,8 +69,8 @@ do. With --host it looks for nothing else.`,
 	return cmd
 }
 
-// checked loads the file that says what there is to check.
-func (e *env) checked(ctx context.Context, names, vars []string) (*config.Config, *hostcheck.Unit, error) {
+// toCheck loads the file that says what there is to check.
+func (e *env) toCheck(ctx context.Context, names, vars []string) (*config.Config, *hostcheck.Unit, error) {
 	src, err := e.source(nil, vars)
 	if err != nil {
 		return nil, nil, err
@@ -88,47 +87,66 @@ func (e *env) checked(ctx context.Context, names, vars []string) (*config.Config
 	return l.cfg, src.unit, nil
 }
 
-// printHost shows what is not as it should be, and how much else is.
-func (e *env) printHost(findings []hostcheck.Finding, asJSON bool) error {
-	failed := slices.ContainsFunc(findings, func(f hostcheck.Finding) bool { return f.Level == hostcheck.Fail })
-	if asJSON {
-		if err := printJSON(e.Out, findings); err != nil {
+// checked is what came of it; what was not looked at is nil.
+type checked struct {
+	Ports []probe.Result      `json:"ports,omitempty"`
+	Host  []hostcheck.Finding `json:"host,omitempty"`
+}
+
+func (c checked) failed() bool {
+	return slices.ContainsFunc(c.Ports, func(r probe.Result) bool { return !r.OK && !r.Skipped }) ||
+		slices.ContainsFunc(c.Host, func(f hostcheck.Finding) bool { return f.Level == hostcheck.Fail })
+}
+
+func (c checked) print(out io.Writer) error {
+	if c.Ports != nil {
+		if err := printResults(out, c.Ports); err != nil {
 			return err
 		}
-	} else {
-		good := 0
-		for _, f := range findings {
-			if f.Level == hostcheck.OK {
-				good++
-				continue
-			}
-			fmt.Fprintf(e.Out, "\n%s: %s: %s.\n  %s\n", f.Level, f.Check, f.Found, f.Remedy)
-		}
-		fmt.Fprintf(e.Out, "\nhost: %d of %d checks are fine\n", good, len(findings))
 	}
-	if failed {
-		return silent(exitFailed)
+	if c.Host != nil {
+		printHost(out, c.Host)
 	}
 	return nil
 }
 
-// bound asks the daemon where it listens. Where none answers, the file has to do.
-func (e *env) bound(ctx context.Context, cfg *config.Config) probe.Bound {
+// printHost shows what is not as it should be, and how much else is.
+func printHost(out io.Writer, findings []hostcheck.Finding) {
+	good := 0
+	for _, f := range findings {
+		if f.Level == hostcheck.OK {
+			good++
+			continue
+		}
+		fmt.Fprintf(out, "\n%s: %s: %s.\n  %s\n", f.Level, f.Check, f.Found, f.Remedy)
+	}
+	fmt.Fprintf(out, "\nhost: %d of %d checks are fine\n", good, len(findings))
+}
+
+// running is what the daemon says of itself; the zero running, where none answers
+// or it runs another file.
+type running struct {
+	bound  probe.Bound // without it the file has to do
+	daemon *hostcheck.Daemon
+}
+
+func (e *env) running(ctx context.Context, cfg *config.Config) (r running) {
 	c, err := e.client()
 	if err != nil {
-		return nil
+		return r
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	s, err := c.Status(ctx)
-	if err != nil || s.File != cfg.File {
-		return nil
+	v, err := c.View(ctx)
+	if err != nil || v.File != cfg.File {
+		return r
 	}
-	b := probe.Bound{}
-	for _, l := range s.Listeners {
-		b[l.Name] = l.Addresses
+	r.bound = probe.Bound{}
+	for _, l := range v.Listeners {
+		r.bound[l.Name] = l.Addresses
 	}
-	return b
+	r.daemon = &hostcheck.Daemon{Files: uint64(v.Process.Files), MaxFiles: uint64(v.Process.MaxFiles)}
+	return r
 }
 
 // known refuses names of listeners that there are not.

@@ -3,12 +3,15 @@ package cli_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/pkg/hostcheck"
 	"github.com/porticod/portico/pkg/probe"
 )
 
@@ -80,10 +83,7 @@ func TestCheckAndItsCurlLines(t *testing.T) {
 	if status != 0 {
 		t.Errorf("exit status %d: %s", status, stderr)
 	}
-	var results []probe.Result
-	if err := json.Unmarshal([]byte(stdout), &results); err != nil {
-		t.Fatal(err)
-	}
+	results := answer(t, stdout).Ports
 	if len(results) != 14 {
 		t.Errorf("%d results", len(results))
 	}
@@ -98,6 +98,50 @@ func TestCheckAndItsCurlLines(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 		tryCurl(t, r)
+	}
+}
+
+// A checked is what check says to programs.
+type checked struct {
+	Ports []probe.Result
+	Host  []hostcheck.Finding
+}
+
+func answer(t *testing.T, stdout string) (c checked) {
+	t.Helper()
+	dec := json.NewDecoder(strings.NewReader(stdout))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&c); err != nil {
+		t.Fatalf("%v in %s", err, stdout)
+	}
+	return c
+}
+
+// Programs are told of the host what people are, with the remedies; of the open
+// files by the daemon itself. What was not asked for is not there.
+func TestCheckHost(t *testing.T) {
+	fakeUnit(t, "LoadState=not-found")
+	d := testkit.Start(t, testkit.App(), hello)
+	_, stdout, _ := portico("", "--config", d.File(), "check", "--host", "--json")
+	got := answer(t, stdout)
+	_, text, _ := portico("", "--config", d.File(), "check", "--host")
+	var seen []string
+	for _, f := range got.Host {
+		seen = append(seen, f.Check)
+		shown := fmt.Sprintf("%s: %s: %s.\n  %s\n", f.Level, f.Check, f.Found, f.Remedy)
+		if f.Check != "disk" && strings.Contains(text, shown) == (f.Level == hostcheck.OK) { // the disk is never twice the same
+			t.Errorf("%+v and\n%s", f, text)
+		}
+		if f.Check == "open files" && !strings.Contains(f.Found, "the daemon has ") {
+			t.Errorf("%+v", f)
+		}
+	}
+	if want := []string{"open files", "disk", "clock"}; !slices.Equal(seen, want) || got.Ports != nil {
+		t.Errorf("%q, want %q\n%s", seen, want, stdout)
+	}
+	_, stdout, _ = portico("", "--config", d.File(), "check", "--json", "web")
+	if got := answer(t, stdout); len(got.Ports) != 1 || got.Host != nil {
+		t.Errorf("of one listener: %s", stdout)
 	}
 }
 

@@ -24,12 +24,12 @@ func ownCapability(name string) bool {
 	return has[bit/32].Effective&(1<<(bit%32)) != 0
 }
 
-func room(dir string) (free, total uint64, ok bool) {
+func room(dir string) (Room, bool) {
 	var st unix.Statfs_t
 	if unix.Statfs(dir, &st) != nil || st.Bsize <= 0 {
-		return 0, 0, false
+		return Room{}, false
 	}
-	return st.Bavail * uint64(st.Bsize), st.Blocks * uint64(st.Bsize), true
+	return Room{st.Bavail * uint64(st.Bsize), st.Blocks * uint64(st.Bsize), st.Ffree, st.Files}, true
 }
 
 func openFiles() (limit uint64, ok bool) {

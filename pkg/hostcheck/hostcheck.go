@@ -7,14 +7,9 @@ package hostcheck
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -51,7 +46,21 @@ type Host struct {
 	Dial      func(ctx context.Context, network, address string) (net.Conn, error) // nil: a net.Dialer's
 	Now       func() time.Time                                                     // nil: time.Now
 
-	Unit *Unit // that runs the config; nil: none
+	Room      func(dir string) (Room, bool)  // nil: of the file system; false: not known
+	OpenFiles func() (limit uint64, ok bool) // nil: of this process
+	Synced    func() (synced, ok bool)       // nil: by the kernel
+
+	Unit   *Unit   // that runs the config; nil: none
+	Daemon *Daemon // that runs the config; nil: it does not answer
+}
+
+// A Daemon is what a running one says of itself.
+type Daemon struct{ Files, MaxFiles uint64 }
+
+// Room is what a file system has.
+type Room struct {
+	Free, Total           uint64 // bytes
+	FreeInodes, AllInodes uint64 // 0 of 0 where it makes them as it needs them
 }
 
 // lookupTime bounds the question for one name.
@@ -71,7 +80,16 @@ func (h Host) Run(ctx context.Context, cfg *config.Config) []Finding {
 	if h.Now == nil {
 		h.Now = time.Now
 	}
-	all := []Finding{files(cfg), disk(cfg.DataDir), clock()}
+	if h.Room == nil {
+		h.Room = room
+	}
+	if h.OpenFiles == nil {
+		h.OpenFiles = openFiles
+	}
+	if h.Synced == nil {
+		h.Synced = clockSynced
+	}
+	all := []Finding{h.files(cfg), h.disk(cfg.DataDir), h.clock()}
 	lacks := Lacks(cfg, h.Unit)
 	if h.Unit != nil && len(lacks) == 0 {
 		lacks = []Finding{{Check: "unit", Level: OK, Found: "the unit " + UnitName + " allows what the config needs"}}
@@ -187,120 +205,4 @@ func reason(err error) string {
 		return "the name server does not answer"
 	}
 	return err.Error()
-}
-
-// certificates looks at how long files are good, and whether what a CA gives is
-// there.
-func (h Host) certificates(cfg *config.Config) (all []Finding) {
-	for _, l := range cfg.Listeners {
-		if l.TLS == nil {
-			continue
-		}
-		for _, c := range l.TLS.Certificates {
-			all = append(all, h.certificate(c))
-		}
-	}
-	return all
-}
-
-// soon is when people should have renewed what nobody renews for them.
-const soon = 14 * 24 * time.Hour
-
-func (h Host) certificate(c config.Certificate) Finding {
-	f := Finding{Check: "certificate " + filepath.Base(c.File), Level: OK}
-	pair, err := tls.LoadX509KeyPair(c.File, c.Key)
-	var leaf *x509.Certificate
-	if err == nil {
-		leaf, err = x509.ParseCertificate(pair.Certificate[0])
-	}
-	if err != nil {
-		f.Level, f.Found, f.Remedy = Fail, "cannot be read: "+err.Error(), "Restore "+c.File+" and its key."
-		return f
-	}
-	left := leaf.NotAfter.Sub(h.Now())
-	f.Found = "good until " + leaf.NotAfter.UTC().Format(time.DateOnly)
-	switch {
-	case left < 0:
-		f.Level, f.Found = Fail, "expired on "+leaf.NotAfter.UTC().Format(time.DateOnly)
-		f.Remedy = "Clients refuse it. Put a new one in its place; it is taken within seconds, without a reload."
-	case left < soon:
-		f.Level = Warn
-		f.Found += fmt.Sprintf(", %d days", int(left.Hours()/24))
-		f.Remedy = "Renew it now; a new file is taken within seconds. Or let an acme block do it."
-	}
-	return f
-}
-
-// disk looks at the room where data is kept.
-func disk(dir string) Finding {
-	f := Finding{Check: "disk", Level: OK}
-	for { // as long as it has not been made, the folder above tells
-		if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {
-			break
-		}
-		dir = filepath.Dir(dir)
-	}
-	free, total, ok := room(dir)
-	if !ok {
-		f.Found = "not known on this system"
-		return f
-	}
-	f.Found = fmt.Sprintf("%s of %s free at %s", size(free), size(total), dir)
-	switch {
-	case free < 256<<20:
-		f.Level = Fail
-	case free < 2<<30 || free < total/20:
-		f.Level = Warn
-	}
-	if f.Level != OK {
-		f.Remedy = "Make room or move data_dir: without it messages and pictures are refused, and nothing that is stored gets lost."
-	}
-	return f
-}
-
-func size(n uint64) string {
-	const unit = 1024
-	v, name := float64(n), "B"
-	for _, u := range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if v < unit {
-			break
-		}
-		v, name = v/unit, u
-	}
-	return fmt.Sprintf("%.1f %s", v, name)
-}
-
-// files compares the limit of open files with what the config promises.
-func files(cfg *config.Config) Finding {
-	f := Finding{Check: "open files", Level: OK}
-	limit, ok := openFiles()
-	if !ok {
-		f.Found = "no limit that is known"
-		return f
-	}
-	want := uint64(max(cfg.Limits.Connections, 0))
-	f.Found = fmt.Sprintf("%d allowed here, limits.connections is %d", limit, want)
-	switch {
-	case want > 0 && want+100 > limit:
-		f.Level = Warn
-		f.Remedy = "Each connection takes one open file, and proxied ones two. Raise LimitNOFILE= in the unit (systemctl edit portico), or lower limits.connections."
-	case limit < 4096:
-		f.Level = Warn
-		f.Remedy = "That is little for a server. Under the unit it is raised; where you start portico by hand say: ulimit -n 65536."
-	}
-	return f
-}
-
-// clock asks the kernel whether somebody keeps it right.
-func clock() Finding {
-	f := Finding{Check: "clock", Level: OK, Found: "kept right by a time service"}
-	synced, ok := clockSynced()
-	switch {
-	case !ok:
-		f.Found = "the kernel does not say whether it is right"
-	case !synced:
-		f.Level, f.Found = Warn, "no time service keeps it right"
-		f.Remedy = "Certificates and tokens depend on it. Start one: timedatectl set-ntp true."
-	}
-	return f
 }

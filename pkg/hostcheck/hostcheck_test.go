@@ -7,6 +7,8 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"flag"
+	"fmt"
 	"math/big"
 	"net"
 	"net/netip"
@@ -16,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/porticod/portico/pkg/config"
 	"github.com/porticod/portico/pkg/hostcheck"
@@ -151,6 +155,106 @@ func TestMachine(t *testing.T) {
 		if got[check].Found == "" {
 			t.Errorf("nothing found about the %s", check)
 		}
+	}
+}
+
+// What is said of a machine, from sound to unusable: level, words and remedy.
+func TestWords(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	const day = 24 * time.Hour
+	dir := t.TempDir()
+	cfg := &config.Config{DataDir: dir, Listeners: []config.Listener{{
+		TLS: &config.TLS{ACME: &config.ACME{Directory: "https://ca.test/directory", Names: []string{"fine.test", "late.test", "none.test", "old.test", "torn.test"}}},
+	}}}
+	cfg.Limits.Connections = 10_000
+	obtained(t, dir, "fine.test", now.Add(-day), now.Add(89*day))
+	obtained(t, dir, "late.test", now.Add(-80*day), now.Add(10*day))
+	obtained(t, dir, "old.test", now.Add(-91*day), now.Add(-day))
+	obtained(t, dir, "torn.test", now, now)
+	if err := os.WriteFile(obtainedFile(dir, "torn.test"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const gib = 1 << 30
+	var b strings.Builder
+	for _, c := range []struct {
+		name   string
+		room   hostcheck.Room
+		limit  uint64
+		synced bool
+		daemon *hostcheck.Daemon
+	}{
+		{"sound", hostcheck.Room{Free: 90 * gib, Total: 100 * gib, FreeInodes: 6e6, AllInodes: 65e5}, 524288, true, &hostcheck.Daemon{Files: 120, MaxFiles: 524288}},
+		{"no daemon, inodes without a number", hostcheck.Room{Free: 90 * gib, Total: 100 * gib}, 524288, true, nil},
+		{"few inodes, many files open", hostcheck.Room{Free: 90 * gib, Total: 100 * gib, FreeInodes: 9000, AllInodes: 65e5}, 1024, false, &hostcheck.Daemon{Files: 9000, MaxFiles: 12000}},
+		{"no inodes, few files allowed", hostcheck.Room{Free: 3 * gib, Total: 100 * gib, FreeInodes: 0, AllInodes: 65e5}, 1024, true, nil},
+		{"little room, files used up", hostcheck.Room{Free: 3 * gib, Total: 100 * gib, FreeInodes: 6e6, AllInodes: 65e5}, 524288, true, &hostcheck.Daemon{Files: 11500, MaxFiles: 12000}},
+		{"no room, more connections than files", hostcheck.Room{Free: 1 << 20, Total: 100 * gib, FreeInodes: 9000, AllInodes: 65e5}, 524288, true, &hostcheck.Daemon{Files: 100, MaxFiles: 9000}},
+	} {
+		fmt.Fprintf(&b, "# %s\n", c.name)
+		h := hostcheck.Host{
+			Resolver: resolver{}, Addresses: func() ([]net.Addr, error) { return nil, nil }, Now: func() time.Time { return now },
+			Room: func(string) (hostcheck.Room, bool) { return c.room, true }, OpenFiles: func() (uint64, bool) { return c.limit, true },
+			Synced: func() (bool, bool) { return c.synced, true }, Daemon: c.daemon,
+		}
+		for _, f := range h.Run(t.Context(), cfg) {
+			fmt.Fprintf(&b, "%s: %s: %s.\n", f.Level, f.Check, f.Found)
+			if (f.Remedy == "") != (f.Level == hostcheck.OK) {
+				t.Errorf("%s: %+v", c.name, f)
+			}
+			if f.Remedy != "" {
+				fmt.Fprintf(&b, "  %s\n", f.Remedy)
+			}
+		}
+		cfg.Listeners = nil // they were seen
+	}
+	golden(t, "words", strings.ReplaceAll(b.String(), dir, "DIR"))
+}
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (run with -update to accept):\n%s", file, diff)
+	}
+}
+
+// obtainedFile is where the daemon keeps what the CA ca.test gave.
+func obtainedFile(dataDir, name string) string {
+	return filepath.Join(dataDir, "tls", "acme", "certificates", "ca.test-directory", name, name+".crt")
+}
+
+func obtained(t *testing.T, dataDir, name string, from, until time.Time) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: from, NotAfter: until, DNSNames: []string{name}}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := obtainedFile(dataDir, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 
