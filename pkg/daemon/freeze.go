@@ -146,13 +146,13 @@ func (z *freezing) give(ref service.Ref, f service.Frozen, stop func()) {
 	c := mux.Of(f.Conn)
 	if c == nil || len(f.Record) > service.MaxRecord || len(f.Farewell) > maxFarewell {
 		z.d.log.Error().Stringer("service", ref).Int("record", len(f.Record)).Msg("a service froze a connection that cannot be handed on")
-		z.lost.Add(1)
+		z.leave(f)
 		return
 	}
 	fd, err := duplicate(c)
 	if err != nil {
 		z.d.log.Warn().Err(err).Msg("a connection cannot be handed on")
-		z.lost.Add(1)
+		z.leave(f)
 		return
 	}
 	r := frozen{
@@ -168,6 +168,12 @@ func (z *freezing) give(ref service.Ref, f service.Frozen, stop func()) {
 	if len(z.batch) == frozenMost {
 		z.send(stop)
 	}
+}
+
+// leave tells a client farewell whose connection cannot go on.
+func (z *freezing) leave(f service.Frozen) {
+	z.lost.Add(1)
+	tellLast(f.Conn, f.Farewell)
 }
 
 // send sends the batch. Whom there is no room for is told farewell. It needs mu.

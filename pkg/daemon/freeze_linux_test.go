@@ -488,6 +488,13 @@ func (r *run) letter(name, paper string, conns ...*os.File) *os.File {
 		r.t.Fatal(err)
 	}
 	defer unix.Close(pair[0])
+	r.post(pair[0], paper, conns...)
+	return os.NewFile(uintptr(pair[1]), name)
+}
+
+// post sends one message.
+func (r *run) post(to int, paper string, conns ...*os.File) {
+	r.t.Helper()
 	memory, err := os.CreateTemp(r.dir, "letter")
 	if err != nil {
 		r.t.Fatal(err)
@@ -501,10 +508,9 @@ func (r *run) letter(name, paper string, conns ...*os.File) *os.File {
 		fds = append(fds, int(c.Fd()))
 		defer c.Close()
 	}
-	if err := unix.Sendmsg(pair[0], []byte("x"), unix.UnixRights(fds...), nil, 0); err != nil {
+	if err := unix.Sendmsg(to, []byte("x"), unix.UnixRights(fds...), nil, 0); err != nil {
 		r.t.Fatal(err)
 	}
-	return os.NewFile(uintptr(pair[1]), name)
 }
 
 // pair is a TCP connection: the client's end, and the file of the other.
@@ -577,6 +583,39 @@ func TestStrangeLetters(t *testing.T) {
 	}
 }
 
+// A letter that cannot be read is the end of its own connections only.
+func TestTornLetter(t *testing.T) {
+	r := newRun(t)
+	box, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		t.Fatal(err)
+	}
+	good, err := json.Marshal(map[string]any{"v": 1, "at": now.Nano(), "conns": []any{
+		map[string]any{"kind": "lines", "name": "a", "listener": "a", "opened": time.Now(), "record": []byte{}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var peers []*peer
+	for _, paper := range []string{string(good), "\x00{", string(good)} {
+		p, f := pair(t)
+		peers = append(peers, p)
+		r.post(box[0], paper, f)
+	}
+	_ = unix.Close(box[0])
+	r.start(r.config("a", lineConfig{}, 0), os.NewFile(uintptr(box[1]), "frozen-test"))
+	for _, p := range []*peer{peers[0], peers[2]} {
+		p.say("hello\n")
+		p.hear("hello\n")
+	}
+	peers[1].ended()
+	r.thawed(2, 1)
+}
+
 // Where several processes left connections, those who wait longest come first.
 func TestOldestFirst(t *testing.T) {
 	r := newRun(t)
@@ -625,8 +664,12 @@ func TestStopAmidThawing(t *testing.T) {
 	r.start(r.config("a", lineConfig{}, 0))
 	<-thawing
 	stopped := make(chan struct{})
+	d := r.now
 	go func() { defer close(stopped); r.stop() }()
-	time.AfterFunc(50*time.Millisecond, func() { close(goOn) })
+	for d.Status().Degraded != "stopping" {
+		time.Sleep(time.Millisecond)
+	}
+	close(goOn) // the rest of the first message takes longer than the word to stop
 	<-stopped
 	if len(r.store.names()) != 2 {
 		t.Errorf("the store has %q, want what was not read and what was frozen again", r.store.names())

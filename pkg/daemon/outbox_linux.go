@@ -100,10 +100,11 @@ func (o *outbox) close(keep bool) error {
 type parcel struct {
 	letter letter
 	conns  []net.Conn // as many as came; the letter may know of more
+	torn   error      // why the letter cannot be read; nothing is known of conns then
 }
 
 // receive reads the next message of an inbox, without waiting; io.EOF: there is
-// none. Connections of a letter that cannot be read are closed.
+// none.
 func receive(inbox *os.File) (p parcel, err error) {
 	fds, err := receiveFDs(inbox)
 	if err != nil || len(fds) == 0 {
@@ -125,12 +126,7 @@ func receive(inbox *os.File) (p parcel, err error) {
 		err = json.Unmarshal(b, &p.letter)
 	}
 	if err != nil {
-		for _, c := range p.conns {
-			if c != nil {
-				_ = c.Close()
-			}
-		}
-		return parcel{}, fmt.Errorf("read a letter: %w", err)
+		p.letter, p.torn = letter{}, fmt.Errorf("read a letter: %w", err)
 	}
 	return p, nil
 }

@@ -26,6 +26,7 @@ func monotonic() int64                        { return 0 }
 type parcel struct {
 	letter letter
 	conns  []net.Conn
+	torn   error
 }
 
 func receive(*os.File) (parcel, error) { return parcel{}, io.EOF }

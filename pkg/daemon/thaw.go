@@ -72,8 +72,8 @@ func (d *Daemon) thaw(t *thawing) {
 			if p, err = receive(inbox); err != nil {
 				break
 			}
-			n := d.unpack(p)
-			on, lost = on+n, lost+len(p.conns)-n
+			more, missing := d.unpack(p)
+			on, lost = on+more, lost+missing
 		}
 		_ = inbox.Close()
 		if t.ctx.Err() != nil {
@@ -95,12 +95,14 @@ func (d *Daemon) thaw(t *thawing) {
 }
 
 // unpack goes on with the connections of a parcel, and returns with how many. The
-// others are told farewell.
-func (d *Daemon) unpack(p parcel) (on int) {
+// others, which are lost, are told farewell, if they came.
+func (d *Daemon) unpack(p parcel) (on, lost int) {
+	if p.torn != nil {
+		d.log.Error().Err(p.torn).Int("connections", len(p.conns)).Msg("connections of the process before are lost")
+	}
 	age := time.Duration(monotonic() - p.letter.At)
 	for i, c := range p.conns {
 		if c == nil {
-			d.thawed.WithLabelValues(thawedLost).Inc()
 			continue
 		}
 		var f frozen
@@ -109,13 +111,14 @@ func (d *Daemon) unpack(p parcel) (on int) {
 		}
 		if err := d.thawOne(c, f, p.letter.Version, age); err != nil {
 			d.log.Debug().Err(err).Stringer("service", service.Ref{Kind: f.Kind, Name: f.Name}).Msg("a connection does not go on")
-			d.thawed.WithLabelValues(thawedLost).Inc()
 			continue
 		}
 		d.thawed.WithLabelValues(thawedOn).Inc()
 		on++
 	}
-	return on
+	lost = max(len(p.conns), len(p.letter.Conns)) - on
+	d.thawed.WithLabelValues(thawedLost).Add(float64(lost))
+	return on, lost
 }
 
 // thawOne goes on with a connection, or says farewell and closes it.

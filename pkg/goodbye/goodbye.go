@@ -44,7 +44,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	for at := 0; at < len(p) && !w.said; {
 		n := len(p) - at
 		if w.code != 0 {
-			n, _ = w.frames.next(p[at:])
+			n = w.frames.next(p[at:])
 		} else {
 			w.frames.skip(p[at:])
 		}
@@ -96,20 +96,20 @@ func (f *frames) between() bool { return f.have == 0 && f.left == 0 }
 // skip follows all of p.
 func (f *frames) skip(p []byte) {
 	for len(p) > 0 {
-		n, _ := f.next(p)
+		n := f.next(p)
 		p = p[n:]
 	}
 }
 
 // next follows p until a frame is whole, or to its end: n bytes.
-func (f *frames) next(p []byte) (n int, whole bool) {
+func (f *frames) next(p []byte) (n int) {
 	for n < len(p) {
 		if f.left > 0 {
 			k := min(f.left, uint64(len(p)-n))
 			f.left -= k
 			n += int(k)
 			if f.left == 0 {
-				return n, true
+				return n
 			}
 			continue
 		}
@@ -119,11 +119,11 @@ func (f *frames) next(p []byte) (n int, whole bool) {
 		if f.have >= 2 && f.have == f.headLength() {
 			f.left, f.have = f.length(), 0
 			if f.left == 0 {
-				return n, true
+				return n
 			}
 		}
 	}
-	return n, false
+	return n
 }
 
 // headLength is how long the head is; its first two bytes are there.

@@ -27,19 +27,20 @@ type Hub struct {
 	every time.Duration
 	most  int
 
-	wg sync.WaitGroup // the goroutine that looks; Add only under mu, before closed
+	closing chan struct{}  // closed by Close
+	wg      sync.WaitGroup // the goroutine that looks; Add only under mu, before closed
 
 	mu      sync.Mutex // guards what follows
 	closed  bool
 	viewers map[*Viewer]struct{}
-	stop    chan struct{} // ends the goroutine that looks; nil: nobody looks
-	last    *Sample       // of that goroutine; nil: none yet
+	looking bool    // the goroutine is there; it ends itself, so there is never a second
+	last    *Sample // of that goroutine; nil: none yet
 }
 
 // NewHub returns a hub that looks with take, every so often at most, for most
 // viewers at a time. It must be closed.
 func NewHub(take func() *Sample, every time.Duration, most int) *Hub {
-	return &Hub{take: take, every: every, most: most, viewers: map[*Viewer]struct{}{}}
+	return &Hub{take: take, every: every, most: most, closing: make(chan struct{}), viewers: map[*Viewer]struct{}{}}
 }
 
 // A Viewer gets samples until it leaves or the hub closes.
@@ -68,40 +69,21 @@ func (h *Hub) Join() (*Viewer, error) {
 	}
 	v := &Viewer{hub: h, c: make(chan *Sample, 1), gone: make(chan struct{})}
 	h.viewers[v] = struct{}{}
-	if h.stop == nil {
-		stop := make(chan struct{})
-		h.stop = stop
-		h.wg.Go(func() { h.look(stop) })
+	if !h.looking {
+		h.looking = true
+		h.wg.Go(h.look)
 	} else if h.last != nil {
 		v.c <- h.last
 	}
 	return v, nil
 }
 
-// Leave takes the viewer out. With the last one looking ends.
+// Leave takes the viewer out. After the last one there is no further look.
 func (v *Viewer) Leave() {
 	h := v.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.viewers, v)
-	if len(h.viewers) == 0 {
-		h.halt()
-	}
-}
-
-// halt needs h.mu.
-func (h *Hub) halt() {
-	if h.stop != nil {
-		close(h.stop)
-		h.stop, h.last = nil, nil
-	}
-}
-
-// Viewers is how many there are.
-func (h *Hub) Viewers() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.viewers)
 }
 
 // Close tells all viewers, refuses new ones, and waits until nobody looks any
@@ -110,10 +92,10 @@ func (h *Hub) Close(patience time.Duration) {
 	h.mu.Lock()
 	if !h.closed {
 		h.closed = true
+		close(h.closing)
 		for v := range h.viewers {
 			close(v.gone)
 		}
-		h.halt()
 	}
 	h.mu.Unlock()
 	ended := make(chan struct{})
@@ -129,34 +111,35 @@ func (h *Hub) Close(patience time.Duration) {
 	}
 }
 
-// look takes samples until stop.
-func (h *Hub) look(stop <-chan struct{}) {
-	for {
+// look takes samples as long as there are viewers.
+func (h *Hub) look() {
+	for h.wanted() {
 		start := time.Now()
-		s := h.take()
-		if !h.publish(stop, s) {
-			return
-		}
+		h.publish(h.take())
 		took := time.Since(start)
 		rest := time.NewTimer(max(h.every-took, min(dear*took, longRest)))
 		select {
-		case <-stop:
-			rest.Stop()
-			return
+		case <-h.closing:
 		case <-rest.C:
 		}
+		rest.Stop()
 	}
 }
 
-// publish hands a sample to all, unless stop came meanwhile.
-func (h *Hub) publish(stop <-chan struct{}, s *Sample) bool {
+// wanted reports whether somebody wants a look; where not, the goroutine ends.
+func (h *Hub) wanted() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	select {
-	case <-stop:
-		return false
-	default:
+	if h.closed || len(h.viewers) == 0 {
+		h.looking, h.last = false, nil
 	}
+	return h.looking
+}
+
+// publish hands a sample to all.
+func (h *Hub) publish(s *Sample) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.last = s
 	for v := range h.viewers {
 		select {
@@ -165,5 +148,4 @@ func (h *Hub) publish(stop <-chan struct{}, s *Sample) bool {
 		}
 		v.c <- s // has room: nobody else sends
 	}
-	return true
 }

@@ -175,3 +175,25 @@ func TestHubRace(t *testing.T) {
 	h.Close(5 * time.Second)
 	wg.Wait()
 }
+
+// Whoever comes and goes all the time gets no look more than who stays.
+func TestComingAndGoing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var takes, at, most atomic.Int64
+		h := watch.NewHub(func() *watch.Sample {
+			takes.Add(1)
+			most.Store(max(most.Load(), at.Add(1)))
+			time.Sleep(time.Second)
+			at.Add(-1)
+			return nil
+		}, time.Second, 3)
+		defer h.Close(time.Minute)
+		for range 1000 {
+			join(t, h).Leave()
+			time.Sleep(10 * time.Millisecond)
+		}
+		if n := takes.Load(); n > 3 || most.Load() != 1 {
+			t.Errorf("%d looks in 10 s, %d at the same time", n, most.Load())
+		}
+	})
+}

@@ -7,15 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/porticod/portico/pkg/daemon"
 )
-
-// A Gatherer hands out all metrics; a prometheus.Registry is one.
-type Gatherer interface {
-	Gather() ([]*dto.MetricFamily, error)
-}
 
 // A Sample is one look at a daemon. It does not change.
 type Sample struct {
@@ -26,7 +22,7 @@ type Sample struct {
 }
 
 // Take looks. What cannot be gathered is left out.
-func Take(g Gatherer, status func() daemon.Status) *Sample {
+func Take(g prometheus.Gatherer, status func() daemon.Status) *Sample {
 	list, _ := g.Gather() // what came of it is of use, an error or not
 	s := &Sample{at: time.Now(), status: status(), families: make(map[string]*dto.MetricFamily, len(list)), series: map[string]*dto.Metric{}}
 	for _, f := range list {
