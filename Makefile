@@ -11,7 +11,7 @@ SOAK    ?= 1h
 # dynamically; see pkg/picture/avifenc.
 export GOFLAGS := -tags=nodynamic $(GOFLAGS)
 
-.PHONY: run build test setup lint unit package release vuln generate fuzz crash soak bench clean
+.PHONY: run build test setup lint unit package release vuln generate fuzz crash soak systemd bench clean
 
 # Build the one binary and start it.
 run: build
@@ -69,6 +69,12 @@ crash:
 # Everything at once for a while, and the table of docs/reliability.md.
 soak:
 	$(GO) test -count=1 -v -timeout=24h ./test/soak -soak=$(SOAK) -page=$(CURDIR)/docs/reliability.md
+
+# Reloads, restarts, kills and upgrades under load in a real systemd, as often as
+# before a release, and the table of docs/reliability.md. It wants root, and a
+# machine that has nothing else to do.
+systemd:
+	PORTICO_TEST_LONG=1 $(GO) test -count=1 -v -timeout=2h -run=TestNothingRefusedNothingLost ./test/systemd -page=$(CURDIR)/docs/reliability.md
 
 # The table of docs/performance.md, beside bare net/http; and Go's benchmarks.
 bench:
