@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/porticod/portico/pkg/ambient"
 	"github.com/porticod/portico/pkg/picture/sandbox"
 )
 
@@ -58,12 +59,14 @@ func startProcess(ctx context.Context, limits sandbox.Limits, done func()) (*pro
 	started := make(chan error)
 	go func() {
 		// The kernel kills a child when the thread that started it ends; this
-		// one stays for as long as the child.
+		// one stays for as long as the child. Then it ends too, for it has given
+		// up rights that others have.
 		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
 		defer done()
-		renounce()
-		err := w.cmd.Start()
+		err := ambient.Renounce()
+		if err == nil {
+			err = w.cmd.Start()
+		}
 		_ = errors.Join(childIn.Close(), childOut.Close())
 		started <- err
 		if err == nil {

@@ -12,5 +12,3 @@ import (
 func attributes() *syscall.SysProcAttr { return nil }
 
 func widen(*os.File) {}
-
-func renounce() {}

@@ -15,6 +15,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
+
+	"github.com/porticod/portico/pkg/ambient"
 )
 
 // A child is one start of the program, from fork to the end of its group.
@@ -96,7 +98,7 @@ func spawn(cfg *Config, ep *endpoint, log zerolog.Logger, out *output, exited fu
 // too, for it has given up rights that others have.
 func (c *child) live(cmd *exec.Cmd, out *streams, started chan error, exited func(*child)) {
 	runtime.LockOSThread()
-	err := renounce()
+	err := ambient.Renounce()
 	if err == nil {
 		err = cmd.Start()
 	}

@@ -1,8 +1,6 @@
 package process
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"slices"
 
@@ -51,15 +49,4 @@ func lacking(share bool) []string {
 	return names(slices.DeleteFunc(slices.Clone(needed(share)), func(r right) bool {
 		return has[r.bit/32].Effective&(1<<(r.bit%32)) != 0
 	}))
-}
-
-// renounce keeps what this thread starts from inheriting rights that systemd
-// gave portico (AmbientCapabilities): with CAP_SETUID a program could become
-// root. Who is root hands on everything all the same.
-func renounce() error {
-	err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
-	if err != nil && !errors.Is(err, unix.EINVAL) { // before Linux 4.3 nothing is inherited
-		return fmt.Errorf("give up capabilities: %w", err)
-	}
-	return nil
 }

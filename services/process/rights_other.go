@@ -23,6 +23,3 @@ func lacking(bool) []string {
 	}
 	return names(needed(false))
 }
-
-// renounce: nothing is inherited.
-func renounce() error { return nil }

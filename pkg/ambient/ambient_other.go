@@ -1,0 +1,6 @@
+//go:build !linux
+
+package ambient
+
+// Renounce: nothing is inherited.
+func Renounce() error { return nil }
