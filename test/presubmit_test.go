@@ -124,7 +124,7 @@ func arrow(from, to string, inTest bool) string {
 	case within(from, "cmd"), within(from, "examples"), within(from, "internal"), within(from, "test"), within(from, "bench"):
 		return ""
 	case within(to, "internal"):
-		if inTest {
+		if inTest || from == "services/servicetest" {
 			return ""
 		}
 		return "internal is for tests and tools"
@@ -197,6 +197,7 @@ func TestArrow(t *testing.T) {
 		{"pkg/blob", "services/echo", true, false},
 		{"pkg/blob", "internal/testkit", false, false},
 		{"pkg/blob", "internal/testkit", true, true},
+		{"services/servicetest", "internal/testkit/wait", false, true},
 	} {
 		if wrong := arrow(c.from, c.to, c.inTest); (wrong == "") != c.ok {
 			t.Errorf("%s to %s (in a test: %v): %q", c.from, c.to, c.inTest, wrong)

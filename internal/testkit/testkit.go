@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/admin"
 	"github.com/porticod/portico/pkg/cli"
 	"github.com/porticod/portico/pkg/daemon"
@@ -25,7 +26,7 @@ import (
 )
 
 // Patience is how long the kit waits for what must come.
-const Patience = 20 * time.Second
+const Patience = wait.Patience
 
 // A Daemon is a portico that a test started. It ends with the test.
 type Daemon struct {
@@ -33,7 +34,7 @@ type Daemon struct {
 	Admin *admin.Client // to steer it
 
 	t    testing.TB
-	out  *output // stdout and stderr
+	out  *Buffer // stdout and stderr
 	quit func()  // asks it to end, gently
 	kill func()
 	done chan struct{}
@@ -62,7 +63,7 @@ func Start(t testing.TB, app cli.App, config string, files ...string) *Daemon {
 // have ended. It waits until the daemon answers, ready or not.
 func Restart(t testing.TB, earlier *Daemon, app cli.App) *Daemon {
 	t.Helper()
-	d := &Daemon{Dir: earlier.Dir, Admin: earlier.Admin, t: t, out: new(output), done: make(chan struct{})}
+	d := &Daemon{Dir: earlier.Dir, Admin: earlier.Admin, t: t, out: new(Buffer), done: make(chan struct{})}
 	t.Cleanup(d.end)
 	d.run(app)
 	d.await(false)
@@ -106,7 +107,7 @@ func StartBinaryLogging(t testing.TB, bin, config string, stderr *os.File) *Daem
 // one, which must have ended, and waits until it is ready.
 func RestartBinary(t testing.TB, earlier *Daemon, bin string, env ...string) *Daemon {
 	t.Helper()
-	d := &Daemon{Dir: earlier.Dir, Admin: earlier.Admin, t: t, out: new(output), done: make(chan struct{})}
+	d := &Daemon{Dir: earlier.Dir, Admin: earlier.Admin, t: t, out: new(Buffer), done: make(chan struct{})}
 	t.Cleanup(d.end)
 	d.spawn(bin, env, d.out)
 	d.await(true)
@@ -151,7 +152,7 @@ func prepare(t testing.TB, config string, files []string) *Daemon {
 		t.Fatal(err)
 	}
 	d := &Daemon{
-		Dir: dir, t: t, out: new(output), done: make(chan struct{}),
+		Dir: dir, t: t, out: new(Buffer), done: make(chan struct{}),
 		Admin: admin.NewClient(filepath.Join(dir, "data", "admin.sock")),
 	}
 	t.Cleanup(d.end)
@@ -193,12 +194,7 @@ func (d *Daemon) await(ready bool) {
 // Eventually waits until cond holds, and fails the test if it never does.
 func (d *Daemon) Eventually(what string, cond func() bool) {
 	d.t.Helper()
-	for deadline := time.Now().Add(Patience); !cond(); {
-		if time.Now().After(deadline) {
-			d.t.Fatalf("waited %v in vain: %s\n%s", Patience, what, d.Log())
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	wait.Until(d.t, what, cond)
 }
 
 // File is the path of the config file.
@@ -300,20 +296,21 @@ func (d *Daemon) Stop() int {
 	return d.exit
 }
 
-// output is a buffer for two streams.
-type output struct {
+// A Buffer keeps what several goroutines write. It has no bound.
+type Buffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
+func (b *Buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
 }
 
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
+// String is what was written so far.
+func (b *Buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }

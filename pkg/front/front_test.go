@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/accesslog"
 	"github.com/porticod/portico/pkg/front"
 	"github.com/porticod/portico/pkg/route"
@@ -256,7 +257,7 @@ portico_http_client_errors_total{listener="l",route="default",service="k.n"} 1
 # TYPE portico_http_response_bytes_total counter
 portico_http_response_bytes_total{listener="l",route="default",service="k.n"} 10
 `)
-	waitFor(t, func() bool { return strings.Contains(r.lines.String(), "\n") })
+	wait.Until(t, "there is a line", func() bool { return strings.Contains(r.lines.String(), "\n") })
 	if err := testutil.GatherAndCompare(r.registry, want, "portico_http_client_errors_total", "portico_http_response_bytes_total"); err != nil {
 		t.Error(err)
 	}
@@ -298,14 +299,5 @@ func TestHijackAndFlushReachTheConnection(t *testing.T) {
 	if !strings.HasSuffix(string(b), "hello\n") {
 		t.Errorf("got %q", b)
 	}
-	waitFor(t, func() bool { return strings.Contains(r.lines.String(), `"status":101`) })
-}
-
-func waitFor(t *testing.T, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !done(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("waited 5 s in vain")
-		}
-	}
+	wait.Until(t, "the upgrade is logged", func() bool { return strings.Contains(r.lines.String(), `"status":101`) })
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/mux"
 	"github.com/porticod/portico/pkg/steady/steadytest"
 )
@@ -45,7 +46,7 @@ func TestCloseAnswers(t *testing.T) {
 			ir := bufio.NewReader(idle)
 			get(t, idle, ir)
 			io.WriteString(half, "GE")
-			eventually(t, func() bool { return r.Open() == 3 }, "all are open")
+			wait.Until(t, "all are open", func() bool { return r.Open() == 3 })
 			done := r.closing(10 * time.Second)
 			if _, err := io.ReadAll(silent); err != nil {
 				t.Errorf("the silent one: %v", err)
@@ -90,14 +91,14 @@ func TestCloseDeadline(t *testing.T) {
 	if !alive(t, hijacked) || !alive(t, raw) {
 		t.Fatal("not alive before")
 	}
-	eventually(t, func() bool {
+	wait.Until(t, "the request is being answered", func() bool {
 		for _, c := range r.Conns() {
 			if c.State == mux.StateActive {
 				return true
 			}
 		}
 		return false
-	}, "the request is being answered")
+	})
 	err := within(t, 5*time.Second, r.closing(100*time.Millisecond))
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("Close: %v", err)
@@ -123,7 +124,7 @@ func TestCloseIdle(t *testing.T) {
 	br := bufio.NewReader(nc)
 	get(t, nc, br)
 	isIdle := func() bool { return r.Idle(time.Now()) == 1 }
-	eventually(t, isIdle, "it is idle")
+	wait.Until(t, "it is idle", isIdle)
 	mark := time.Now()
 	if n := r.Idle(mark.Add(-time.Hour)); n != 0 {
 		t.Errorf("%d idle for an hour", n)
@@ -132,13 +133,13 @@ func TestCloseIdle(t *testing.T) {
 		t.Errorf("%d and %d idle after the clock was set", n, m)
 	}
 	io.WriteString(nc, "GET / HT") // begun
-	eventually(t, func() bool { return r.Idle(time.Now()) == 0 }, "it is not idle")
+	wait.Until(t, "it is not idle", func() bool { return r.Idle(time.Now()) == 0 })
 	r.CloseIdle()
 	io.WriteString(nc, "TP/1.1\r\nHost: x\r\n\r\n")
 	if _, body := answer(t, br); body != "hello HTTP/1.1" {
 		t.Fatalf("got %q", body)
 	}
-	eventually(t, isIdle, "it is idle again")
+	wait.Until(t, "it is idle again", isIdle)
 	if n := r.Idle(mark); n != 0 {
 		t.Errorf("%d idle since before it was used", n)
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/mux"
 )
 
@@ -76,11 +77,11 @@ func TestStalledPeer(t *testing.T) {
 				HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h(w, r); ended.Store(true) })})
 			begin := time.Now()
 			io.WriteString(r.dial(), request)
-			eventually(t, ended.Load, "%s: the handler ends", name)
+			wait.Until(t, fmt.Sprintf("%s: the handler ends", name), ended.Load)
 			if d := time.Since(begin); d < stall || d > 10*stall {
 				t.Errorf("%s: ended after %v, the timeout is %v", name, d, stall)
 			}
-			eventually(t, func() bool { return r.Open() == 0 }, "%s: it is closed", name)
+			wait.Until(t, fmt.Sprintf("%s: it is closed", name), func() bool { return r.Open() == 0 })
 		})
 	}
 }
@@ -342,7 +343,7 @@ func TestCloseOnce(t *testing.T) {
 	if err := c.Close(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("a second Close: %v", err)
 	}
-	eventually(t, func() bool { return r.Open() == 0 }, "nothing is open")
+	wait.Until(t, "nothing is open", func() bool { return r.Open() == 0 })
 	if n := r.metric("portico_listener_connections_open", ""); n != 0 {
 		t.Errorf("%v connections open", n)
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"runtime"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/mux"
 )
 
@@ -140,10 +142,10 @@ func TestReset(t *testing.T) {
 	r := serve(t, mux.Policy{DetectTimeout: time.Minute})
 	nc := r.dial()
 	io.WriteString(nc, "GE")
-	eventually(t, func() bool { return r.Pending() == 1 }, "it is pending")
+	wait.Until(t, "it is pending", func() bool { return r.Pending() == 1 })
 	nc.(*net.TCPConn).SetLinger(0)
 	nc.Close()
-	eventually(t, func() bool { return r.Open() == 0 && r.Pending() == 0 }, "nothing is open")
+	wait.Until(t, "nothing is open", func() bool { return r.Open() == 0 && r.Pending() == 0 })
 }
 
 // TestTLSSilent: who says nothing on a TLS port is closed by the deadline.
@@ -165,7 +167,7 @@ func TestTLSSlow(t *testing.T) {
 		nc := r.dial()
 		nc.Write(clientHello(t, clientTLS())[:100])
 		io.ReadAll(nc) // maybe with an alert
-		eventually(t, func() bool { return r.Open() == 0 }, "it is closed")
+		wait.Until(t, "it is closed", func() bool { return r.Open() == 0 })
 	}
 }
 
@@ -209,13 +211,13 @@ func TestGoroutines(t *testing.T) {
 		return terminate(c, v)
 	}, DetectTimeout: time.Minute})
 	r.exchange(request)
-	eventually(t, func() bool { return r.Open() == 0 }, "nothing is open")
+	wait.Until(t, "nothing is open", func() bool { return r.Open() == 0 })
 	before := runtime.NumGoroutine()
 	var silent []net.Conn
 	for range 1000 {
 		silent = append(silent, r.dial())
 	}
-	eventually(t, func() bool { return r.Pending() == 1000 }, "all are pending")
+	wait.Until(t, "all are pending", func() bool { return r.Pending() == 1000 })
 	if n := runtime.NumGoroutine() - before; n > 1010 {
 		t.Errorf("%d goroutines for 1000 silent clients", n)
 	}
@@ -238,6 +240,6 @@ func TestGoroutines(t *testing.T) {
 			}
 		}
 	}
-	eventually(t, func() bool { return r.Open() == 0 && r.Pending() == 0 }, "nothing is open")
-	eventually(t, func() bool { return runtime.NumGoroutine() <= before+5 }, "%d goroutines", before)
+	wait.Until(t, "nothing is open", func() bool { return r.Open() == 0 && r.Pending() == 0 })
+	wait.Until(t, fmt.Sprintf("%d goroutines", before), func() bool { return runtime.NumGoroutine() <= before+5 })
 }

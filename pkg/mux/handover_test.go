@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/mux"
 )
 
@@ -24,7 +25,7 @@ func TestHTTP(t *testing.T) {
 				if got := r.exchange(request); !strings.HasSuffix(got, "hello HTTP/1.1") {
 					t.Fatalf("got %q", got)
 				}
-				eventually(t, func() bool { return r.Open() == 0 && r.Pending() == 0 }, "nothing is open")
+				wait.Until(t, "nothing is open", func() bool { return r.Open() == 0 && r.Pending() == 0 })
 				if n := r.metric("portico_listener_connections_total", "test"); n != 1 {
 					t.Errorf("%v connections counted", n)
 				}
@@ -45,7 +46,7 @@ func TestRaw(t *testing.T) {
 				if got := r.exchange("SSH-2.0-x\r\nmore"); got != "SSH-2.0-x\r\nmore" {
 					t.Fatalf("got %q", got)
 				}
-				eventually(t, func() bool { return r.Open() == 0 && r.Pending() == 0 }, "nothing is open")
+				wait.Until(t, "nothing is open", func() bool { return r.Open() == 0 && r.Pending() == 0 })
 			})
 		}
 	}
@@ -70,7 +71,7 @@ func TestRealSocket(t *testing.T) {
 	}
 	r.Abort()
 	<-ctx.Done()
-	eventually(t, func() bool { return r.Open() == 0 }, "nothing is open")
+	wait.Until(t, "nothing is open", func() bool { return r.Open() == 0 })
 }
 
 func TestHTTP2(t *testing.T) {
@@ -220,7 +221,7 @@ func TestPanic(t *testing.T) {
 	if b, err := io.ReadAll(r.dial()); len(b) > 0 || err != nil {
 		t.Fatalf("%q, %v", b, err)
 	}
-	eventually(t, func() bool { return strings.Contains(r.log.String(), "oh no") }, "the log tells")
+	wait.Until(t, "the log tells", func() bool { return strings.Contains(r.log.String(), "oh no") })
 	if got := serve(t, mux.Policy{Look: mux.LookHTTP, HTTP: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		panic("web no")
 	})}); got.exchange(request) != "" || !strings.Contains(got.log.String(), `"level":"error"`) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/mux"
 )
 
@@ -59,7 +60,7 @@ func TestMaxConns(t *testing.T) {
 	}
 	r.refused("full", 1)
 	a.Close()
-	eventually(t, func() bool { return r.Open() == 1 }, "one is left")
+	wait.Until(t, "one is left", func() bool { return r.Open() == 1 })
 	if !alive(t, r.dial()) {
 		t.Fatal("the next is not served")
 	}
@@ -79,7 +80,7 @@ func TestBudget(t *testing.T) {
 	}
 	two.refused("total", 1)
 	a.Close()
-	eventually(t, func() bool { return total.Used() == 1 }, "one is left")
+	wait.Until(t, "one is left", func() bool { return total.Used() == 1 })
 	if !alive(t, two.dial()) {
 		t.Fatal("the next is not served")
 	}
@@ -106,7 +107,7 @@ func TestPerIP(t *testing.T) {
 			}
 			r.refused("per_ip", 2)
 			first.Close()
-			eventually(t, func() bool { return r.Open() == 3 }, "it is closed")
+			wait.Until(t, "it is closed", func() bool { return r.Open() == 3 })
 			if !alive(t, r.from("198.51.100.1")) {
 				t.Fatal("the address is still counted")
 			}

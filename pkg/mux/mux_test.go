@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -22,6 +23,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/rs/zerolog"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/mux"
 )
 
@@ -127,19 +129,9 @@ func hasLabel(m *dto.Metric, value string) bool {
 // refused waits until n connections were refused for reason.
 func (r *rig) refused(reason string, n float64) {
 	r.t.Helper()
-	eventually(r.t, func() bool { return r.metric("portico_listener_refused_total", reason) == n },
-		"%v connections refused for %q", n, reason)
-}
-
-// eventually waits for a condition.
-func eventually(t testing.TB, ok func() bool, format string, args ...any) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if ok() {
-			return
-		}
-	}
-	t.Fatalf("not within 10 s: "+format, args...)
+	wait.Until(r.t, fmt.Sprintf("%v connections refused for %q", n, reason), func() bool {
+		return r.metric("portico_listener_refused_total", reason) == n
+	})
 }
 
 // logBuffer keeps what was logged.

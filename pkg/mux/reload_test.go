@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/mux"
 )
 
@@ -89,7 +90,7 @@ func TestOldFrontRetiresH2(t *testing.T) {
 	pol.Front.IdleTimeout = time.Hour
 	r.Apply(pol)
 	fetch() // the last on the old connection
-	eventually(t, func() bool { return r.Open() == 0 }, "the old connection ends")
+	wait.Until(t, "the old connection ends", func() bool { return r.Open() == 0 })
 	fetch()
 	if n := r.metric("portico_listener_connections_total", ""); n != 2 {
 		t.Fatalf("%v connections", n)
@@ -216,7 +217,7 @@ func TestConns(t *testing.T) {
 	bufio.NewReader(hijacked).ReadString('\n')
 	want := "detect||| idle|http1|web| active|http1|web| hijacked|http1|web| raw|ssh|git|tcp.git"
 	var got []string
-	eventually(t, func() bool {
+	wait.Until(t, "the states are as they should be", func() bool {
 		got = nil
 		byState := map[mux.State]string{}
 		for _, c := range r.Conns() {
@@ -226,7 +227,7 @@ func TestConns(t *testing.T) {
 			got = append(got, byState[s])
 		}
 		return strings.Join(got, " ") == want
-	}, "the states are as they should be")
+	})
 	for _, c := range r.Conns() {
 		if c.State != mux.StateRaw {
 			continue

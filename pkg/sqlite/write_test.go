@@ -14,20 +14,9 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/sqlite"
 )
-
-// waitFor polls until ok, for a while.
-func waitFor(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
 
 // hold keeps the writer busy until the returned function is called, which
 // returns what became of the request.
@@ -121,7 +110,7 @@ func TestWriteGivesUp(t *testing.T) {
 	if err := release(); err != nil {
 		t.Error(err)
 	}
-	waitFor(t, "an empty queue", func() bool { return db.Stats().Queued == 0 })
+	wait.Until(t, "an empty queue", func() bool { return db.Stats().Queued == 0 })
 	if n := count(t, db); n != 0 {
 		t.Errorf("%d rows of requests that were given up", n)
 	}
@@ -155,9 +144,9 @@ func TestCloseWritesWhatWaits(t *testing.T) {
 			}
 		})
 	}
-	waitFor(t, "50 queued", func() bool { return db.Stats().Queued == 51 })
+	wait.Until(t, "50 queued", func() bool { return db.Stats().Queued == 51 })
 	wg.Go(func() { _ = db.Close() })
-	waitFor(t, "Close", func() bool {
+	wait.Until(t, "Close", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		return errors.Is(db.Write(ctx, insert(100, "x")), sqlite.ErrClosed)
@@ -223,7 +212,7 @@ func TestLostTransaction(t *testing.T) {
 			}
 		})
 	}
-	waitFor(t, "20 queued", func() bool { return db.Stats().Queued == 21 })
+	wait.Until(t, "20 queued", func() bool { return db.Stats().Queued == 21 })
 	_ = release()
 	wg.Wait()
 	if err := db.Write(t.Context(), insert(100, "x")); err != nil {

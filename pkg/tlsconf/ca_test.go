@@ -22,6 +22,7 @@ import (
 
 	"golang.org/x/crypto/ocsp"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/tlsconf"
 )
 
@@ -150,7 +151,7 @@ func TestTheCAsWordIsStapled(t *testing.T) {
 	status = ocsp.Good
 	mu.Unlock()
 	ca.issue(t, dir, "a.example.org") // is asked about at once
-	eventually(t, func() bool { return staple() != nil }, "a staple")
+	wait.Until(t, "a staple", func() bool { return staple() != nil })
 }
 
 type syncBuffer struct {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/tlsconf"
 )
 
@@ -113,7 +114,7 @@ func TestFilesAreWatched(t *testing.T) {
 		t.Error("a broken file changed what is served")
 	}
 	ca.issue(t, dir, "a.example.org")
-	eventually(t, func() bool { return !served(t, s, "a.example.org").Equal(old) }, "the new certificate")
+	wait.Until(t, "the new certificate", func() bool { return !served(t, s, "a.example.org").Equal(old) })
 }
 
 func TestClientCertificates(t *testing.T) {
@@ -212,14 +213,5 @@ func keeper(t *testing.T, dir string) *tlsconf.Keeper {
 
 func logged(t *testing.T, text string) {
 	t.Helper()
-	eventually(t, func() bool { return strings.Contains(log.String(), text) }, text+" in the log")
-}
-
-func eventually(t *testing.T, ok func() bool, what string) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("did not come: " + what)
-		}
-	}
+	wait.Until(t, text+" in the log", func() bool { return strings.Contains(log.String(), text) })
 }

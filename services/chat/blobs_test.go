@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/services/chat"
 )
 
@@ -146,7 +147,7 @@ func TestLastReferenceRemovesTheFile(t *testing.T) {
 		t.Errorf("%s %q", res.Status, body)
 	}
 	a.call("DELETE", "/v1/conversations/"+id+"/messages/1", "", 204, nil)
-	eventually(t, "the file is gone", func() bool { return w.files() == 0 })
+	wait.Until(t, "the file is gone", func() bool { return w.files() == 0 })
 }
 
 func TestUploadsThatAreRefused(t *testing.T) {

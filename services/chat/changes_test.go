@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/porticod/portico/internal/testkit/wait"
 )
 
 // onDisk says that a word is in some file of the service.
@@ -162,7 +164,7 @@ func TestDeletedTextIsGoneFromTheDisk(t *testing.T) {
 	if a.search("xylophone") != "" || a.search("quagmire") != "" || a.search("chang") != "changed" {
 		t.Error("found")
 	}
-	eventually(t, "deleted words leave the disk of a running chat", func() bool { return !onDisk(t, w, "xylophone") && !onDisk(t, w, "quagmire") })
+	wait.Until(t, "deleted words leave the disk of a running chat", func() bool { return !onDisk(t, w, "xylophone") && !onDisk(t, w, "quagmire") })
 	w.close()
 	if onDisk(t, w, "xylophone") || onDisk(t, w, "quagmire") {
 		t.Error("deleted words are still on the disk")

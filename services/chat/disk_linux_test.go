@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/services/chat"
 )
 
@@ -59,7 +60,7 @@ func noise(n int) string {
 func (p *person) healthy(want int) string {
 	p.w.t.Helper()
 	body := ""
-	eventually(p.w.t, fmt.Sprint("health ", want), func() bool {
+	wait.Until(p.w.t, fmt.Sprint("health ", want), func() bool {
 		var status int
 		status, body = p.do("GET", "/healthz", "")
 		return status == want

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/account"
 )
 
@@ -32,7 +33,7 @@ func TestDeletedAccount(t *testing.T) {
 	}
 	a.call("GET", "/v1/me", "", 401, nil)
 	w.reopen() // it goes on after a crash
-	eventually(t, "everything is erased", func() bool {
+	wait.Until(t, "everything is erased", func() bool {
 		e, err := w.accounts.Erasure(t.Context(), u.ID)
 		return err == nil && e.Done() && b.members(group) == "bob:owner" && b.message(group, 1).Deleted && b.message(id, 1).Deleted && w.files() == 0
 	})

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/services/chat"
 )
@@ -114,7 +115,7 @@ func TestWhatCannotBeFrozenStays(t *testing.T) {
 	if _, err := amid.conn.NetConn().Write(frame[:5]); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "only what is whole is frozen", func() bool {
+	wait.Until(t, "only what is whole is frozen", func() bool {
 		all := freeze(t, w.chat, 50*time.Millisecond)
 		for _, h := range all { // the five bytes were not read yet
 			h.thaw(t, w.chat)

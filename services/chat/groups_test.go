@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/services/chat"
 )
 
@@ -268,7 +269,7 @@ func TestClearedDirectConversation(t *testing.T) {
 		t.Errorf("%q, %+v", got, a.conv(id))
 	}
 	b.call("DELETE", "/v1/conversations/"+id, "", 204, nil)
-	eventually(t, "what both cleared is erased", func() bool { return !onDisk(t, w, "secret-word") })
+	wait.Until(t, "what both cleared is erased", func() bool { return !onDisk(t, w, "secret-word") })
 }
 
 func TestBlocks(t *testing.T) {

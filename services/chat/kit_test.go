@@ -263,13 +263,3 @@ type conversation struct {
 	Archived, Pinned, Left, Gone  bool
 	Last                          *event
 }
-
-// eventually polls until ok.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(late); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not after %v: %s", late, what)
-		}
-	}
-}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/services/chat"
 	"github.com/porticod/portico/services/servicetest"
 )
@@ -63,7 +64,7 @@ func TestPageTicks(t *testing.T) {
 		}
 		return 0, 0
 	}
-	eventually(t, "bob learns that it arrived", func() bool { recv, read := marks(bob, group, "alice"); return recv > 0 && read == 0 })
+	wait.Until(t, "bob learns that it arrived", func() bool { recv, read := marks(bob, group, "alice"); return recv > 0 && read == 0 })
 	s := bob.connect()
 	s.send(`{"mark":{"conv":%q,"recv":1}}`, conv)
 	run(page, t, "delivered", row("are you there?", "delivered"))
@@ -266,7 +267,7 @@ func TestPageWindow(t *testing.T) {
 	for i := range all {
 		s.send(`{"id":%d,"send":{"conv":%q,"cid":"c%d","text":"message %d"}}`, i+10, conv, i, i)
 	}
-	eventually(t, "all are there", func() bool { return alice.conv(conv).LastSeq == all })
+	wait.Until(t, "all are there", func() bool { return alice.conv(conv).LastSeq == all })
 	alice.call("POST", "/v1/conversations/"+conv+"/marks", fmt.Sprintf(`{"read":%d}`, all), 204, nil)
 	page := browser(t, 1100, 700)
 	at(page, t, w.http.URL, alice)

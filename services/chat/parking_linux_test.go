@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/lxzan/gws"
+
+	"github.com/porticod/portico/internal/testkit/wait"
 )
 
 // unixDialer dials a unix socket, whatever the address.
@@ -91,7 +93,7 @@ func everything(t *testing.T, w *world, option gws.ClientOption, parked bool) {
 	if !parked {
 		most += 10
 	}
-	eventually(t, "as few goroutines as can be", func() bool { return runtime.NumGoroutine() <= most+2*runtime.GOMAXPROCS(0) })
+	wait.Until(t, "as few goroutines as can be", func() bool { return runtime.NumGoroutine() <= most+2*runtime.GOMAXPROCS(0) })
 
 	text := strings.Repeat("x", 15_000)
 	for i := range 8 { // more than is read at a time, and several to a frame

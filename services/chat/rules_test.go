@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/services/chat"
 )
@@ -67,8 +68,8 @@ func TestDeletedAccountOfSomebodyWhoLeft(t *testing.T) {
 	}
 	a.call("GET", "/v1/conversations/"+id, "", 404, nil)
 	a.call("DELETE", "/v1/me", `{"password":"password of alice"}`, 204, nil)
-	eventually(t, "it is erased", func() bool { return b.message(id, 1).Deleted })
-	eventually(t, "it is off the disk", func() bool { return !onDisk(t, w, "leftword") })
+	wait.Until(t, "it is erased", func() bool { return b.message(id, 1).Deleted })
+	wait.Until(t, "it is off the disk", func() bool { return !onDisk(t, w, "leftword") })
 }
 
 // An upload beyond the quota leaves nothing, unless somebody else has the same.

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/services/chat"
 	"github.com/porticod/portico/services/servicetest"
@@ -84,7 +85,7 @@ func TestHandshakeWhileTheServiceCloses(t *testing.T) {
 	srv := servicetest.HTTP(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.chat.ServeHTTP(lateHijacker{rw, func() {
 			go func() { closed <- w.chat.Close() }()
-			eventually(t, "the service closes", func() bool { status, _ := w.handshake(nil); return status == 503 })
+			wait.Until(t, "the service closes", func() bool { status, _ := w.handshake(nil); return status == 503 })
 		}}, r)
 	}))
 	if got, _ := w.handshakeAt(srv.URL, nil); got != 101 {
@@ -238,7 +239,7 @@ func TestNewPasswordEndsTheOtherSessions(t *testing.T) {
 
 func waitTracked(t *testing.T, w *world, n int) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%d tracked", n), func() bool { return w.env.Tracked() == n })
+	wait.Until(t, fmt.Sprintf("%d tracked", n), func() bool { return w.env.Tracked() == n })
 }
 
 // cursorOf is where the log stands.
@@ -268,7 +269,7 @@ func TestConnectionLimit(t *testing.T) {
 		t.Errorf("a long poll beside two connections: %d", status)
 	}
 	_ = first.conn.WriteClose(1000, nil)
-	eventually(t, "a place is free", func() bool {
+	wait.Until(t, "a place is free", func() bool {
 		status, _ := a.do("GET", "/v1/events", "")
 		return status == 200
 	})
@@ -383,12 +384,12 @@ func TestGoroutinesAreFlat(t *testing.T) {
 	}
 	// One in the client. Here a few are kept for all that have something to say.
 	kept := 2 * runtime.GOMAXPROCS(0)
-	eventually(t, "no goroutine for an idle connection", func() bool { return count() <= before+15+kept })
+	wait.Until(t, "no goroutine for an idle connection", func() bool { return count() <= before+15+kept })
 	for _, s := range socks {
 		_ = s.conn.NetConn().Close()
 	}
 	waitTracked(t, w, 1)
-	eventually(t, "no more goroutines than before", func() bool {
+	wait.Until(t, "no more goroutines than before", func() bool {
 		w.http.Client.CloseIdleConnections()
 		return count() <= before+kept
 	})

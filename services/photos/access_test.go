@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/porticod/portico/internal/testkit/wait"
 )
 
 // A reader is somebody who tries to see something, and what they are to the
@@ -300,7 +302,7 @@ func (s *site) hear(readers []*reader) (done func()) {
 	}
 	return func() {
 		// The last post is public: who has heard that one has heard all before.
-		eventually(s.t, "everybody hears the last post", func() bool {
+		wait.Until(s.t, "everybody hears the last post", func() bool {
 			mu.Lock()
 			defer mu.Unlock()
 			for _, who := range readers {

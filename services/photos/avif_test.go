@@ -5,6 +5,7 @@ package photos_test
 import (
 	"testing"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	paint "github.com/porticod/portico/pkg/demo/scene"
 )
 
@@ -20,7 +21,7 @@ func TestAVIF(t *testing.T) {
 	p := s.picture(ann, painted)
 	u := p.Sizes[1].URL
 	var avif reply
-	eventually(t, "there is AVIF", func() bool {
+	wait.Until(t, "there is AVIF", func() bool {
 		avif = s.send("GET", u, nil, "Accept", "image/avif,image/webp,*/*;q=0.8").is(200)
 		return avif.Header.Get("Content-Type") == "image/avif"
 	})
@@ -37,5 +38,5 @@ func TestAVIF(t *testing.T) {
 		}
 	}
 	s.call("DELETE", "/api/v1/media/"+p.ID, ann, nil).is(200)
-	eventually(t, "all of it is gone", func() bool { return s.blobs() == 0 })
+	wait.Until(t, "all of it is gone", func() bool { return s.blobs() == 0 })
 }

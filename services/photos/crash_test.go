@@ -18,6 +18,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/services/photos/store/sqlstore"
 )
 
@@ -53,10 +54,10 @@ func TestCrash(t *testing.T) {
 		t.Errorf("only %d pictures were acknowledged", len(r.acked))
 	}
 	c.kill()
-	eventually(t, "no bytes without a row", func() bool {
+	wait.Until(t, "no bytes without a row", func() bool {
 		ageBlobs(t, dir)
 		c := startChild(t, dir, "TestCrash") // whose collector runs
-		eventually(t, "the collector ran", func() bool { return collected(t, dir) })
+		wait.Until(t, "the collector ran", func() bool { return collected(t, dir) })
 		c.kill()
 		return len(orphans(t, dir)) == 0
 	})
@@ -135,7 +136,7 @@ func (r *crashRun) round(dir string, n int) {
 	// The moment of the kill: anywhere in the first uploads, or after some.
 	if n%2 == 0 {
 		before := r.count()
-		eventually(r.t, "somebody got an answer", func() bool { return r.count() > before })
+		wait.Until(r.t, "somebody got an answer", func() bool { return r.count() > before })
 	}
 	time.Sleep(time.Duration(rand.IntN(400)) * time.Millisecond)
 	c.kill()

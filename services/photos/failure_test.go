@@ -21,6 +21,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/account"
 	accountstore "github.com/porticod/portico/pkg/account/sqlite"
 	"github.com/porticod/portico/pkg/blob"
@@ -243,18 +244,9 @@ func TestPending(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	waitFor(t, "it is there", func() bool { return see().Code == http.StatusOK })
+	wait.Until(t, "it is there", func() bool { return see().Code == http.StatusOK })
 	if w := post(); w.Code != http.StatusOK {
 		t.Errorf("post: %d %s", w.Code, w.Body)
-	}
-}
-
-func waitFor(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
-		}
 	}
 }
 
@@ -318,7 +310,7 @@ func TestJobsAreTriedAgain(t *testing.T) {
 	if w := b.do("POST", "/api/v2/media", w.FormDataContentType(), &body); w.Code != http.StatusOK {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
-	waitFor(t, "the failure is noted", func() bool {
+	wait.Until(t, "the failure is noted", func() bool {
 		list, err := b.store.FailedJobs(t.Context(), 10)
 		return err == nil && len(list) == 1 && list[0].Kind == store.JobLadder && list[0].Attempts == 1
 	})
@@ -334,7 +326,7 @@ func TestJobsAreTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.wakeJobs()
-	waitFor(t, "nothing is to do", func() bool {
+	wait.Until(t, "nothing is to do", func() bool {
 		counts, err := b.store.JobCounts(t.Context())
 		total := int64(0)
 		for _, c := range counts {

@@ -315,15 +315,3 @@ func tagged(file []byte, orientation byte) []byte {
 
 // patience is how long a test waits for what must come: machines may be busy.
 const patience = time.Minute
-
-// eventually waits until ok.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not so after %v: %s", patience, what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}

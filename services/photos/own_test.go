@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/account"
 )
 
@@ -87,7 +88,7 @@ func TestStories(t *testing.T) {
 	s.call("DELETE", own+"/stories/"+hidden.ID, ann, nil).is(200)
 	s.get(tray0(t, s, bob), "").is(200)
 	s.call("DELETE", own+"/stories/"+public.ID, ann, nil).is(200)
-	eventually(t, "their bytes are gone", func() bool { return s.blobs() == 0 })
+	wait.Until(t, "their bytes are gone", func() bool { return s.blobs() == 0 })
 	s.call("POST", own+"/stories", ann, url.Values{"visibility": {"direct"}}).is(422)
 	s.call("POST", own+"/stories", ann, url.Values{"media_id": {"1"}}).is(422)
 }
@@ -299,7 +300,7 @@ func TestWebP(t *testing.T) {
 		t.Errorf("at first: %v", r.Header)
 	}
 	var webp reply
-	eventually(t, "there is WebP", func() bool {
+	wait.Until(t, "there is WebP", func() bool {
 		webp = s.send("GET", u, nil, "Accept", "image/webp,*/*;q=0.8").is(200)
 		return webp.Header.Get("Content-Type") == "image/webp"
 	})

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/porticod/portico/internal/testkit/wait"
 )
 
 // id is the id of somebody.
@@ -144,7 +146,7 @@ func TestBlock(t *testing.T) {
 	// A block from elsewhere ends follows too.
 	s.relate(ann, bobID, "follow")
 	s.block("bob", "ann")
-	eventually(t, "the follow ends", func() bool { return len(s.names("/api/v1/accounts/"+annID+"/following", ann)) == 0 })
+	wait.Until(t, "the follow ends", func() bool { return len(s.names("/api/v1/accounts/"+annID+"/following", ann)) == 0 })
 }
 
 func TestBlockPages(t *testing.T) {
@@ -286,7 +288,7 @@ func TestGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.get("/api/v1/accounts/"+bobID, ann).is(404)
-	eventually(t, "counts follow", func() bool {
+	wait.Until(t, "counts follow", func() bool {
 		return strings.Contains(s.get("/api/v1/accounts/"+annID, "").body, `"followers_count":0,"following_count":0`)
 	})
 }

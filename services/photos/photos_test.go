@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/porticod/portico/internal/testkit/wait"
 )
 
 // TestFromSignUpToTheBytes is the way of a client: app, token, account, upload,
@@ -68,7 +70,7 @@ func TestFromSignUpToTheBytes(t *testing.T) {
 	}
 
 	var feed []status
-	eventually(t, "the ladder is complete", func() bool {
+	wait.Until(t, "the ladder is complete", func() bool {
 		s.get("/api/v1/timelines/public", "").is(200).into(&feed)
 		return len(feed[0].Media[0].Sizes) == 3
 	})
@@ -217,7 +219,7 @@ func TestDelete(t *testing.T) {
 	}
 	s.call("DELETE", "/api/v1/statuses/"+stays.ID+"?delete_media=true", bob, nil).is(200)
 	// A WebP that was made meanwhile goes as soon as its maker sees it.
-	eventually(t, "no blob stays behind", func() bool { return s.blobs() == 0 })
+	wait.Until(t, "no blob stays behind", func() bool { return s.blobs() == 0 })
 
 	again := s.post(ann, "public")
 	s.call("DELETE", "/api/v1/statuses/"+again.ID, ann, nil).is(200).into(&p)

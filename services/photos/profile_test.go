@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/account"
 )
 
@@ -153,7 +154,7 @@ func TestPortraits(t *testing.T) {
 	if !strings.HasSuffix(p.Avatar, "/assets/avatar.png") {
 		t.Errorf("an avatar that is none any more: %s", p.Avatar)
 	}
-	eventually(t, "the bytes go", func() bool { return s.get(second.Avatar, "").StatusCode == 404 })
+	wait.Until(t, "the bytes go", func() bool { return s.get(second.Avatar, "").StatusCode == 404 })
 	third := set("avatar", jpegOf(300, 300))
 	s.call("DELETE", "/api/v1/profile/avatar", ann, nil).is(200)
 	s.get(third.Avatar, "").is(404)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/services/servicetest"
@@ -89,7 +90,7 @@ func TestKilled(t *testing.T) {
 	defer stop2()
 	var p status
 	s2.call("POST", "/api/v1/statuses", ann, url.Values{"media_ids[]": {m.ID}}).is(200).into(&p)
-	eventually(t, "the ladder is complete after the restart", func() bool {
+	wait.Until(t, "the ladder is complete after the restart", func() bool {
 		s2.get("/api/v1/statuses/"+p.ID, "").is(200).into(&p)
 		return len(p.Media[0].Sizes) == 4
 	})
@@ -162,7 +163,7 @@ func TestSweep(t *testing.T) {
 	}
 	s, stop = start(t, k, people, dir)
 	defer stop()
-	eventually(t, "the orphan is swept", func() bool { return s.pictures() == before })
+	wait.Until(t, "the orphan is swept", func() bool { return s.pictures() == before })
 	var got status
 	s.get("/api/v1/statuses/"+p.ID, "").is(200).into(&got)
 	s.get(got.Media[0].URL, "").is(200)
@@ -191,13 +192,13 @@ func TestAccountDeleted(t *testing.T) {
 	s.get("/api/v1/statuses/"+p.ID, "").is(404) // at once
 	s.get(p.Media[0].URL, "").is(404)
 	s.get("/api/v1/timelines/home", ann).is(401)
-	eventually(t, "only eve's picture is left", func() bool { return s.pictures() == 2 })
+	wait.Until(t, "only eve's picture is left", func() bool { return s.pictures() == 2 })
 	s.get("/api/v1/statuses/"+q.ID, "").is(200)
 	stop()
 	remove("eve")
 	s, stop = start(t, k, people, dir)
 	defer stop()
-	eventually(t, "nothing is left", func() bool { return s.blobs() == 0 })
+	wait.Until(t, "nothing is left", func() bool { return s.blobs() == 0 })
 }
 
 // TestLostOriginal: where bytes are gone from the disk, the worker gives up on
@@ -216,7 +217,7 @@ func TestLostOriginal(t *testing.T) {
 	s, stop = start(t, k, people, copied)
 	defer stop()
 	good := s.picture(ann, jpegOf(2400, 400))
-	eventually(t, "the other picture is complete", func() bool {
+	wait.Until(t, "the other picture is complete", func() bool {
 		var m media
 		s.get("/api/v1/media/"+good.ID, ann).is(200).into(&m)
 		return len(m.Sizes) == 4

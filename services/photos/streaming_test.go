@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/lxzan/gws"
+
+	"github.com/porticod/portico/internal/testkit/wait"
 )
 
 // events is a stream that is read line by line.
@@ -261,7 +263,7 @@ func TestEnds(t *testing.T) {
 	if code := ws.end(); code != 1012 {
 		t.Errorf("drained with %d", code)
 	}
-	eventually(t, "nothing is tracked", func() bool { return s.env.Tracked() == 0 })
+	wait.Until(t, "nothing is tracked", func() bool { return s.env.Tracked() == 0 })
 
 	// One person has so many streams.
 	for range 16 {

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/porticod/portico/internal/testkit/wait"
 )
 
 // tusClient speaks tus 1.0 as its protocol has it.
@@ -200,7 +202,7 @@ func TestTusRestart(t *testing.T) {
 	if m.Meta.Original.Size != "400x300" {
 		t.Errorf("%+v", m)
 	}
-	eventually(t, "nobody's file is swept", func() bool {
+	wait.Until(t, "nobody's file is swept", func() bool {
 		left, err := os.ReadDir(filepath.Join(dir, "uploads"))
 		return err == nil && len(left) == 0
 	})

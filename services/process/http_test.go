@@ -16,6 +16,7 @@ import (
 
 	"github.com/lxzan/gws"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/services/servicetest"
 )
 
@@ -30,7 +31,7 @@ func TestReplacedUnderLoad(t *testing.T) {
 			for i := range 5 {
 				word := fmt.Sprint(i + 1)
 				r.update("http", option, "WORD", word)
-				r.eventually("the new one serves", func() bool { return r.get("/") == word })
+				wait.Until(r.t, "the new one serves", func() bool { return r.get("/") == word })
 			}
 			if n := stop(); n < 10 {
 				t.Errorf("only %d requests", n)
@@ -56,7 +57,7 @@ func (r *rig) slow(d time.Duration) <-chan string {
 		status, b, err := r.post("/slow?for=" + d.String())
 		answer <- fmt.Sprint(status, " ", b, " ", err != nil)
 	}()
-	r.eventually("the slow request is in progress", func() bool {
+	wait.Until(r.t, "the slow request is in progress", func() bool {
 		_, err := os.Stat(r.file + ".slow")
 		return err == nil
 	})
@@ -69,14 +70,14 @@ func TestReplacedProgramFinishesItsRequests(t *testing.T) {
 	pid := r.pid()
 	answer := r.slow(500 * time.Millisecond)
 	r.update("http", "", "WORD", "new")
-	r.eventually("the new one serves", func() bool { return r.get("/") == "new" })
+	wait.Until(r.t, "the new one serves", func() bool { return r.get("/") == "new" })
 	if len(answer) == 0 && !alive(pid) {
 		t.Error("the old one ended with a request in progress")
 	}
 	if got := <-answer; got != "200 old false" {
 		t.Errorf("%q", got)
 	}
-	r.eventually("the old one ended", func() bool { return !alive(pid) })
+	wait.Until(r.t, "the old one ended", func() bool { return !alive(pid) })
 }
 
 func TestDrainTimeOfAReplacedProgram(t *testing.T) {
@@ -87,7 +88,7 @@ func TestDrainTimeOfAReplacedProgram(t *testing.T) {
 	if got := <-answer; !strings.HasPrefix(got, "502 ") {
 		t.Errorf("%q", got)
 	}
-	r.eventually("the old one ended", func() bool { return !alive(pid) })
+	wait.Until(r.t, "the old one ended", func() bool { return !alive(pid) })
 	r.logged("the drain time is over")
 	if got := r.get("/"); got != "new" {
 		t.Errorf("%q", got)
@@ -101,7 +102,7 @@ func TestFailedReplacementLeavesTheOldOne(t *testing.T) {
 	stop := r.load(2)
 	for p, why := range map[string]string{"crash": "ended with status 3", "silent": "not ready"} {
 		r.update(p, "stop_timeout = \"1s\"\nhealth { start_timeout = \"200ms\" }\nrestart { delay = \"20ms\" }")
-		r.eventually("Check tells", func() bool {
+		wait.Until(r.t, "Check tells", func() bool {
 			err := r.check()
 			return err != nil && strings.Contains(err.Error(), "the one from before goes on") && strings.Contains(err.Error(), why)
 		})

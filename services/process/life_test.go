@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/services/servicetest"
 )
 
@@ -66,7 +67,7 @@ func TestRunsInItsFolder(t *testing.T) {
 func TestCrashLoop(t *testing.T) {
 	t.Parallel()
 	r := start(t, "crash", "queue { timeout = \"300ms\" }\nrestart {\n delay = \"20ms\"\n max_delay = \"80ms\"\n}")
-	r.eventually("it is started again and again", func() bool { return r.metric("restarts_total") >= 4 })
+	wait.Until(r.t, "it is started again and again", func() bool { return r.metric("restarts_total") >= 4 })
 	if err := r.check(); err == nil || !strings.Contains(err.Error(), "ended with status 3") {
 		t.Errorf("Check says %v", err)
 	}
@@ -94,7 +95,7 @@ func TestCrashLoop(t *testing.T) {
 
 func TestBackOffDoublesUpToItsEnd(t *testing.T) {
 	r := start(t, "crash", "restart {\n delay = \"10ms\"\n max_delay = \"35ms\"\n}")
-	r.eventually("five starts", func() bool { return r.metric("failed_starts_total") >= 5 })
+	wait.Until(r.t, "five starts", func() bool { return r.metric("failed_starts_total") >= 5 })
 	var pauses []string
 	for line := range strings.Lines(r.env.Logs()) {
 		if _, rest, ok := strings.Cut(line, `"next_start_ms":`); ok {
@@ -114,7 +115,7 @@ func TestQueueIsBounded(t *testing.T) {
 		status, _, _ := r.try("/")
 		first <- status
 	}()
-	r.eventually("one waits", func() bool { return r.metric("waiting_requests") == 1 })
+	wait.Until(r.t, "one waits", func() bool { return r.metric("waiting_requests") == 1 })
 	begun := time.Now()
 	if status, _, _ := r.try("/"); status != 503 || time.Since(begun) > 5*time.Second {
 		t.Errorf("%d after %v", status, time.Since(begun))
@@ -134,7 +135,7 @@ func TestRequestsWaitForARestart(t *testing.T) {
 			if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
-			r.eventually("it is gone", func() bool { return !alive(before) })
+			wait.Until(r.t, "it is gone", func() bool { return !alive(before) })
 			if after := r.pid(); after == before {
 				t.Error("the same process answers")
 			}
@@ -184,7 +185,7 @@ func TestProgramWithoutReuse(t *testing.T) {
 		t.Errorf("%v failed starts", n)
 	}
 	r.update("strict", "", "WORD", "changed")
-	r.eventually("it was replaced", func() bool { return r.get("/") == "changed" })
+	wait.Until(r.t, "it was replaced", func() bool { return r.get("/") == "changed" })
 	if n := r.metric("failed_starts_total"); n > 1 {
 		t.Errorf("%v failed starts", n)
 	}
@@ -243,11 +244,11 @@ func TestEverythingThatItStartedEnds(t *testing.T) {
 	gone := func(pid int) func() bool {
 		return func() bool { return !running(pid) }
 	}
-	r.eventually("the grandchild ended with a crash", gone(old))
-	r.eventually("there is a new family", func() bool { return r.pid() != first })
+	wait.Until(r.t, "the grandchild ended with a crash", gone(old))
+	wait.Until(r.t, "there is a new family", func() bool { return r.pid() != first })
 	young := relative()
 	r.update("http", "")
-	r.eventually("the grandchild ended with a replacement", gone(young))
+	wait.Until(r.t, "the grandchild ended with a replacement", gone(young))
 }
 
 func TestFloodDoesNotFillTheLog(t *testing.T) {
@@ -257,7 +258,7 @@ func TestFloodDoesNotFillTheLog(t *testing.T) {
 	if n := strings.Count(r.env.Logs(), `"stream":"stdout"`); n > 130 {
 		t.Errorf("%d lines in the log", n)
 	}
-	r.eventually("it is counted", func() bool { return r.metric("dropped_lines_total") > 19_000 })
+	wait.Until(r.t, "it is counted", func() bool { return r.metric("dropped_lines_total") > 19_000 })
 
 	r = start(t, "flood", "log_rate = 100000")
 	r.logged(`"cut":true`)
@@ -285,8 +286,8 @@ func TestSickProgramIsReplaced(t *testing.T) {
 	r := start(t, "http", "health {\n path = \"/health\"\n interval = \"10ms\"\n failures = 2\n}")
 	before := r.pid()
 	r.get("/sick")
-	r.eventually("another one serves", func() bool { return r.pid() != before })
-	r.eventually("the sick one ended", func() bool { return !alive(before) })
+	wait.Until(r.t, "another one serves", func() bool { return r.pid() != before })
+	wait.Until(r.t, "the sick one ended", func() bool { return !alive(before) })
 	if err := r.check(); err != nil {
 		t.Error(err)
 	}
@@ -307,6 +308,6 @@ func TestWatchedFilesReplaceIt(t *testing.T) {
 	if err := os.WriteFile(script, []byte("another"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r.eventually("another one serves", func() bool { return r.pid() != before })
+	wait.Until(r.t, "another one serves", func() bool { return r.pid() != before })
 	stop()
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/services/process"
 	"github.com/porticod/portico/services/servicetest"
@@ -94,21 +95,6 @@ func (r *rig) check() error {
 	return r.svc.(service.Checker).Check(ctx)
 }
 
-// eventually waits until cond holds.
-func (r *rig) eventually(what string, cond func() bool) {
-	r.t.Helper()
-	eventually(r.t, what, cond)
-}
-
-func eventually(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !cond(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %v in vain: %s", patience, what)
-		}
-	}
-}
-
 // metric is the value of portico_process_<name>.
 func (r *rig) metric(name string) float64 {
 	r.t.Helper()
@@ -131,7 +117,7 @@ func (r *rig) metric(name string) float64 {
 // logged waits for a line of the log.
 func (r *rig) logged(text string) {
 	r.t.Helper()
-	r.eventually("the log says "+text, func() bool { return strings.Contains(r.env.Logs(), text) })
+	wait.Until(r.t, "the log says "+text, func() bool { return strings.Contains(r.env.Logs(), text) })
 }
 
 // alive reports whether there is a process.

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/services/servicetest"
 )
 
@@ -90,8 +91,8 @@ func livesAsDaemon(t *testing.T) {
 		// It hears its signal.
 		pid := r.pid()
 		r.update("http", option, "WORD", "two")
-		r.eventually("the new one serves", func() bool { return r.get("/") == "two" })
-		r.eventually("the old one ended", func() bool { return !running(pid) })
+		wait.Until(r.t, "the new one serves", func() bool { return r.get("/") == "two" })
+		wait.Until(r.t, "the old one ended", func() bool { return !running(pid) })
 		r.logged(`"message":"signal terminated"`)
 	}
 	// One that hears nothing is killed, with all that it started.
@@ -110,7 +111,7 @@ func livesAsDaemon(t *testing.T) {
 	}
 	child, _ := strconv.Atoi(string(b))
 	r.update("http", "user = \"daemon\"\ndrain = \"50ms\"", "WORD", "new")
-	r.eventually("it and what it started ended", func() bool { return !running(pid) && !running(child) })
+	wait.Until(r.t, "it and what it started ended", func() bool { return !running(pid) && !running(child) })
 	// Programs of portico's own user inherit no right either.
 	r = start(t, "http", "")
 	if status := r.get("/status"); !strings.Contains(status, "CapPrm:\t0000000000000000") || !strings.Contains(status, "CapAmb:\t0000000000000000") {
@@ -150,7 +151,7 @@ func TestOtherUserDiesWithPortico(t *testing.T) {
 		t.Errorf("it runs as %d", st.Uid)
 	}
 	_ = cmd.Wait()
-	eventually(t, "the program died with portico", func() bool { return !running(pid) })
+	wait.Until(t, "the program died with portico", func() bool { return !running(pid) })
 }
 
 // What is missing is said, when the file is read and when the program is to be
@@ -191,7 +192,7 @@ func refusesOtherUsers(t *testing.T, want string) {
 		t.Errorf("the file is read with %v", diags) // who reads it may have other rights
 	}
 	r := start(t, "http", option)
-	r.eventually("the log says why", func() bool { return strings.Contains(strings.ReplaceAll(r.env.Logs(), `\"`, `"`), want) })
+	wait.Until(r.t, "the log says why", func() bool { return strings.Contains(strings.ReplaceAll(r.env.Logs(), `\"`, `"`), want) })
 	if status, b, err := r.try("/"); status != http.StatusServiceUnavailable || err != nil {
 		t.Errorf("%d %q %v", status, b, err)
 	}

@@ -18,6 +18,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/services/process"
 	"github.com/porticod/portico/services/servicetest"
@@ -158,11 +159,11 @@ func TestLimits(t *testing.T) {
 	t.Parallel()
 	env := runs(t, "limits {\n memory = \"64MiB\"\n files = 50\n cpu = \"90s\"\n}",
 		"/bin/sh", "-c", `echo "memory $(ulimit -v) files $(ulimit -n) cpu $(ulimit -t)"; exec sleep 1000`)
-	eventually(t, "the limits hold", func() bool {
+	wait.Until(t, "the limits hold", func() bool {
 		return strings.Contains(env.Logs(), "memory 65536 files 50 cpu 90")
 	})
 	env = runs(t, "limits { cpu = \"1s\" }\nrestart { delay = \"20s\" }", "/bin/sh", "-c", "while :; do :; done")
-	eventually(t, "a loop is ended", func() bool { return strings.Contains(env.Logs(), "SIGXCPU") || strings.Contains(env.Logs(), "SIGKILL") })
+	wait.Until(t, "a loop is ended", func() bool { return strings.Contains(env.Logs(), "SIGXCPU") || strings.Contains(env.Logs(), "SIGKILL") })
 }
 
 func TestUser(t *testing.T) {
@@ -175,7 +176,7 @@ func TestUser(t *testing.T) {
 			c.want = "and cannot start a program as nobody"
 		}
 		env := runs(t, fmt.Sprintf("user = %q\npass = %q", "nobody", pass), "/bin/sh", "-c", c.script+"; exec sleep 1000")
-		eventually(t, "the log says "+c.want, func() bool { return strings.Contains(env.Logs(), c.want) })
+		wait.Until(t, "the log says "+c.want, func() bool { return strings.Contains(env.Logs(), c.want) })
 	}
 }
 
@@ -214,7 +215,7 @@ func TestDiesWithPortico(t *testing.T) {
 	}
 	_ = cmd.Process.Signal(syscall.SIGKILL)
 	_ = cmd.Wait()
-	eventually(t, "the program died with portico", func() bool { return !running(pid) })
+	wait.Until(t, "the program died with portico", func() bool { return !running(pid) })
 }
 
 // A portico whose threads come and go does not lose its program: it is tied to a

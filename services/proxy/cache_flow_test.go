@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/services/proxy"
 	"github.com/porticod/portico/services/servicetest"
 )
@@ -75,7 +76,7 @@ func TestStaleWhileRevalidate(t *testing.T) {
 		}
 	}
 	close(release)
-	servicetest.Eventually(t, func() string { // the old one is given until the new one is whole
+	wait.Right(t, func() string { // the old one is given until the new one is whole
 		_, got := fetch(t, srv, "GET", "/")
 		if strings.HasPrefix(got, "200 2 b portico; ") {
 			return ""

@@ -3,28 +3,12 @@ package servicetest
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/service"
 )
-
-// Eventually waits until wrong returns "", and fails the test with what it
-// returned last if that takes a minute: machines may be busy.
-func Eventually(t testing.TB, wrong func() string) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); ; {
-		text := wrong()
-		if text == "" {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatal(text)
-		}
-		<-time.After(2 * time.Millisecond)
-	}
-}
 
 // Metric is the value of a counter or gauge of s that has no labels.
 func Metric(t testing.TB, s service.Metered, name string) float64 {
@@ -47,7 +31,7 @@ func Metric(t testing.TB, s service.Metered, name string) float64 {
 // WaitMetric waits until a metric has a value.
 func WaitMetric(t testing.TB, s service.Metered, name string, want float64) {
 	t.Helper()
-	Eventually(t, func() string {
+	wait.Right(t, func() string {
 		if got := Metric(t, s, name); got != want {
 			return fmt.Sprintf("%s is %v instead of %v", name, got, want)
 		}

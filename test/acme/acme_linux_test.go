@@ -1,7 +1,6 @@
 package acme_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -18,7 +17,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +24,7 @@ import (
 
 	"github.com/porticod/portico/internal/testkit"
 	"github.com/porticod/portico/internal/testkit/program"
+	"github.com/porticod/portico/internal/testkit/wait"
 )
 
 const base = `
@@ -87,7 +86,7 @@ func TestOnDemand(t *testing.T) {
 type CA struct {
 	root   string // file of the certificate of its API
 	issued *x509.CertPool
-	log    *buffer
+	log    *testkit.Buffer
 	cmd    *exec.Cmd
 	done   chan struct{}
 }
@@ -106,7 +105,7 @@ func startCA(t *testing.T, more ...string) *CA {
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ca := &CA{root: cert, log: &buffer{}, done: make(chan struct{})}
+	ca := &CA{root: cert, log: &testkit.Buffer{}, done: make(chan struct{})}
 	ca.cmd = exec.Command(filepath.Join(os.Getenv(insideEnv), "pebble"), "-config", conf, "-strict", "-dnsserver", "127.0.0.1:8053")
 	ca.cmd.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1")
 	ca.cmd.Stdout, ca.cmd.Stderr = ca.log, ca.log
@@ -134,7 +133,7 @@ func (ca *CA) roots(t *testing.T) *x509.CertPool {
 	t.Helper()
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	var body []byte
-	eventually(t, "the CA's root", func() error {
+	wait.Works(t, "the CA's root", func() error {
 		res, err := client.Get("https://127.0.0.1:15000/roots/0")
 		if err != nil {
 			return err
@@ -176,7 +175,7 @@ listener "web" {
 func (ca *CA) certificate(t *testing.T, name string, port ...string) *x509.Certificate {
 	t.Helper()
 	var leaf *x509.Certificate
-	eventually(t, "a certificate for "+name, func() (err error) {
+	wait.Works(t, "a certificate for "+name, func() (err error) {
 		leaf, err = ca.handshake(name, append(port, "443")[0])
 		return err
 	})
@@ -265,33 +264,4 @@ func apiCertificate(t *testing.T, dir string) (cert, key string) {
 		}
 	}
 	return cert, key
-}
-
-// eventually tries again until ok has no error.
-func eventually(t *testing.T, what string, ok func() error) {
-	t.Helper()
-	var err error
-	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if err = ok(); err == nil {
-			return
-		}
-	}
-	t.Fatalf("did not come: %s: %v", what, err)
-}
-
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

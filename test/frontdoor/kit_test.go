@@ -9,13 +9,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/porticod/portico/internal/testkit"
-	"github.com/porticod/portico/pkg/admin"
+	"github.com/porticod/portico/internal/testkit/wait"
 )
 
 const patience = 20 * time.Second
@@ -86,29 +85,10 @@ func get(t testing.TB, c net.Conn, br *bufio.Reader, path string) (*http.Respons
 // metric waits until the daemon's metric, name with labels, is at least want.
 func metric(t testing.TB, d *testkit.Daemon, name string, want float64) {
 	t.Helper()
-	var got float64
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if got = value(t, d, name); got >= want {
-			return
+	wait.Right(t, func() string {
+		if got := d.Metric(name); !(got >= want) {
+			return fmt.Sprintf("%s is %v, want %v", name, got, want)
 		}
-	}
-	t.Errorf("%s is %v, want %v", name, got, want)
-}
-
-// value is that of a metric now; 0 if there is none.
-func value(t testing.TB, d *testkit.Daemon, name string) (n float64) {
-	t.Helper()
-	res, err := d.Admin.HTTP().Get(admin.Base + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	for s := bufio.NewScanner(res.Body); s.Scan(); {
-		if rest, ok := strings.CutPrefix(s.Text(), name+" "); ok {
-			if n, err = strconv.ParseFloat(rest, 64); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	return n
+		return ""
+	})
 }

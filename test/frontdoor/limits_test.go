@@ -166,7 +166,7 @@ const (
 func TestBytes(t *testing.T) {
 	t.Parallel()
 	big := strings.Repeat("0123456789abcdef", slowed/2/16)
-	upstream := echoServer(t)
+	upstream := testkit.Serve(t, func(c net.Conn) { _, _ = io.Copy(c, c) })
 	d := testkit.Start(t, testkit.App(), fmt.Sprintf(`
 data_dir = "data"
 service "static" "site" { root = "site" }
@@ -252,27 +252,4 @@ listener "raw" {
 	}
 	all.Wait()
 	metric(t, d, `portico_http_slowed_seconds_total{listener="clear"}`, 0.5)
-}
-
-// echoServer sends back what comes.
-func echoServer(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				_, _ = io.Copy(c, c)
-			}()
-		}
-	}()
-	return ln.Addr().String()
 }

@@ -78,7 +78,7 @@ func TestProxyHealth(t *testing.T) {
 		t.Errorf("a check may take %v", took)
 	}
 	up := func(name string) bool {
-		return metric(t, d, `portico_proxy_upstreams_up{service="proxy.`+name+`"}`) == "1"
+		return d.Metric(`portico_proxy_upstreams_up{service="proxy.`+name+`"}`) == 1
 	}
 	d.Eventually("200 is not among the good answers", func() bool { return up("asked") })
 	get(t, d.URL("asked")).is(t, http.StatusNoContent, "")

@@ -12,25 +12,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-
-	"github.com/porticod/portico/internal/testkit"
-	"github.com/porticod/portico/pkg/admin"
 )
-
-// metric is what the daemon counts under a name with labels; "" if nothing.
-func metric(t testing.TB, d *testkit.Daemon, name string) string {
-	t.Helper()
-	res, err := try(t, d.Admin.HTTP(), http.MethodGet, admin.Base+"/metrics", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(res.body) {
-		if rest, ok := strings.CutPrefix(line, name+" "); ok {
-			return strings.TrimSpace(rest)
-		}
-	}
-	return ""
-}
 
 // width is how wide a picture is.
 func (a answer) width(t testing.TB) int {
@@ -176,13 +158,13 @@ func TestImages(t *testing.T) {
 	get(t, usual+"/huge.png?w=160").is(t, http.StatusUnprocessableEntity, "the picture is too large to be made smaller")
 
 	// How often the same version is made says what is kept.
-	for kind, want := range map[string]string{"fresh": "2", "full": "2", "disk": "1"} {
+	for kind, want := range map[string]float64{"fresh": 2, "full": 2, "disk": 1} {
 		for range 2 {
 			get(t, d.URL(kind)+"/a.jpg?w=160").is(t, http.StatusOK, "")
 		}
 		made := fmt.Sprintf(`portico_images_make_duration_seconds_count{service="images.%s"}`, kind)
-		if got := metric(t, d, made); got != want {
-			t.Errorf("%s: made %s times, not %s", kind, got, want)
+		if got := d.Metric(made); got != want {
+			t.Errorf("%s: made %v times, not %v", kind, got, want)
 		}
 	}
 }

@@ -287,31 +287,6 @@ func says(t testing.TB, word string) string {
 	return backend(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, word) })
 }
 
-// serve accepts connections until the test ends; each has a goroutine, which the
-// test waits for.
-func serve(t testing.TB, handle func(net.Conn)) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				_ = c.SetDeadline(time.Now().Add(2 * patience))
-				handle(c)
-			}()
-		}
-	}()
-	return ln.Addr().String()
-}
-
 // dead is an address where nobody listens.
 func dead(t testing.TB) string {
 	t.Helper()

@@ -198,10 +198,7 @@ func TestProcessShells(t *testing.T) {
 	if r := d.Reload(shells + port("process", "limits", "user", "talks", "soon", "often", "proven", "mute", "short", "full")); !r.OK {
 		t.Fatal(r.Text)
 	}
-	count := func(name string) int {
-		n, _ := strconv.Atoi(metric(t, d, `portico_process_`+name))
-		return n
-	}
+	count := func(name string) float64 { return d.Metric(`portico_process_` + name) }
 	begin := time.Now()
 	get(t, d.URL("short")).is(t, http.StatusServiceUnavailable, "")
 	if took := time.Since(begin); took > 9*time.Second { // the default is 10s

@@ -184,7 +184,7 @@ service "proxy" "within" {
 // option: proxy.passive.fails proxy.passive.within proxy.passive.down proxy.passive.statuses
 func TestProxyFailures(t *testing.T) {
 	t.Parallel()
-	mute := serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }) // no TLS comes from it
+	mute := testkit.Serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }) // no TLS comes from it
 	never := backend(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	half := backend(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "half")
@@ -274,7 +274,7 @@ func queue(t *testing.T, d *testkit.Daemon, gate, arrived chan struct{}) {
 		t.Errorf("it waited for %v", took)
 	}
 	waits := request("full")
-	d.Eventually("a request waits", func() bool { return metric(t, d, `portico_proxy_waiting_requests{service="proxy.full"}`) == "1" })
+	d.Eventually("a request waits", func() bool { return d.Metric(`portico_proxy_waiting_requests{service="proxy.full"}`) == 1 })
 	get(t, d.URL("full")).is(t, http.StatusServiceUnavailable, "")
 	close(gate)
 	for _, c := range append(firsts, waits) {

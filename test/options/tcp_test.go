@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -101,21 +100,20 @@ func TestTCP(t *testing.T) {
 
 	hears("fails", 6)
 	hears("within", 6)
-	for name, want := range map[string]string{"fails": "1", "within": "3"} {
-		if got := connectFailures(t, d, name); got != want {
-			t.Errorf("%s: %s connections failed, not %s", name, got, want)
+	for name, want := range map[string]float64{"fails": 1, "within": 3} {
+		if got := connectFailures(d, name); got != want {
+			t.Errorf("%s: %v connections failed, not %v", name, got, want)
 		}
 	}
 	d.Eventually("it is tried again soon, not after 5s each time", func() bool {
 		hears("soon", 2)
-		n, _ := strconv.Atoi(connectFailures(t, d, "soon"))
-		return n > 5
+		return connectFailures(d, "soon") > 5
 	})
 	hashes(t, d.Addr("hash"))
 }
 
-func connectFailures(t *testing.T, d *testkit.Daemon, name string) string {
-	return metric(t, d, fmt.Sprintf(`portico_tcp_connect_failures_total{service="tcp.%s"}`, name))
+func connectFailures(d *testkit.Daemon, name string) float64 {
+	return d.Metric(fmt.Sprintf(`portico_tcp_connect_failures_total{service="tcp.%s"}`, name))
 }
 
 // hashes: the address of the client says where it comes to.
@@ -138,7 +136,7 @@ func hashes(t *testing.T, addr string) {
 // greets is a server that says its name, and then what it hears.
 func greets(t *testing.T, name string) string {
 	t.Helper()
-	return serve(t, func(c net.Conn) {
+	return testkit.Serve(t, func(c net.Conn) {
 		_, _ = io.WriteString(c, name+"\n")
 		_, _ = io.Copy(c, c)
 	})
@@ -211,34 +209,20 @@ func TestTCPHealth(t *testing.T) {
 	var checks, lateChecks atomic.Int32
 	late := dead(t)
 	d := start(t, watched+port("tcp", "fall", "rise", "timeout"),
-		"counted", serve(t, func(net.Conn) { checks.Add(1) }), "dead", dead(t), "late", late, "stuck", stuck(t))
-	up := func(name, want string) bool {
-		return metric(t, d, `portico_tcp_upstreams_up{service="tcp.`+name+`"}`) == want
+		"counted", testkit.Serve(t, func(net.Conn) { checks.Add(1) }), "dead", dead(t), "late", late, "stuck", stuck(t))
+	up := func(name string, want float64) bool {
+		return d.Metric(`portico_tcp_upstreams_up{service="tcp.`+name+`"}`) == want
 	}
-	d.Eventually("one check is enough to be down", func() bool { return up("rise", "1") })
-	ln, err := net.Listen("tcp", late)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			_ = c.Close()
-			lateChecks.Add(1)
-		}
-	}()
+	d.Eventually("one check is enough to be down", func() bool { return up("rise", 1) })
+	testkit.ServeAt(t, late, func(net.Conn) { lateChecks.Add(1) })
 	// With the default interval that would take longer than is waited.
 	d.Eventually("enough checks", func() bool { return checks.Load() > 30 && lateChecks.Load() > 10 })
-	if !up("fall", "2") {
+	if !up("fall", 2) {
 		t.Error("it is down, after less than a thousand bad checks")
 	}
-	if !up("rise", "1") {
+	if !up("rise", 1) {
 		t.Error("it is up, after less than a thousand good checks")
 	}
 	// So would twenty checks of the default timeout.
-	d.Eventually("checks that take too long are bad", func() bool { return up("timeout", "1") })
+	d.Eventually("checks that take too long are bad", func() bool { return up("timeout", 1) })
 }

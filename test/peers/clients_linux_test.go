@@ -17,6 +17,8 @@ import (
 
 	"github.com/lxzan/gws"
 	"github.com/pires/go-proxyproto"
+
+	"github.com/porticod/portico/internal/testkit"
 )
 
 // A browser makes requests from one address over one kind of HTTP.
@@ -172,7 +174,7 @@ func echoes(t testing.TB, c *net.TCPConn, check func()) {
 // teller is a server that expects a PROXY header, says in a line whom it names
 // and then sends back what comes.
 func teller(t testing.TB) string {
-	return server(t, func(c net.Conn) {
+	return testkit.Serve(t, func(c net.Conn) {
 		br := bufio.NewReader(c)
 		h, err := proxyproto.Read(br)
 		if err != nil {
@@ -189,27 +191,6 @@ func teller(t testing.TB) string {
 }
 
 func version(h *proxyproto.Header) string { return fmt.Sprintf("v%d", h.Version) }
-
-// server hands connections to f, until the test ends.
-func server(t testing.TB, f func(net.Conn)) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			_ = c.SetDeadline(time.Now().Add(patience))
-			go func() { defer c.Close(); f(c) }()
-		}
-	}()
-	return ln.Addr().String()
-}
 
 // told reads the line of a teller.
 func told(t testing.TB, c net.Conn) string {

@@ -3,7 +3,6 @@
 package peers_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -75,7 +73,7 @@ func (s *seats) start(env []string, name string, args ...string) {
 	if err != nil {
 		path = filepath.Join("/usr/sbin", name) // not in everybody's PATH
 	}
-	out := &output{}
+	out := &testkit.Buffer{}
 	cmd := exec.Command(path, args...)
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = out, out, time.Second
 	cmd.Env = append(os.Environ(), env...)
@@ -174,24 +172,6 @@ func (s *seats) write(name, content string) string {
 		s.t.Fatal(err)
 	}
 	return file
-}
-
-// output is what a peer says.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
 }
 
 // address is where a listener of the daemon is bound, over IPv4 or IPv6.

@@ -1,10 +1,8 @@
 package soak_test
 
 import (
-	"bufio"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -18,21 +16,13 @@ type sample struct {
 // sample reads the daemon's own metrics.
 func (r *run) sample(at time.Duration) sample {
 	r.t.Helper()
-	res, err := r.d.Admin.HTTP().Get("http://portico/metrics")
-	r.must(err)
-	defer res.Body.Close()
-	s := sample{at: at}
-	into := map[string]*float64{"process_resident_memory_bytes": &s.memory, "go_goroutines": &s.goroutines, "process_open_fds": &s.descriptors}
-	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
-		name, value, _ := strings.Cut(lines.Text(), " ")
-		if to := into[name]; to != nil {
-			*to, err = strconv.ParseFloat(value, 64)
-			r.must(err)
-			delete(into, name)
+	s, all := sample{at: at}, r.d.Metrics()
+	for name, to := range map[string]*float64{"process_resident_memory_bytes": &s.memory, "go_goroutines": &s.goroutines, "process_open_fds": &s.descriptors} {
+		n, ok := all[name]
+		if !ok {
+			r.t.Fatalf("metrics without %s", name)
 		}
-	}
-	if len(into) > 0 {
-		r.t.Fatalf("metrics without %v", into)
+		*to = n
 	}
 	return s
 }

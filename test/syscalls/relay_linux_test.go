@@ -136,24 +136,8 @@ listener "t" {
 // answers is a server that hears a word, answers and hangs up.
 func answers(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			_ = c.SetDeadline(time.Now().Add(patience))
-			go func() {
-				defer c.Close()
-				_, _ = io.ReadFull(c, make([]byte, 5))
-				_, _ = io.WriteString(c, "answer")
-			}()
-		}
-	}()
-	return ln.Addr().String()
+	return testkit.Serve(t, func(c net.Conn) {
+		_, _ = io.ReadFull(c, make([]byte, 5))
+		_, _ = io.WriteString(c, "answer")
+	})
 }

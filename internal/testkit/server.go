@@ -1,0 +1,39 @@
+package testkit
+
+import (
+	"net"
+	"testing"
+	"time"
+)
+
+// Serve hands connections to handle, each in a goroutine of its own, until the
+// test ends, and says where: host:port. They have a deadline, and are closed when
+// handle returns.
+func Serve(t testing.TB, handle func(net.Conn)) string {
+	t.Helper()
+	return ServeAt(t, "127.0.0.1:0", handle)
+}
+
+// ServeAt is Serve at an address of TCP.
+func ServeAt(t testing.TB, addr string, handle func(net.Conn)) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.SetDeadline(time.Now().Add(2 * Patience))
+			go func() {
+				defer c.Close()
+				handle(c)
+			}()
+		}
+	}()
+	return ln.Addr().String()
+}
