@@ -4,6 +4,9 @@ package jpegdec
 // and the values behind them fit.
 const lutBits = 10
 
+// pairBits is the same for the table of pairs.
+const pairBits = 12
+
 // An entry of a huffman's table. Of a code whose value fits in lutBits too:
 // bits 0-4 the length of both, bits 8-15 the run of zeros before it, bits 16-31
 // the value. With part set only the code fits: bits 0-4 its length, bits 8-15
@@ -14,7 +17,8 @@ const part = 1 << 7
 const endRun = 100
 
 type huffman struct {
-	lut [1 << lutBits]uint32
+	lut   [1 << lutBits]uint32
+	pairs *[1 << pairBits]uint64 // of AC coefficients, made when a scan needs it
 	// Codes longer than lutBits (T.81, F.2.2.3): limit[l] is the first code
 	// of l bits that is none, offset[l] leads from a code to its value.
 	limit  [17]int32
@@ -87,6 +91,72 @@ func entry(val uint8, l, rest uint32, ac bool) uint32 {
 	}
 	v := extend(int32(rest>>(lutBits-l-size)), size)
 	return l + size | run<<8 | uint32(uint16(int16(v)))<<16
+}
+
+// An entry of a table of pairs, of codes of AC coefficients that fit in pairBits
+// together with their values: bits 0-4 the length of all, bits 8-15 how many
+// coefficients they are, with the zeros; bits 16-23 the zeros before the first
+// value, bits 24-31 the place of the second from there; bits 32-47 the first
+// value, bits 48-63 the second. Where there is one alone, or an end of block
+// behind it, the place of the second is behind everything.
+
+// alone is the place of a second value that there is not, and of a first one
+// that does not fit.
+const alone = 255 - 64
+
+// makePairs makes the table of pairs.
+func (h *huffman) makePairs() *[1 << pairBits]uint64 {
+	if h.pairs != nil {
+		return h.pairs
+	}
+	h.pairs = new([1 << pairBits]uint64)
+	for i := range h.pairs {
+		run, v, l := h.symbol(uint32(i), pairBits)
+		if l == 0 || run == endRun {
+			h.pairs[i] = alone << 16
+			continue
+		}
+		e := uint64(run)<<16 | uint64(uint16(v))<<32
+		next, w, ll := h.symbol(uint32(i)<<l, pairBits-l)
+		switch {
+		case ll == 0:
+			e |= uint64(l) | uint64(run+1)<<8 | alone<<24
+		case next == endRun:
+			e |= uint64(l+ll) | uint64(run+1+endRun+1)<<8 | alone<<24
+		default:
+			e |= uint64(l+ll) | uint64(run+1+next+1)<<8 | uint64(run+1+next)<<24 | uint64(uint16(w))<<48
+		}
+		h.pairs[i] = e
+	}
+	return h.pairs
+}
+
+// symbol decodes what stands at the top of pairBits bits, of which n count: l is
+// zero if it is longer.
+func (h *huffman) symbol(bits, n uint32) (run uint32, v int32, l uint32) {
+	bits &= 1<<pairBits - 1
+	e := h.lut[bits>>(pairBits-lutBits)]
+	run, size, l := e>>8&0xff, e>>16, e&31
+	switch {
+	case e == 0:
+		val, ll, ok := h.long(bits << (16 - pairBits))
+		if !ok {
+			return 0, 0, 0
+		}
+		run, size, l = uint32(val>>4), uint32(val&15), ll
+		if size == 0 && run < 15 {
+			run = endRun
+		}
+	case e&part == 0:
+		if l > n {
+			return 0, 0, 0
+		}
+		return run, int32(int16(e >> 16)), l
+	}
+	if l+size > n {
+		return 0, 0, 0
+	}
+	return run, extend(int32(bits>>(pairBits-l-size)&(1<<size-1)), size), l + size
 }
 
 // extend is the value that size bits stand for (T.81, F.2.2.1).

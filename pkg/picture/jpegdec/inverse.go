@@ -11,7 +11,9 @@ func (k *component) inverse(c *block, last int, dst []uint8) {
 			c[0] = 0
 			return
 		}
-		inverse8(c, dst, stride)
+		if !fast8(c, dst, stride) {
+			inverse8(c, dst, stride)
+		}
 		clear(c[:64])
 	case 1:
 		if last == 0 {
@@ -19,7 +21,9 @@ func (k *component) inverse(c *block, last int, dst []uint8) {
 			c[0] = 0
 			return
 		}
-		inverse4(c, dst, stride)
+		if !fast4(c, dst, stride) {
+			inverse4(c, dst, stride)
+		}
 		clear(c[:16])
 	case 2:
 		inverse2(c, dst, stride)
@@ -125,23 +129,22 @@ func odd(s1, s3, s5, s7 int32) (t0, t1, t2, t3 int32) {
 
 // inverse4 makes 4 x 4 samples of the 4 x 4 lowest coefficients.
 func inverse4(c *block, dst []uint8, stride int) {
-	var t [16]int
+	var t [16]int32
 	for x := range 4 {
-		s0, s1, s2, s3 := int(c[x]), int(c[4+x]), int(c[8+x]), int(c[12+x])
-		e0, e1 := (s0+s2)<<12, (s0-s2)<<12
+		s0, s1, s2, s3 := c[x], c[4+x], c[8+x], c[12+x]
+		e0, e1 := (s0+s2)<<12+256, (s0-s2)<<12+256
 		o0, o1 := s1*f1306+s3*f0541, s1*f0541-s3*f1306
-		t[x], t[12+x] = e0+o0, e0-o0
-		t[4+x], t[8+x] = e1+o1, e1-o1
+		t[x], t[12+x] = (e0+o0)>>9, (e0-o0)>>9
+		t[4+x], t[8+x] = (e1+o1)>>9, (e1-o1)>>9
 	}
-	const shift = 12 + 12 + 3
-	const round = 1<<(shift-1) + 128<<shift
+	const round = 1<<17 + 128<<18
 	for y := range 4 {
 		r := t[4*y:][:4]
 		e0, e1 := (r[0]+r[2])<<12+round, (r[0]-r[2])<<12+round
 		o0, o1 := r[1]*f1306+r[3]*f0541, r[1]*f0541-r[3]*f1306
 		o := dst[y*stride:][:4]
-		o[0], o[3] = clamp((e0+o0)>>shift), clamp((e0-o0)>>shift)
-		o[1], o[2] = clamp((e1+o1)>>shift), clamp((e1-o1)>>shift)
+		o[0], o[3] = clamp32((e0+o0)>>18), clamp32((e0-o0)>>18)
+		o[1], o[2] = clamp32((e1+o1)>>18), clamp32((e1-o1)>>18)
 	}
 }
 

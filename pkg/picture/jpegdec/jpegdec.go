@@ -86,7 +86,8 @@ type component struct {
 	// Of the scan.
 	dc, ac *huffman
 	pred   int32
-	quant  [64]int32 // of the frame, fixed when the first scan comes
+	quant  [64]uint16 // of the frame, fixed when the first scan comes
+	coding coding     // baseline
 	ready  bool
 }
 
@@ -105,9 +106,8 @@ type decoder struct {
 	huff        [2][4]*huffman // DC, AC
 	restart     int            // MCUs between restart markers, 0 for none
 
-	bits    bits
-	scratch []byte
-	eobrun  int32
+	bits   bits
+	eobrun int32
 }
 
 const (

@@ -100,6 +100,7 @@ func TestLikeTheStandardLibrary(t *testing.T) {
 	files := corpus(t)
 	for name, m := range map[string]image.Image{
 		"4:2:0": pattern(123, 77, image.YCbCrSubsampleRatio420),
+		"large": pattern(901, 603, image.YCbCrSubsampleRatio420),
 		"gray":  &image.Gray{Pix: pattern(61, 43, 0).Y, Stride: 61, Rect: image.Rect(0, 0, 61, 43)},
 		"pixel": image.NewGray(image.Rect(0, 0, 1, 1)),
 	} {

@@ -130,7 +130,7 @@ func (d *decoder) reconstruct(k *component) error {
 	side := 8 >> k.shift
 	var quant [64]int32 // in natural order
 	for i, q := range k.quant {
-		quant[zigzag[i]] = q
+		quant[zigzag[i]] = int32(q)
 	}
 	for by := range k.bh {
 		if err := d.stop(); err != nil {

@@ -17,17 +17,22 @@ func (d *decoder) scan(b []byte) error {
 			if !d.haveQuant[c.tq] {
 				return FormatError("no quantization table")
 			}
-			for k, q := range d.quant[c.tq] {
-				c.quant[k] = int32(q)
-			}
+			c.quant = d.quant[c.tq]
+			c.coding.slots = newSlots(&c.quant, c.shift)
 			c.ready = true
 		}
 		c.seen = true
+		if !d.progressive {
+			c.coding.pairs = c.ac.makePairs()
+		}
 	}
 	if len(s.comps) == 1 {
-		return d.alone(s)
+		err = d.alone(s)
+	} else {
+		err = d.interleaved(s)
 	}
-	return d.interleaved(s)
+	d.pos = len(d.data) - len(d.bits.end())
+	return err
 }
 
 func (d *decoder) scanHeader(b []byte) (*scan, error) {
@@ -99,7 +104,7 @@ func (d *decoder) byID(id byte) *component {
 
 // begin starts a run of units between restart markers.
 func (d *decoder) begin(s *scan) {
-	d.entropy()
+	d.bits.begin(d.data[d.pos:])
 	d.eobrun = 0
 	for _, c := range s.comps {
 		c.pred = 0
@@ -111,6 +116,7 @@ func (d *decoder) next(s *scan, n int) error {
 	if d.bits.over() {
 		return ErrTruncated
 	}
+	d.pos = len(d.data) - len(d.bits.end())
 	want := byte(mRST0 + (n/d.restart-1)&7)
 	if d.pos+2 > len(d.data) {
 		return ErrTruncated
@@ -126,7 +132,6 @@ func (d *decoder) next(s *scan, n int) error {
 // interleaved decodes a scan of several components.
 func (d *decoder) interleaved(s *scan) error {
 	d.begin(s)
-	var c block
 	for my := range d.my {
 		for mx := range d.mx {
 			if n := my*d.mx + mx; d.restart > 0 && n > 0 && n%d.restart == 0 {
@@ -135,9 +140,11 @@ func (d *decoder) interleaved(s *scan) error {
 				}
 			}
 			for _, k := range s.comps {
-				for i := range k.h * k.v {
-					if err := d.block(s, k, &c, mx*k.h+i%k.h, my*k.v+i/k.h); err != nil {
-						return err
+				for by := my * k.v; by < (my+1)*k.v; by++ {
+					for bx := mx * k.h; bx < (mx+1)*k.h; bx++ {
+						if err := d.block(s, k, bx, by); err != nil {
+							return err
+						}
 					}
 				}
 			}
@@ -157,7 +164,6 @@ func (d *decoder) interleaved(s *scan) error {
 func (d *decoder) alone(s *scan) error {
 	d.begin(s)
 	k := s.comps[0]
-	var c block
 	for by := range k.sh {
 		for bx := range k.sw {
 			if n := by*k.sw + bx; d.restart > 0 && n > 0 && n%d.restart == 0 {
@@ -165,7 +171,7 @@ func (d *decoder) alone(s *scan) error {
 					return err
 				}
 			}
-			if err := d.block(s, k, &c, bx, by); err != nil {
+			if err := d.block(s, k, bx, by); err != nil {
 				return err
 			}
 		}
@@ -180,15 +186,15 @@ func (d *decoder) alone(s *scan) error {
 }
 
 // block decodes one block of component k.
-func (d *decoder) block(s *scan, k *component, c *block, bx, by int) error {
+func (d *decoder) block(s *scan, k *component, bx, by int) error {
 	if d.progressive {
 		return d.refine(s, k, k.coef[64*(by*k.bw+bx):][:64])
 	}
-	last, err := d.bits.block(c, k)
+	last, err := d.bits.block(k)
 	if err != nil {
 		return err
 	}
 	side := 8 >> k.shift
-	k.inverse(c, last, k.pix[(by*k.stride+bx)*side:])
+	k.inverse(&k.coding.block, last, k.pix[(by*k.stride+bx)*side:])
 	return nil
 }

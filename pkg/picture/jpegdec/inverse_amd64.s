@@ -1,0 +1,225 @@
+#include "textflag.h"
+
+// Where the factors are.
+#define F0541 0(DX)
+#define F1847 32(DX)
+#define F0765 64(DX)
+#define F1175 96(DX)
+#define F0899 128(DX)
+#define F2562 160(DX)
+#define N1961 192(DX)
+#define N0390 224(DX)
+#define F0298 256(DX)
+#define F2053 288(DX)
+#define F3072 320(DX)
+#define F1501 352(DX)
+#define F1306 384(DX)
+#define ROUND8 416(DX)
+#define ROUND4 448(DX)
+
+// turn leads from four columns of bytes to four rows.
+DATA turn<>+0(SB)/8, $0x0d0905010c080400
+DATA turn<>+8(SB)/8, $0x0f0b07030e0a0602
+DATA turn<>+16(SB)/8, $0x0d0905010c080400
+DATA turn<>+24(SB)/8, $0x0f0b07030e0a0602
+GLOBL turn<>(SB), RODATA|NOPTR, $32
+
+// PASS8 transforms Y0 to Y7, eight times at once; first even, then odd. Y14 is
+// what rounds.
+#define PASS8(shift) \
+	VPADDD Y6, Y2, Y8        \
+	VPMULLD F0541, Y8, Y8    \
+	VPMULLD F1847, Y6, Y6    \
+	VPSUBD Y6, Y8, Y6        \
+	VPMULLD F0765, Y2, Y2    \
+	VPADDD Y8, Y2, Y2        \
+	VPADDD Y4, Y0, Y8        \
+	VPSUBD Y4, Y0, Y4        \
+	VPSLLD $12, Y8, Y0       \
+	VPSLLD $12, Y4, Y4       \
+	VPADDD Y14, Y0, Y0       \
+	VPADDD Y14, Y4, Y4       \
+	VPADDD Y2, Y0, Y8        \
+	VPSUBD Y2, Y0, Y9        \
+	VPADDD Y6, Y4, Y10       \
+	VPSUBD Y6, Y4, Y11       \
+	VPADDD Y3, Y7, Y0        \
+	VPADDD Y1, Y5, Y2        \
+	VPADDD Y1, Y7, Y4        \
+	VPADDD Y3, Y5, Y6        \
+	VPADDD Y2, Y0, Y12       \
+	VPMULLD F1175, Y12, Y12  \
+	VPMULLD F0899, Y4, Y4    \
+	VPSUBD Y4, Y12, Y4       \
+	VPMULLD F2562, Y6, Y6    \
+	VPSUBD Y6, Y12, Y6       \
+	VPMULLD N1961, Y0, Y0    \
+	VPMULLD N0390, Y2, Y2    \
+	VPMULLD F0298, Y7, Y7    \
+	VPADDD Y4, Y7, Y7        \
+	VPADDD Y0, Y7, Y7        \
+	VPMULLD F2053, Y5, Y5    \
+	VPADDD Y6, Y5, Y5        \
+	VPADDD Y2, Y5, Y5        \
+	VPMULLD F3072, Y3, Y3    \
+	VPADDD Y6, Y3, Y3        \
+	VPADDD Y0, Y3, Y3        \
+	VPMULLD F1501, Y1, Y1    \
+	VPADDD Y4, Y1, Y1        \
+	VPADDD Y2, Y1, Y1        \
+	VPADDD Y1, Y8, Y0        \
+	VPSUBD Y1, Y8, Y13       \
+	VPADDD Y3, Y10, Y12      \
+	VPSUBD Y3, Y10, Y6       \
+	VPADDD Y5, Y11, Y2       \
+	VPSUBD Y5, Y11, Y5       \
+	VPADDD Y7, Y9, Y3        \
+	VPSUBD Y7, Y9, Y4        \
+	VPSRAD shift, Y0, Y0     \
+	VPSRAD shift, Y12, Y1    \
+	VPSRAD shift, Y2, Y2     \
+	VPSRAD shift, Y3, Y3     \
+	VPSRAD shift, Y4, Y4     \
+	VPSRAD shift, Y5, Y5     \
+	VPSRAD shift, Y6, Y6     \
+	VPSRAD shift, Y13, Y7
+
+// func inverse8AVX2(c *block, dst *uint8, stride int, f *[16][8]int32)
+TEXT ·inverse8AVX2(SB), NOSPLIT, $0-32
+	MOVQ c+0(FP), SI
+	MOVQ dst+8(FP), DI
+	MOVQ stride+16(FP), CX
+	MOVQ f+24(FP), DX
+	VMOVDQU 0(SI), Y0
+	VMOVDQU 32(SI), Y1
+	VMOVDQU 64(SI), Y2
+	VMOVDQU 96(SI), Y3
+	VMOVDQU 128(SI), Y4
+	VMOVDQU 160(SI), Y5
+	VMOVDQU 192(SI), Y6
+	VMOVDQU 224(SI), Y7
+	MOVL $512, AX
+	VMOVD AX, X14
+	VPBROADCASTD X14, Y14
+	PASS8($10)
+
+	// Rows become columns.
+	VPUNPCKLDQ Y1, Y0, Y8
+	VPUNPCKHDQ Y1, Y0, Y9
+	VPUNPCKLDQ Y3, Y2, Y10
+	VPUNPCKHDQ Y3, Y2, Y11
+	VPUNPCKLDQ Y5, Y4, Y12
+	VPUNPCKHDQ Y5, Y4, Y13
+	VPUNPCKLDQ Y7, Y6, Y14
+	VPUNPCKHDQ Y7, Y6, Y15
+	VPUNPCKLQDQ Y10, Y8, Y0
+	VPUNPCKHQDQ Y10, Y8, Y1
+	VPUNPCKLQDQ Y11, Y9, Y2
+	VPUNPCKHQDQ Y11, Y9, Y3
+	VPUNPCKLQDQ Y14, Y12, Y4
+	VPUNPCKHQDQ Y14, Y12, Y5
+	VPUNPCKLQDQ Y15, Y13, Y6
+	VPUNPCKHQDQ Y15, Y13, Y7
+	VPERM2I128 $0x20, Y4, Y0, Y8
+	VPERM2I128 $0x31, Y4, Y0, Y4
+	VPERM2I128 $0x20, Y5, Y1, Y9
+	VPERM2I128 $0x31, Y5, Y1, Y5
+	VPERM2I128 $0x20, Y6, Y2, Y10
+	VPERM2I128 $0x31, Y6, Y2, Y6
+	VPERM2I128 $0x20, Y7, Y3, Y11
+	VPERM2I128 $0x31, Y7, Y3, Y7
+	VMOVDQA Y8, Y0
+	VMOVDQA Y9, Y1
+	VMOVDQA Y10, Y2
+	VMOVDQA Y11, Y3
+	VMOVDQU ROUND8, Y14
+	PASS8($17)
+
+	// Columns of bytes become rows.
+	VPACKSSDW Y1, Y0, Y0
+	VPACKSSDW Y3, Y2, Y2
+	VPACKSSDW Y5, Y4, Y4
+	VPACKSSDW Y7, Y6, Y6
+	VPACKUSWB Y2, Y0, Y0
+	VPACKUSWB Y6, Y4, Y4
+	VMOVDQU turn<>(SB), Y8
+	VPSHUFB Y8, Y0, Y0
+	VPSHUFB Y8, Y4, Y4
+	VPUNPCKLDQ Y4, Y0, Y1        // rows 0, 1, 4 and 5
+	VPUNPCKHDQ Y4, Y0, Y2        // rows 2, 3, 6 and 7
+	VEXTRACTI128 $1, Y1, X3
+	VEXTRACTI128 $1, Y2, X4
+	LEAQ (CX)(CX*2), AX
+	VMOVQ X1, (DI)
+	VPEXTRQ $1, X1, (DI)(CX*1)
+	VMOVQ X2, (DI)(CX*2)
+	VPEXTRQ $1, X2, (DI)(AX*1)
+	LEAQ (DI)(CX*4), DI
+	VMOVQ X3, (DI)
+	VPEXTRQ $1, X3, (DI)(CX*1)
+	VMOVQ X4, (DI)(CX*2)
+	VPEXTRQ $1, X4, (DI)(AX*1)
+	VZEROUPPER
+	RET
+
+// PASS4 transforms X0 to X3, four times at once. X14 is what rounds.
+#define PASS4(shift) \
+	VPADDD X2, X0, X4      \
+	VPSUBD X2, X0, X5      \
+	VPSLLD $12, X4, X4     \
+	VPSLLD $12, X5, X5     \
+	VPADDD X14, X4, X4     \
+	VPADDD X14, X5, X5     \
+	VPMULLD F1306, X1, X6  \
+	VPMULLD F0541, X3, X7  \
+	VPADDD X7, X6, X6      \
+	VPMULLD F0541, X1, X8  \
+	VPMULLD F1306, X3, X9  \
+	VPSUBD X9, X8, X8      \
+	VPADDD X6, X4, X0      \
+	VPSUBD X6, X4, X3      \
+	VPADDD X8, X5, X1      \
+	VPSUBD X8, X5, X2      \
+	VPSRAD shift, X0, X0   \
+	VPSRAD shift, X1, X1   \
+	VPSRAD shift, X2, X2   \
+	VPSRAD shift, X3, X3
+
+// func inverse4AVX2(c *block, dst *uint8, stride int, f *[16][8]int32)
+TEXT ·inverse4AVX2(SB), NOSPLIT, $0-32
+	MOVQ c+0(FP), SI
+	MOVQ dst+8(FP), DI
+	MOVQ stride+16(FP), CX
+	MOVQ f+24(FP), DX
+	VMOVDQU 0(SI), X0
+	VMOVDQU 16(SI), X1
+	VMOVDQU 32(SI), X2
+	VMOVDQU 48(SI), X3
+	MOVL $256, AX
+	VMOVD AX, X14
+	VPBROADCASTD X14, X14
+	PASS4($9)
+
+	// Rows become columns.
+	VPUNPCKLDQ X1, X0, X4
+	VPUNPCKHDQ X1, X0, X5
+	VPUNPCKLDQ X3, X2, X6
+	VPUNPCKHDQ X3, X2, X7
+	VPUNPCKLQDQ X6, X4, X0
+	VPUNPCKHQDQ X6, X4, X1
+	VPUNPCKLQDQ X7, X5, X2
+	VPUNPCKHQDQ X7, X5, X3
+	VMOVDQU ROUND4, X14
+	PASS4($18)
+
+	VPACKSSDW X1, X0, X0
+	VPACKSSDW X3, X2, X2
+	VPACKUSWB X2, X0, X0
+	VPSHUFB turn<>(SB), X0, X0
+	LEAQ (CX)(CX*2), AX
+	VMOVD X0, (DI)
+	VPEXTRD $1, X0, (DI)(CX*1)
+	VPEXTRD $2, X0, (DI)(CX*2)
+	VPEXTRD $3, X0, (DI)(AX*1)
+	VZEROUPPER
+	RET
