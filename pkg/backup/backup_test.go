@@ -199,6 +199,48 @@ func TestDamagedData(t *testing.T) {
 	restore(t, name)
 }
 
+// A damaged file is not taken over from the backup before as if it were whole:
+// each backup in a folder tells of it, has what it says, and has the mended one.
+func TestDamagedDataIsNotShared(t *testing.T) {
+	s := newShop(t)
+	for i := range 20 { // before and behind it
+		s.sell(fmt.Sprint("ware ", i))
+	}
+	rotten := s.sell("rotten")
+	file := filepath.Join(s.dir, blobName(rotten))
+	write(t, file, "ROTTEN")
+	to := t.TempDir()
+	next := func(linked int64) backup.Report {
+		t.Helper()
+		r, err := backup.ToFolder(t.Context(), s.options(), to, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Linked != linked {
+			t.Errorf("%d files are links, want %d", r.Linked, linked)
+		}
+		if _, err := backup.Check(t.Context(), r.Path, nil, known, nil); err != nil {
+			t.Error(err)
+		}
+		return r
+	}
+	for linked := range int64(2) {
+		if r := next(20 * linked); r.Sound() == nil || len(r.Damaged) != 1 || !strings.HasSuffix(r.Damaged[0], rotten.String()) {
+			t.Errorf("damaged: %+v", r)
+		}
+	}
+	write(t, file, "rotten")
+	for linked := range int64(2) {
+		r := next(20 + linked)
+		if err := r.Sound(); err != nil {
+			t.Error(err)
+		}
+		if n := whole(t, restore(t, r.Path)); n != 21 {
+			t.Errorf("%d wares", n)
+		}
+	}
+}
+
 // Whatever ends a backup amid its work, nothing is left, and the next one works.
 func TestCutOff(t *testing.T) {
 	s := newShop(t)

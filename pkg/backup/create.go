@@ -10,6 +10,8 @@ import (
 	"hash"
 	"io"
 	"path/filepath"
+
+	"github.com/porticod/portico/pkg/blob"
 )
 
 // Options say what is copied. Known and Dir are required.
@@ -55,8 +57,9 @@ func (r Report) Sound() error {
 type sink interface {
 	// put writes a file of exactly size bytes.
 	put(path string, size int64, r io.Reader) error
-	// link reports whether the file is there already, from an older backup.
-	link(path string, size int64) (bool, error)
+	// link reports whether the file is there already, from an older backup. It is
+	// asked in the order of the paths.
+	link(path string, id blob.ID, size int64) (bool, error)
 }
 
 // write sends everything to a sink. items are in the order of their paths.
@@ -129,7 +132,7 @@ func (w *writer) file(it item, f io.Reader) error {
 
 func (w *writer) blob(it item, b blobOf) error {
 	name := dataPrefix + blobPath(it.path, b.id)
-	linked, err := w.to.link(name, b.size)
+	linked, err := w.to.link(name, b.id, b.size)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/porticod/portico/pkg/blob"
 	"github.com/porticod/portico/pkg/durable"
 )
 
@@ -39,11 +40,12 @@ func list(dir string) ([]string, error) {
 	return out, nil
 }
 
-// folder is the sink that makes a folder. Blobs that the backup before has are
-// links to its files: they never change.
+// folder is the sink that makes a folder. Blobs that the backup before has, whole,
+// are links to its files: they never change.
 type folder struct {
 	root   string
-	before string // "": none
+	before string   // "": none
+	listed *sumList // what is in that
 	bytes  int64
 }
 
@@ -66,8 +68,9 @@ func (f *folder) put(p string, _ int64, r io.Reader) (err error) {
 	return writeError(err)
 }
 
-func (f *folder) link(p string, size int64) (bool, error) {
-	if f.before == "" {
+func (f *folder) link(p string, id blob.ID, size int64) (bool, error) {
+	// One that was damaged when it was written has another sum in the list.
+	if f.before == "" || !f.listed.has(p, id) {
 		return false, nil
 	}
 	old := filepath.Join(f.before, filepath.FromSlash(p))
@@ -102,6 +105,10 @@ func ToFolder(ctx context.Context, o *Options, dir string, keep int) (r Report, 
 	to := &folder{root: filepath.Join(work.path, "new")}
 	if len(old) > 0 {
 		to.before = filepath.Join(dir, old[len(old)-1])
+		if to.listed, err = openSums(to.before); err != nil {
+			return r, err
+		}
+		defer func() { err = errors.Join(err, to.listed.close()) }()
 	}
 	if r, err = o.make(ctx, work.path, to); err != nil {
 		return r, err

@@ -8,6 +8,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"path/filepath"
 )
 
 // A sumFile is the list of checksums that a backup ends with, in the making: on
@@ -78,6 +79,37 @@ func (s *sumFile) differs(r io.Reader) error {
 }
 
 func (s *sumFile) close() error { return s.f.Close() }
+
+// A sumList is the list of a folder, read once, in its order.
+type sumList struct {
+	f         *os.File
+	lines     *bufio.Scanner
+	sum, name string // of the line that is next
+}
+
+func openSums(dir string) (*sumList, error) {
+	f, err := os.Open(filepath.Join(dir, sumsName))
+	if err != nil {
+		return nil, fmt.Errorf("read the backup before: %w", err)
+	}
+	return &sumList{f: f, lines: bufio.NewScanner(f)}, nil
+}
+
+// has reports whether the list has a file of data with that checksum. It is asked
+// in the order of the names.
+func (l *sumList) has(name string, sum [sha256.Size]byte) bool {
+	for l.name < name {
+		if !l.lines.Scan() { // a list that ends early has no more
+			return false
+		}
+		if l.sum, l.name, _ = cut2(l.lines.Text()); l.name == headerName {
+			l.name = "" // the only one that is not in the order
+		}
+	}
+	return l.name == name && l.sum == hex.EncodeToString(sum[:])
+}
+
+func (l *sumList) close() error { return l.f.Close() }
 
 func cut2(l string) (sum, name string, ok bool) {
 	if len(l) < 2*sha256.Size+3 || l[2*sha256.Size:2*sha256.Size+2] != "  " {

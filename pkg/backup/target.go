@@ -16,6 +16,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/porticod/portico/pkg/blob"
 	"github.com/porticod/portico/pkg/durable"
 )
 
@@ -81,7 +82,7 @@ func (a *archive) put(path string, size int64, r io.Reader) error {
 	return writeError(err)
 }
 
-func (a *archive) link(string, int64) (bool, error) { return false, nil }
+func (a *archive) link(string, blob.ID, int64) (bool, error) { return false, nil }
 
 // writeError says what to do about a full disk.
 func writeError(err error) error {
