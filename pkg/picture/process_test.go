@@ -168,7 +168,7 @@ func TestProcessesGetNewLimits(t *testing.T) {
 		t.Log("there are no workers on this system")
 		return
 	}
-	far, _ := apart(t, picture.Options{})
+	far, _ := apart(t, picture.Options{Time: time.Minute})
 	b := asJPEG(t, scene(300, 200), 80)
 	job := picture.Job{Specs: []picture.Spec{{Width: 30}}}
 	for _, memory := range []int64{0, 100 << 20, 500 << 20} {

@@ -43,7 +43,7 @@ func TestProcessesInheritNoRights(t *testing.T) {
 
 func startsWithRights(t *testing.T) {
 	const workers = 3
-	far, _ := apart(t, picture.Options{Workers: workers})
+	far, _ := apart(t, picture.Options{Workers: workers, Time: time.Minute})
 	b := asJPEG(t, scene(300, 200), 80)
 	var all, done sync.WaitGroup
 	all.Add(workers)
