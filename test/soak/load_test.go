@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -32,23 +33,34 @@ func newCaller(base string) *caller {
 }
 
 // call makes a request that must succeed; in is sent as it is, or as JSON.
+// A service that has too much to do says when to come again, and is asked again.
 func (c *caller) call(method, path string, in, out any) error {
+	for end := time.Now().Add(patience); ; {
+		after, err := c.once(method, path, in, out)
+		if after == 0 || time.Now().Add(after).After(end) {
+			return err
+		}
+		<-time.After(after)
+	}
+}
+
+// once returns how long to wait where that is worth it.
+func (c *caller) once(method, path string, in, out any) (after time.Duration, err error) {
 	body, kind := []byte(nil), "application/json"
 	switch in := in.(type) {
 	case nil:
 	case *form:
 		body, kind = in.Bytes(), in.kind
 	default:
-		var err error
 		if body, err = json.Marshal(in); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	req.Header.Set("Content-Type", kind)
 	if c.token != "" {
@@ -56,17 +68,20 @@ func (c *caller) call(method, path string, in, out any) error {
 	}
 	res, err := c.client.Do(req)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(res.Body)
 	if err != nil || res.StatusCode >= 300 {
-		return errors.Join(fmt.Errorf("%s %s: %s %.200s", method, path, res.Status, answer), err)
+		if s, _ := strconv.Atoi(res.Header.Get("Retry-After")); res.StatusCode == http.StatusServiceUnavailable && s > 0 {
+			after = time.Duration(s) * time.Second
+		}
+		return after, errors.Join(fmt.Errorf("%s %s: %s %.200s", method, path, res.Status, answer), err)
 	}
 	if out == nil {
-		return nil
+		return 0, nil
 	}
-	return json.Unmarshal(answer, out)
+	return 0, json.Unmarshal(answer, out)
 }
 
 // A form is an upload.

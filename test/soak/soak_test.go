@@ -73,7 +73,7 @@ listener "web" {
     service  = service.tcp.relay
   }
   service = service.static.site
-  timeouts { header = "2s" }
+  timeouts { header = "10s" }
 }
 listener "secure" {
   address = "127.0.0.1:0"
