@@ -199,6 +199,37 @@ func TestDamagedData(t *testing.T) {
 	restore(t, name)
 }
 
+// The last good backup does not go for one of a data folder that is not whole.
+func TestGoodBackupStays(t *testing.T) {
+	s := newShop(t)
+	s.sell("first")
+	to := t.TempDir()
+	file := ""
+	for i, c := range []struct {
+		ware, says string
+		left       int
+	}{
+		{"", "", 1}, {"rotten", "older backups were not removed", 2}, {"half", "older backups were not removed", 3}, {"second", "", 1},
+	} {
+		if file != "" {
+			write(t, file, c.ware)
+		}
+		r, err := backup.ToFolder(t.Context(), s.options(), to, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Sound(); (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("backup %d: %v", i, err)
+		}
+		if entries, err := os.ReadDir(to); err != nil || len(entries) != c.left {
+			t.Errorf("backup %d: left %v, %v", i, entries, err)
+		}
+		if file == "" {
+			file = filepath.Join(s.dir, blobName(s.sell("second")))
+		}
+	}
+}
+
 // A damaged file is not taken over from the backup before as if it were whole:
 // each backup in a folder tells of it, has what it says, and has the mended one.
 func TestDamagedDataIsNotShared(t *testing.T) {

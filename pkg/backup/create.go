@@ -37,6 +37,9 @@ type Report struct {
 	// the data folder. They are in the backup as they are.
 	Damaged []string
 	Sum     string // SHA-256 of SHA256SUMS: of everything
+	// Kept: older backups, which would have been removed, were not, because this
+	// one is not sound.
+	Kept bool
 }
 
 // Sound is an error where the data folder itself was not whole.
@@ -50,7 +53,11 @@ func (r Report) Sound() error {
 	} else {
 		name, what = r.Damaged[0], fmt.Sprintf("%d files are damaged", len(r.Damaged))
 	}
-	return fmt.Errorf("the backup is whole, but the data folder is not: %s, such as %s; look into the disk, and keep older backups", what, name)
+	older := "keep older backups"
+	if r.Kept {
+		older = "older backups were not removed"
+	}
+	return fmt.Errorf("the backup is whole, but the data folder is not: %s, such as %s; look into the disk; %s", what, name, older)
 }
 
 // A sink is where a backup goes. Paths are those in the backup.

@@ -88,7 +88,8 @@ func (f *folder) link(p string, id blob.ID, size int64) (bool, error) {
 
 // ToFolder makes a backup in a folder of backups, which is made where it is
 // missing. It is named by its time, and shares files that have not changed with
-// the one before. keep is how many are left, the newest; 0: all.
+// the one before. keep is how many are left, the newest; 0: all. None goes for one
+// that is not sound: it may lack what they have.
 func ToFolder(ctx context.Context, o *Options, dir string, keep int) (r Report, err error) {
 	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return r, writeError(err)
@@ -123,7 +124,14 @@ func ToFolder(ctx context.Context, o *Options, dir string, keep int) (r Report, 
 	if r.Path, err = settle(to.root, dir, r.Created); err != nil {
 		return r, err
 	}
-	return r, errors.Join(durable.SyncDir(dir), thin(dir, keep))
+	if err := durable.SyncDir(dir); err != nil {
+		return r, err
+	}
+	if r.Sound() != nil {
+		r.Kept = keep > 0 && len(old) >= keep
+		return r, nil
+	}
+	return r, thin(dir, keep)
 }
 
 // settle moves a backup to its name, which is its time, or a second later where
