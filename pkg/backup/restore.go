@@ -295,7 +295,13 @@ func (p *place) putInPlace(now time.Time) (old string, err error) {
 	if len(p.old) > 0 {
 		return old, nil
 	}
-	return "", os.RemoveAll(old)
+	// What an earlier restore put aside may lie in it: it goes only where nothing is
+	// left, which the last call finds out.
+	_ = errors.Join(os.Remove(filepath.Join(old, "lock")), os.Remove(filepath.Join(old, "lost+found")))
+	if os.Remove(old) != nil {
+		return old, nil
+	}
+	return "", nil
 }
 
 // swap exchanges two folders.

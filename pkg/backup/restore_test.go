@@ -118,6 +118,27 @@ func TestRestoreIntoEmpty(t *testing.T) {
 	}
 }
 
+// What an earlier restore put aside is nobody's to remove, also where nothing else
+// is in the folder.
+func TestRestoreLeavesWhatIsAside(t *testing.T) {
+	name := aBackup(t)
+	for _, inside := range []bool{false, true} {
+		above := t.TempDir()
+		dir := filepath.Join(above, "data")
+		write(t, filepath.Join(dir, "before-restore-2026/chat"), "precious")
+		done, err := backup.Restore(t.Context(), backup.Inside(backup.RestoreOptions{Known: known, Dir: dir}, inside), name, nil)
+		if err != nil || whole(t, dir) != 2 {
+			t.Fatalf("inside %v: %+v, %v", inside, done, err)
+		}
+		if inside {
+			done.Aside = dir // it lies where it lay
+		}
+		if b, err := os.ReadFile(filepath.Join(done.Aside, "before-restore-2026/chat")); err != nil || string(b) != "precious" {
+			t.Errorf("inside %v: it is gone: %q, %v", inside, b, err)
+		}
+	}
+}
+
 // A restore that is cut off changes nothing.
 func TestRestoreCutOff(t *testing.T) {
 	name := aBackup(t)
