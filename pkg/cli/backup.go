@@ -53,7 +53,6 @@ left of it, or where the data itself is damaged.`,
 		Example: `  portico backup /backup/portico.tar.zst
   portico backup --keep 14 /backup/portico/
   portico backup - | ssh backup@example.org 'cat >portico.tar.zst'`,
-		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return e.backup(cmd.Context(), args[0], f) },
 	}
 	flags := cmd.Flags()

@@ -35,6 +35,9 @@ names that lead elsewhere, ports that cannot be reached by them, certificates
 that expire, a full disk, a wrong clock, too few open files, a unit that forbids
 what the config needs; each with what to do. With --host it looks for nothing
 else.`,
+		Example: `  portico check
+  portico check web
+  portico check --host --json`,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			ctx, cancel := interruptible(cmd.Context())
 			defer cancel()

@@ -11,9 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
-	"strings"
 	"syscall"
 
 	"github.com/rs/zerolog"
@@ -95,22 +93,12 @@ func Run(ctx context.Context, app App, std Streams, args []string) int {
 	}
 	var st *exitError
 	if !errors.As(err, &st) {
-		// cobra's own: unknown commands and flags, wrong arguments
-		st = &exitError{exitUsage, fmt.Errorf("%s\n%s", strings.TrimSpace(err.Error()), instead(cmd, cmd.Flags().Args()))}
+		errors.As(mistyped(cmd, "%v", err), &st) // cobra's own, such as flags that exclude each other
 	}
 	if st.err != nil {
 		fmt.Fprintf(std.Err, "portico: %v\n", st.err)
 	}
 	return st.status
-}
-
-// instead says what to write where cobra did not take what stands there. Only run
-// and validate have the config file as an argument; elsewhere it is easily tried.
-func instead(cmd *cobra.Command, args []string) string {
-	if len(args) == 1 && filepath.Ext(args[0]) == ".hcl" {
-		return fmt.Sprintf("The config file is a flag here: %s --config %s", cmd.CommandPath(), args[0])
-	}
-	return fmt.Sprintf("What there is: %s --help", cmd.CommandPath())
 }
 
 // env is what every command is given.
@@ -161,6 +149,8 @@ func newRoot(e *env) *cobra.Command {
 		Short: "One daemon, many ports",
 		Long: `portico binds the ports that a config file names on this machine and hands
 each connection to the service that the file names for it.`,
+		// Without this cobra says of itself that there is no such command.
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
@@ -176,6 +166,7 @@ each connection to the service that the file names for it.`,
 		newCheck(e), newReload(e), newStatus(e), newSockets(e), newTop(e),
 		newServices(e), newUser(e), newSign(e), newBackup(e), newRestore(e), newVersion(e), newCompletion(e), newMan(e),
 	)
+	explainUsage(root)
 	return root
 }
 

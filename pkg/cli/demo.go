@@ -28,7 +28,8 @@ and print the addresses and logins. Only this machine can connect.
 
 It runs until SIGINT (Ctrl-C) or SIGTERM and removes the folder then. A folder
 that is kept can be run again: portico run DIR/config.hcl`,
-		Args: cobra.NoArgs,
+		Example: `  portico demo
+  portico demo --keep /tmp/demo`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return e.demo(cmd.Context(), keep, anyPort)
 		},

@@ -16,7 +16,7 @@ func newCompletion(e *env) *cobra.Command {
 		Long: `Print a script that completes portico's commands, flags and listeners. For bash:
 
     portico completion bash > /etc/bash_completion.d/portico`,
-		Args:                  cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		Example:               `  portico completion bash > /etc/bash_completion.d/portico`,
 		ValidArgs:             shells,
 		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -42,7 +42,8 @@ func newMan(e *env) *cobra.Command {
 portico itself:
 
     portico man | man -l -`,
-		Args: cobra.MaximumNArgs(1),
+		Example: `  portico man | man -l -
+  portico man /usr/local/share/man/man1`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root := cmd.Root()
 			root.DisableAutoGenTag = true // the same program writes the same pages

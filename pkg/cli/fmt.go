@@ -25,7 +25,12 @@ func newFmt(e *env) *cobra.Command {
 		Short: "Write config files in the usual layout",
 		Long: `Print config files in the usual layout: indentation, spaces, aligned equal signs.
 Nothing else changes. "-" is the standard input.`,
-		RunE: func(_ *cobra.Command, args []string) error {
+		Example: `  portico fmt -w config.hcl
+  portico fmt --check --diff`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.check && o.write {
+				return mistyped(cmd, "--check changes nothing and --write does: take one of them")
+			}
 			if len(args) == 0 {
 				file, err := e.file(nil)
 				if err != nil {
@@ -46,7 +51,6 @@ Nothing else changes. "-" is the standard input.`,
 	cmd.Flags().BoolVar(&o.check, "check", false, "only name the files that are not in the usual layout, and exit with 1 then")
 	cmd.Flags().BoolVar(&o.diff, "diff", false, "print what would change")
 	cmd.Flags().BoolVarP(&o.write, "write", "w", false, "write the files themselves")
-	cmd.MarkFlagsMutuallyExclusive("check", "write")
 	return cmd
 }
 

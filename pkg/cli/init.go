@@ -37,10 +37,9 @@ Let's Encrypt, and port 80 leads there.
 
 Folders that the file names are made. A file that is there already is left
 alone; --force replaces the config file, and nothing else.`,
-		Example: `    portico init
-    portico init --services chat,static --domain example.org --email ops@example.org
-    portico init --services process --command "node server.js"`,
-		Args: cobra.MaximumNArgs(1),
+		Example: `  portico init
+  portico init --services chat,static --domain example.org --email ops@example.org
+  portico init --services process --command "node server.js"`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 && f.output != "" {
 				return usage("the file is named twice: %s, and %s by --output", args[0], f.output)

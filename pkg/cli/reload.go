@@ -18,7 +18,9 @@ func newReload(e *env) *cobra.Command {
 Nothing that did not change is touched. With a mistake in the file nothing
 changes at all, and the exit status is 2; it is 1 when the file is good but, say,
 a port is in use.`,
-		Args: cobra.NoArgs,
+		Example: `  portico reload
+  portico reload --diff
+  portico reload --config /etc/portico/config.hcl`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := e.client()
 			if err != nil {

@@ -40,7 +40,6 @@ and sessions that were ended since are valid again.`,
   portico restore --force /backup/portico/
   portico restore --check /backup/portico.tar.zst
   ssh backup@example.org 'cat portico.tar.zst' | portico restore - --data-dir /var/lib/portico`,
-		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return e.restore(cmd.Context(), args[0], f) },
 	}
 	flags := cmd.Flags()

@@ -24,7 +24,8 @@ func newRun(e *env) *cobra.Command {
 
 SIGHUP loads the file again, SIGUSR1 reopens the log files. The first SIGTERM or
 SIGINT ends the daemon when its requests have ended, a second one at once.`,
-		Args: cobra.MaximumNArgs(1),
+		Example: `  portico run config.hcl
+  portico run --var ip=0.0.0.0`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			src, err := e.source(args, vars)
 			if err != nil {

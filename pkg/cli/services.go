@@ -18,7 +18,8 @@ func newServices(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "services [KIND]",
 		Short: "List the kinds of service, or the options of one",
-		Args:  cobra.MaximumNArgs(1),
+		Example: `  portico services
+  portico services chat`,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return e.Kinds.Names(), cobra.ShellCompDirectiveNoFileComp
 		},

@@ -26,7 +26,6 @@ is a URL or only its path and query: '/lake.jpg?w=333'. Host and port are not
 signed. Quote addresses: the shell has a use for & and ?.`,
 		Example: `  portico sign '/lake.jpg?w=333&h=77&fit=cover'
   portico sign --expires 24h 'https://pictures.example.org/lake.jpg?w=333'`,
-		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, addresses []string) error {
 			if expires < 0 {
 				return usage("--expires %v lies in the past", expires)

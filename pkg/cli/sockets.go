@@ -34,6 +34,8 @@ func newSockets(e *env) *cobra.Command {
 		Short: "List the live connections",
 		Long: `List the live connections, of all listeners or of those named: who is connected,
 to what, for how long, and how much went either way.`,
+		Example: `  portico sockets
+  portico sockets web --sort age`,
 		ValidArgsFunction: e.completeListeners,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			compare, ok := socketOrders[order]

@@ -24,7 +24,8 @@ func newStatus(e *env) *cobra.Command {
 		Long: `Show the running daemon's listeners and services, what they did since it started,
 and what somebody should know of: a reload that failed, a certificate that ends.
 The exit status is 1 where it does not run or is not ready.`,
-		Args: cobra.NoArgs,
+		Example: `  portico status
+  portico status --json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := e.client()
 			if err != nil {

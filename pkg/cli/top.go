@@ -43,7 +43,8 @@ page, s sorts, ? helps.
 
 Where the output is no terminal, one picture after another is printed as plain
 text; --once prints one and ends.`,
-		Args: cobra.NoArgs,
+		Example: `  portico top
+  portico top --page routes --interval 5s`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			m, err := f.model()
 			if err != nil {

@@ -21,7 +21,6 @@ daemon or, where none runs, in the data folder itself.`,
 	cmd.AddCommand(newUserAdd(e), newUserList(e), newUserPasswd(e), newUserDelete(e), newUserErasures(e), newUserInvite(e),
 		newUserRole(e), newUserSuspend(e), newUserSessions(e))
 	// Without this cobra prints the help for a mistyped command and succeeds.
-	cmd.Args = cobra.NoArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	return cmd
 }
@@ -36,7 +35,9 @@ func newUserAdd(e *env) *cobra.Command {
 		Short: "Make an account, whoever may sign up",
 		Long: `Make an account, whoever may sign up. The password is asked for; where the
 standard input is no terminal, it is the input's first line.`,
-		Args: cobra.ExactArgs(1),
+		Example: `  portico user add ann
+  portico user add ann --admin --name "Ann A"
+  portico user add ann <password.txt`,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			in.Username = args[0]
 			if in.Password, err = e.newPassword(make); err != nil {
@@ -75,9 +76,9 @@ func (e *env) showPassword(made bool, password string) {
 func newUserList(e *env) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List the accounts",
-		Args:  cobra.NoArgs,
+		Use:     "list",
+		Short:   "List the accounts",
+		Example: `  portico user list --json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return e.withAccounts(cmd.Context(), func(ctx context.Context, a *account.AdminAPI) error {
 				users, err := allUsers(ctx, a)
@@ -110,7 +111,7 @@ func newUserErasures(e *env) *cobra.Command {
 		Short: "List deleted accounts that services still hold data of",
 		Long: `List deleted accounts whose erasure is not done, and the services that it waits
 for: those that do not run now erase when they start.`,
-		Args: cobra.NoArgs,
+		Example: `  portico user erasures`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return e.withAccounts(cmd.Context(), func(ctx context.Context, a *account.AdminAPI) error {
 				all, err := allErasures(ctx, a)
@@ -169,9 +170,9 @@ func allUsers(ctx context.Context, a *account.AdminAPI) ([]account.User, error) 
 func newUserPasswd(e *env) *cobra.Command {
 	var make bool
 	cmd := &cobra.Command{
-		Use:   "passwd USERNAME",
-		Short: "Set a password and end the user's sessions",
-		Args:  cobra.ExactArgs(1),
+		Use:     "passwd USERNAME",
+		Short:   "Set a password and end the user's sessions",
+		Example: `  portico user passwd ann`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			password, err := e.newPassword(make)
 			if err != nil {

@@ -18,7 +18,7 @@ func newUserDelete(e *env) *cobra.Command {
 		Short: "Erase an account and what it posted",
 		Long: `Erase an account, end its sessions and have every service erase what belongs to
 it. The username is never given again.`,
-		Args: cobra.ExactArgs(1),
+		Example: `  portico user delete ann`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !yes && !e.confirm("Erase "+args[0]+" for ever? Type the username: ", args[0]) {
 				return usage("not deleted; on a terminal type the username, elsewhere say --yes")
@@ -49,9 +49,9 @@ func newUserInvite(e *env) *cobra.Command {
 		asJSON bool
 	)
 	cmd := &cobra.Command{
-		Use:   "invite",
-		Short: "Make a code that people can sign up with",
-		Args:  cobra.NoArgs,
+		Use:     "invite",
+		Short:   "Make a code that people can sign up with",
+		Example: `  portico user invite --uses 5 --for 48h`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return e.withAccounts(cmd.Context(), func(ctx context.Context, a *account.AdminAPI) error {
 				i, err := a.Invite(ctx, uses, valid)
@@ -74,9 +74,9 @@ func newUserInvite(e *env) *cobra.Command {
 
 func newUserRole(e *env) *cobra.Command {
 	return &cobra.Command{
-		Use:   "role USERNAME user|admin",
-		Short: "Make somebody an administrator, or not",
-		Args:  cobra.ExactArgs(2),
+		Use:     "role USERNAME user|admin",
+		Short:   "Make somebody an administrator, or not",
+		Example: `  portico user role ann admin`,
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) != 1 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
@@ -100,7 +100,8 @@ func newUserSuspend(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "suspend USERNAME",
 		Short: "Keep somebody out, or let them in again",
-		Args:  cobra.ExactArgs(1),
+		Example: `  portico user suspend bob
+  portico user suspend bob --undo`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			verb, object := "suspend", args[0]
 			if undo {
@@ -123,7 +124,8 @@ func newUserSessions(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sessions USERNAME",
 		Short: "List somebody's sessions, or end them",
-		Args:  cobra.ExactArgs(1),
+		Example: `  portico user sessions bob
+  portico user sessions bob --end all`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			object, id := "the session "+end+" of "+args[0], end
 			switch end {

@@ -21,7 +21,8 @@ there are mistakes.
 Where portico.service is installed it also warns of what the file needs and the
 unit does not allow: rights for a process with a user of its own, ports below
 1024, folders below /home, folders to write to; each with the drop-in to install.`,
-		Args: cobra.MaximumNArgs(1),
+		Example: `  portico validate
+  portico validate --json new.hcl`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			src, err := e.source(args, vars)
 			if err != nil {
