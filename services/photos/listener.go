@@ -140,7 +140,8 @@ func (s stream) wants(ev event, user int64) bool {
 	media := len(ev.status.Media) > 0
 	switch s.name {
 	case "user":
-		return true
+		return ev.kind == eventDelete || ev.status.Visibility != store.Direct || ev.status.Author == user ||
+			slices.Contains(ev.status.Mentions, user)
 	case "list":
 		return ev.status.Visibility != store.Direct
 	case "direct":

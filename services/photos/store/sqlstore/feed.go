@@ -106,8 +106,15 @@ const homeSources = `SELECT p.id FROM (SELECT ?1 AS who, '' AS languages UNION A
 		WHERE x.author_id = ?1 AND x.visibility = 4 AND x.reply = 0 AND x.id < ?2 AND x.id > ?3` + inPage + `)
 	UNION SELECT p.id FROM statuses p WHERE p.id IN (SELECT x.id FROM mentions m CROSS JOIN statuses x ON x.id = m.status_id
 		WHERE m.user_id = ?1 AND m.status_id < ?2 AND m.status_id > ?3 AND x.visibility = 4 AND x.reply = 0
-			AND x.author_id IN (SELECT target_id FROM follows WHERE follower_id = ?1 AND state = 2)
+			AND ` + ofFollowed + `
 			AND x.author_id ` + notMuted + ` AND x.author_id ` + notExcluded + inMentionPage + `)`
+
+// ofFollowed tells whether x is of somebody whom ?1 follows, in a language that ?1
+// wants of them, and not for a list alone.
+const ofFollowed = `EXISTS (SELECT 1 FROM follows f WHERE f.follower_id = ?1 AND f.target_id = x.author_id AND f.state = 2
+	AND (f.languages = '' OR x.language = '' OR instr(' ' || f.languages || ' ', ' ' || x.language || ' '))
+	AND NOT EXISTS (SELECT 1 FROM lists l JOIN list_members m ON m.list_id = l.id
+		WHERE l.owner_id = ?1 AND l.exclusive = 1 AND m.user_id = x.author_id))`
 
 // inMentionPage is inPage for posts that are found by whom they name.
 const inMentionPage = ` AND (?7 = 0 OR x.pictures > 0) ORDER BY m.status_id {DIR} LIMIT ?4`
@@ -207,11 +214,7 @@ func (d *DB) InHome(ctx context.Context, user, status int64) (yes bool, err erro
 	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
 		return q.QueryRow(`SELECT EXISTS (SELECT 1 FROM statuses x WHERE x.id = ?2 AND x.reply = 0
 			AND (x.visibility < 4 OR x.author_id = ?1 OR EXISTS (SELECT 1 FROM mentions m WHERE m.status_id = x.id AND m.user_id = ?1))
-			AND x.author_id `+strings.ReplaceAll(notMuted, "?5", "?3")+` AND (x.author_id = ?1
-			OR EXISTS (SELECT 1 FROM follows f WHERE f.follower_id = ?1 AND f.target_id = x.author_id AND f.state = 2
-				AND (f.languages = '' OR x.language = '' OR instr(' ' || f.languages || ' ', ' ' || x.language || ' '))
-				AND NOT EXISTS (SELECT 1 FROM lists l JOIN list_members m ON m.list_id = l.id
-					WHERE l.owner_id = ?1 AND l.exclusive = 1 AND m.user_id = x.author_id))
+			AND x.author_id `+strings.ReplaceAll(notMuted, "?5", "?3")+` AND (x.author_id = ?1 OR `+ofFollowed+`
 			OR x.visibility = 1 AND EXISTS (SELECT 1 FROM status_tags t JOIN tag_follows f ON f.tag_id = t.tag_id
 				WHERE t.status_id = x.id AND f.user_id = ?1)))`, user, status, d.now().UnixMilli()).Scan(&yes)
 	})

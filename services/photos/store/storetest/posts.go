@@ -326,6 +326,15 @@ func home(s *suite) {
 	s.want(err, nil)
 	s.same(yes, false)
 
+	l, err := s.AddList(s.Context(), store.List{Owner: ann, Title: "bob's alone", Replies: "none", Exclusive: true})
+	s.want(err, nil)
+	s.want(s.AddMembers(s.Context(), ann, l.ID, []int64{bob}), nil)
+	s.same(read(store.Page{}), []int64{mine.ID, t.ID, own.ID})
+	yes, err = s.InHome(s.Context(), ann, toMe.ID)
+	s.want(err, nil)
+	s.same(yes, false)
+	s.want(s.DeleteList(s.Context(), ann, l.ID), nil)
+
 	s.want(s.SetMute(s.Context(), store.Mute{User: ann, Target: bob, Expires: s.clock.Now().Add(time.Hour)}), nil)
 	muted, err := s.Muted(s.Context(), ann, bob)
 	s.want(err, nil)
