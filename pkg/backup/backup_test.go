@@ -319,6 +319,23 @@ func TestClutterGoes(t *testing.T) {
 	}
 }
 
+// Who clears up leaves alone what another one is only about to begin.
+func TestClearingLeavesOthersAlone(t *testing.T) {
+	dir := t.TempDir()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 100 {
+				if err := backup.Work(dir); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	empty(t, dir)
+}
+
 func TestNoDataFolder(t *testing.T) {
 	dir := t.TempDir()
 	o := &backup.Options{Known: known, Dir: dir}

@@ -36,27 +36,45 @@ func newWork(parent string) (w *workDir, err error) {
 		return nil, fmt.Errorf("make a folder to work in: %w", err)
 	}
 	for _, dir := range old {
-		clear(dir)
+		_ = clear(dir) // it is at work, or only clutter
 	}
+	for range 100 {
+		if w, err = tryWork(parent); err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, durable.ErrLeased) {
+			break
+		} // else another process cleared it away before it was leased
+	}
+	return w, err
+}
+
+func tryWork(parent string) (w *workDir, err error) {
 	dir, err := os.MkdirTemp(parent, workPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("make a folder to work in: %w", err)
 	}
 	lease, err := durable.Acquire(filepath.Join(dir, "lock"))
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+	if err == nil {
+		// The lease may be of a file that is gone.
+		if _, err = os.Lstat(filepath.Join(dir, "lock")); err == nil {
+			return &workDir{dir, lease}, nil
+		}
+		err = errors.Join(err, lease.Release())
 	}
-	return &workDir{dir, lease}, nil
+	_ = os.Remove(dir) // not what is in it: that is somebody else's
+	return nil, fmt.Errorf("make a folder to work in: %w", err)
 }
 
-// clear removes a folder whose owner has died.
-func clear(dir string) {
+// clear removes a folder whose owner has died, or which has none yet.
+func clear(dir string) error {
+	// Where there is no lock yet the owner may be about to make it: an empty folder
+	// can go, for that one notices.
+	if os.Remove(dir) == nil {
+		return nil
+	}
 	lease, err := durable.Acquire(filepath.Join(dir, "lock"))
 	if err != nil {
-		return // it is at work, or somebody else's
+		return err
 	}
-	_ = os.RemoveAll(dir) // it is only clutter
-	_ = lease.Release()
+	return errors.Join(removeAll(dir), lease.Release())
 }
 
 // escape makes a pattern of a path that matches only the path.
@@ -65,7 +83,18 @@ func escape(dir string) string {
 }
 
 func (w *workDir) close() error {
-	return errors.Join(os.RemoveAll(w.path), w.lease.Release())
+	return errors.Join(removeAll(w.path), w.lease.Release())
+}
+
+// removeAll removes a folder also where somebody who wants to clear it away makes
+// a lock in it meanwhile.
+func removeAll(dir string) (err error) {
+	for range 10 {
+		if err = os.RemoveAll(dir); !errors.Is(err, syscall.ENOTEMPTY) {
+			break
+		}
+	}
+	return err
 }
 
 // archive is the sink that makes a tar archive.
