@@ -121,7 +121,7 @@ func ToFolder(ctx context.Context, o *Options, dir string, keep int) (r Report, 
 	if err := o.readBack(ctx, to.root, to.before, r); err != nil {
 		return r, err
 	}
-	if r.Path, err = settle(to.root, dir, r.Created); err != nil {
+	if r.Path, err = settle(to.root, dir, r.Created, old); err != nil {
 		return r, err
 	}
 	if err := durable.SyncDir(dir); err != nil {
@@ -134,9 +134,15 @@ func ToFolder(ctx context.Context, o *Options, dir string, keep int) (r Report, 
 	return r, thin(dir, keep)
 }
 
-// settle moves a backup to its name, which is its time, or a second later where
-// there is one of the same second.
-func settle(root, dir string, at time.Time) (name string, err error) {
+// settle moves a backup to its name, which is its time. Where the newest has that
+// or a later one, because the clock was put back, it is a second later than that:
+// the order of the names is that in which the backups were made.
+func settle(root, dir string, at time.Time, old []string) (name string, err error) {
+	if len(old) > 0 {
+		if newest, err := time.Parse(stamp, old[len(old)-1]); err == nil && !at.After(newest) {
+			at = newest.Add(time.Second)
+		}
+	}
 	for range 10 {
 		name = filepath.Join(dir, at.Format(stamp))
 		err = os.Rename(root, name)
@@ -157,8 +163,8 @@ func exists(name string) bool {
 	return err == nil
 }
 
-// thin removes the oldest backups. One that is going is none any more, even
-// where the work is cut off.
+// thin removes the oldest backups. One that is going is none any more: where the
+// work is cut off the next backup goes on with it.
 func thin(dir string, keep int) error {
 	if keep <= 0 {
 		return nil
@@ -168,8 +174,11 @@ func thin(dir string, keep int) error {
 		return err
 	}
 	for _, name := range all[:max(0, len(all)-keep)] {
-		full := filepath.Join(dir, name)
-		if err := errors.Join(os.Remove(filepath.Join(full, sumsName)), os.RemoveAll(full)); err != nil {
+		going := filepath.Join(dir, workPrefix+name)
+		if err = os.Rename(filepath.Join(dir, name), going); err == nil {
+			err = clear(going)
+		}
+		if err != nil {
 			return fmt.Errorf("remove an old backup: %w", err)
 		}
 	}

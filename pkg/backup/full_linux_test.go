@@ -2,6 +2,8 @@ package backup_test
 
 import (
 	"crypto/rand"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,4 +75,69 @@ func TestFullDisk(t *testing.T) {
 	if err != nil || done.Aside != "" || whole(t, dir) != 1 {
 		t.Errorf("where there is room: %+v, %v", done, err)
 	}
+}
+
+// A backup whose removal is cut off goes with the next one.
+func TestThinCutOff(t *testing.T) {
+	s := newShop(t)
+	s.sell("ware")
+	to := t.TempDir()
+	next := func() (backup.Report, error) {
+		t.Helper()
+		return backup.ToFolder(t.Context(), s.options(), to, 1)
+	}
+	first, err := next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What somebody has mounted cannot be removed, nor what is in a folder that is
+	// not to be written to.
+	stuck := filepath.Join(first.Path, "data/shop/one/blobs/stuck")
+	write(t, filepath.Join(stuck, "file"), "")
+	free := func() error { return nil }
+	if os.Geteuid() != 0 {
+		err, free = os.Chmod(stuck, 0o500), func() error { return filepath.WalkDir(to, writable) }
+	} else if err = syscall.Mount("tmpfs", stuck, "tmpfs", 0, "size=1m"); err == nil {
+		free = func() error { return unmountBelow(to) }
+	}
+	if err != nil {
+		t.Logf("nothing keeps a folder from being removed: %v", err)
+		return
+	}
+	t.Cleanup(func() { _ = free() })
+	if _, err := next(); err == nil || !strings.Contains(err.Error(), "remove an old backup") {
+		t.Errorf("what cannot be removed was: %v", err)
+	}
+	if err := free(); err != nil {
+		t.Fatal(err)
+	}
+	last, err := next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(to); err != nil || len(entries) != 1 || entries[0].Name() != filepath.Base(last.Path) {
+		t.Errorf("left: %v, %v", entries, err)
+	}
+}
+
+// writable lets a folder's content be removed.
+func writable(name string, e fs.DirEntry, err error) error {
+	if err == nil && e.IsDir() {
+		err = os.Chmod(name, 0o700) //nolint:gosec // a folder
+	}
+	return err
+}
+
+// unmountBelow unmounts what is mounted below a folder, however it is called now.
+func unmountBelow(dir string) error {
+	b, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); len(f) > 1 && strings.HasPrefix(f[1], dir+"/") {
+			err = errors.Join(err, syscall.Unmount(f[1], syscall.MNT_DETACH))
+		}
+	}
+	return err
 }
