@@ -31,6 +31,7 @@ type reading struct {
 	begin    func(Header) error                               // what it is, before anything is unpacked; may refuse
 	file     func(path string, size int64, r io.Reader) error // of data; reads all of r
 	before   string                                           // an older backup: files that are the same as in it, by link, are not read again
+	cold     bool                                             // what is read comes from the disk and not from memory, where the system can
 
 	header      Header
 	files, done int64
@@ -79,7 +80,14 @@ func (g *reading) open(name string) error {
 	if fi.IsDir() {
 		return g.folder(name)
 	}
+	g.cool(f)
 	return g.archive(f)
+}
+
+func (g *reading) cool(f *os.File) {
+	if g.cold {
+		forget(f)
+	}
 }
 
 // bounded ends with an error where more is read than was announced, such as out
@@ -278,6 +286,7 @@ func (g *reading) folder(dir string) error {
 		return fmt.Errorf("%w: it has no list of checksums: %w", ErrDamaged, err)
 	}
 	defer list.Close()
+	g.cool(list)
 	lines := bufio.NewScanner(list)
 	for lines.Scan() {
 		want, name, ok := cut2(lines.Text())
@@ -311,14 +320,17 @@ func (g *reading) fileOf(dir, name, want string) error {
 	if err != nil || !fi.Mode().IsRegular() {
 		return damaged("%s is missing, or no plain file", printable(name))
 	}
-	if old, err := os.Lstat(filepath.Join(g.before, filepath.FromSlash(name))); g.before != "" && err == nil && os.SameFile(old, fi) {
-		return g.trust(name, fi.Size(), want)
+	if g.before != "" {
+		if old, err := os.Lstat(filepath.Join(g.before, filepath.FromSlash(name))); err == nil && os.SameFile(old, fi) {
+			return g.trust(name, fi.Size(), want)
+		}
 	}
 	f, err := openPlain(full)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	g.cool(f)
 	fi, err = f.Stat()
 	if err != nil {
 		return fmt.Errorf("read the backup: %w", err)

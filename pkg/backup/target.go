@@ -263,18 +263,14 @@ func (o *Options) packFile(ctx context.Context, work, tmp string, compress bool)
 		return r, writeError(err)
 	}
 	r.Written = out.n
-	if err := f.Sync(); err != nil {
-		return r, writeError(err)
-	}
-	forget(f)
-	return r, nil
+	return r, writeError(f.Sync())
 }
 
 // readBack reads a backup as a restore would, and compares it with what was
 // written. Files that the one before has too were read back then.
 func (o *Options) readBack(ctx context.Context, name, before string, r Report) error {
 	g := &reading{
-		ctx: ctx, progress: o.Progress, what: "verifying", work: filepath.Dir(name), before: before,
+		ctx: ctx, progress: o.Progress, what: "verifying", work: filepath.Dir(name), before: before, cold: true,
 		begin: func(Header) error { return nil }, file: discard,
 	}
 	got, err := g.run(name, nil)
