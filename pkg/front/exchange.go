@@ -195,15 +195,21 @@ func (x *exchange) WriteHeader(code int) {
 			return // a second status is the handler's mistake; the first was sent
 		}
 		x.status, x.wrote = code, true
-		x.refuseBody()
+		x.settleConnection()
 	}
 	x.ResponseWriter.WriteHeader(code)
 }
 
-// refuseBody ends the connection with this answer where the client waits to hear
-// that it may send its body (RFC 9110 section 10.1.1) and now never will: net/http
-// does not see that, below our reader, and would wait for the body first.
-func (x *exchange) refuseBody() {
+// settleConnection ends the connection with this answer where the client waits to
+// hear that it may send its body (RFC 9110 section 10.1.1) and now never will:
+// net/http does not see that, below our reader, and would wait for the body first.
+// Over HTTP/3 an answer that speaks of the connection is malformed: RFC 9114
+// section 4.2.
+func (x *exchange) settleConnection() {
+	if x.request.ProtoMajor >= 3 {
+		x.Header().Del("Connection")
+		return
+	}
 	if b := &x.received; x.request.ProtoMajor == 1 && b.ReadCloser != nil && !b.begun.Load() && len(x.request.Header["Expect"]) > 0 {
 		x.Header().Set("Connection", "close")
 	}
@@ -295,7 +301,7 @@ type onlyWriter struct{ io.Writer }
 func (x *exchange) begin() {
 	if !x.wrote {
 		x.status, x.wrote = http.StatusOK, true
-		x.refuseBody()
+		x.settleConnection()
 	}
 	if x.request.ProtoMajor >= 2 && x.settings != nil && x.settings.WriteTimeout > 0 {
 		if now := time.Now(); x.deadline.Sub(now) < x.settings.WriteTimeout/2 {

@@ -98,7 +98,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.fail(http.StatusServiceUnavailable, "overloaded", "There is too much to do just now; try again in a moment.")
 		return
 	}
-	if f.stopping() && r.ProtoMajor < 3 {
+	if f.stopping() {
 		w.Header().Set("Connection", "close") // HTTP/2: net/http makes it GOAWAY
 	}
 	if strings.HasPrefix(r.URL.Path, challengeRoot) && s.Challenge != nil && s.Challenge(x, r) {

@@ -28,6 +28,7 @@ listener "web" {
   http3   = true
   tls { self_signed = true }
   service = service.echo.one
+  limits { body = "2MiB" }
   route {
     path    = "/two"
     service = service.respond.two
@@ -103,6 +104,10 @@ func TestHTTP3(t *testing.T) {
 		if got, res := c.do(t, http.MethodGet, url, nil); got != "two" || res.Header.Get("X-Request-Id") == "" {
 			t.Errorf("%s: %q %v", url, got, res.Header)
 		}
+	}
+	// HTTP/1.1 says with a refusal that the connection ends; HTTP/3 must not.
+	if _, res := c.do(t, http.MethodPost, "https://one.example.org/", append(big, append(big, 1)...)); res.StatusCode != 413 || res.Header["Connection"] != nil {
+		t.Errorf("%s %v", res.Status, res.Header)
 	}
 	var protocols []string
 	for _, s := range d.Sockets() {
