@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"context"
+	"io"
 	"net"
 	"sync"
 	"testing"
@@ -71,5 +72,67 @@ func TestStopCutsRawConnectionsInTime(t *testing.T) {
 	}
 	if took := time.Since(begun); took > 1200*time.Millisecond {
 		t.Errorf("it took %v", took)
+	}
+}
+
+// Who came during a stop is answered, though nobody accepts any more when he is.
+func TestStopFinishesWhatCameLast(t *testing.T) {
+	r, c := newRig(t), client(t)
+	r.apply(r.config(20*time.Second, spec{"replaced", "a", "a1", ""}))
+	addr := r.addr("a")
+	old, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	if _, err := old.Write([]byte("SSH-2.0-x\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	_ = old.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := old.Read(make([]byte, 1)); err != nil { // the service has it
+		t.Fatal(err)
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- r.Stop(context.Background()) }()
+	await := func(what string, ok func() bool) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal(what)
+			}
+		}
+	}
+	await("an answer is not the last of its connection", func() bool {
+		res, err := c.Get("http://" + addr + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		return res.Close
+	})
+	got := make(chan error, 1)
+	go func() {
+		res, err := c.Get("http://" + addr + "/hold")
+		if err == nil {
+			_, err = io.ReadAll(res.Body)
+			_ = res.Body.Close()
+		}
+		got <- err
+	}()
+	<-r.fakes.entered
+	_ = old.Close() // what the stop waits for
+	await("it goes on accepting", func() bool {
+		nc, err := net.Dial("tcp", addr)
+		if err == nil {
+			_ = nc.Close()
+		}
+		return err != nil
+	})
+	close(r.fakes.hold)
+	if err := <-got; err != nil {
+		t.Errorf("who came last: %v", err)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("something was cut: %v", err)
 	}
 }

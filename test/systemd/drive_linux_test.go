@@ -218,9 +218,9 @@ func (d *driving) kill(int) error {
 
 // eventually waits until ok.
 func eventually(what string, ok func() bool) error {
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			return fmt.Errorf("not within 30 s: %s", what)
+			return fmt.Errorf("not within a minute: %s", what)
 		}
 	}
 	return nil

@@ -55,8 +55,8 @@ var (
 	}
 )
 
-// trials are the short form, or the long one, under the oldest and the newest
-// systemd as well.
+// trials are the short form, or the long one and the short one under the oldest
+// systemd that will do.
 func trials() []trial {
 	if os.Getenv(longVar) == "" {
 		return []trial{{bookworm, shortPlan, 5 * time.Minute}}
