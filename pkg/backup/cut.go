@@ -49,11 +49,7 @@ func take(ctx context.Context, root string, known func(string) Folder) (c *cut, 
 	defer cancel()
 	// What is found can change until the writers are held: a service may open.
 	for {
-		isDB := map[string]bool{}
-		for p := range c.reads {
-			isDB[p] = true
-		}
-		if c.found, err = scan(root, known, isDB); err != nil {
+		if c.found, err = c.scan(known); err != nil {
 			return c, err
 		}
 		if err := c.prepare(ctx); err != nil {
@@ -64,6 +60,15 @@ func take(ctx context.Context, root string, known func(string) Folder) (c *cut, 
 			return c, err
 		}
 	}
+}
+
+// scan looks for what there is, and opens no database that is open already.
+func (c *cut) scan(known func(string) Folder) (found, error) {
+	isDB := map[string]bool{}
+	for p := range c.reads {
+		isDB[p] = true
+	}
+	return scan(c.root, known, isDB)
 }
 
 // prepare opens what was found and is not open yet.
@@ -98,11 +103,7 @@ func (c *cut) moment(ctx context.Context, known func(string) Folder) (complete b
 		return false, err
 	}
 	defer func() { err = errors.Join(err, c.letAll()) }()
-	isDB := map[string]bool{}
-	for p := range c.reads {
-		isDB[p] = true
-	}
-	now, err := scan(c.root, known, isDB)
+	now, err := c.scan(known)
 	if err != nil {
 		return false, err
 	}
@@ -120,10 +121,12 @@ func (c *cut) moment(ctx context.Context, known func(string) Folder) (complete b
 }
 
 // holdAll holds the writer of each database. A service that writes to one while
-// it waits for another is not waited for: holdAtMost bounds what it is held up.
+// it waits for another is not waited for: holdAtMost bounds what it is held up,
+// and before it is held again it has as long to itself.
 func (c *cut) holdAll(ctx context.Context) error {
+	order := slices.Clone(c.found.databases)
 	for {
-		err := c.tryAll(ctx)
+		busy, held, err := c.tryAll(ctx, order)
 		if err == nil {
 			return nil
 		}
@@ -134,29 +137,42 @@ func (c *cut) holdAll(ctx context.Context) error {
 		if !errors.Is(err, sqlite.ErrBusy) {
 			return err
 		}
+		// Next time that one is the first, so that nothing is held while it is
+		// waited for.
+		first := order[busy]
+		order = slices.Insert(slices.Delete(order, busy, busy+1), 0, first)
+		select {
+		case <-time.After(held):
+		case <-ctx.Done():
+		}
 	}
 }
 
-func (c *cut) tryAll(ctx context.Context) error {
-	var held time.Time // since when the first one is
-	for i, p := range c.found.databases {
+// tryAll holds the databases in that order. Where it does not succeed busy is the
+// one that it waited for, and held how long it held the first.
+func (c *cut) tryAll(ctx context.Context, order []string) (busy int, held time.Duration, err error) {
+	var since time.Time // when the first one was held
+	for i, p := range order {
 		for {
 			err := c.reads[p].Hold(ctx)
 			if err == nil {
 				break
 			}
-			if !errors.Is(err, sqlite.ErrBusy) || ctx.Err() != nil || i > 0 && time.Since(held) > holdAtMost {
-				return err
+			if i > 0 {
+				held = time.Since(since)
+			}
+			if !errors.Is(err, sqlite.ErrBusy) || ctx.Err() != nil || held > holdAtMost {
+				return i, held, err
 			}
 			// A busy writer pauses for microseconds: whoever waits longer between
 			// two looks misses it.
 			time.Sleep(100 * time.Microsecond)
 		}
 		if i == 0 {
-			held = time.Now()
+			since = time.Now()
 		}
 	}
-	return nil
+	return 0, 0, nil
 }
 
 func (c *cut) letAll() error {
