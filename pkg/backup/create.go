@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"path/filepath"
 
 	"github.com/porticod/portico/pkg/blob"
 )
@@ -72,7 +71,7 @@ type sink interface {
 // write sends everything to a sink. items are in the order of their paths.
 func write(ctx context.Context, o *Options, h Header, items []item, to sink, sums *sumFile) (r Report, err error) {
 	r.Header = h
-	w := &writer{ctx: ctx, o: o, root: o.Dir, to: to, sums: sums, report: &r}
+	w := &writer{ctx: ctx, o: o, to: to, sums: sums, report: &r}
 	b, err := json.MarshalIndent(h, "", "  ")
 	if err != nil {
 		return r, fmt.Errorf("write backup: %w", err)
@@ -98,7 +97,6 @@ func write(ctx context.Context, o *Options, h Header, items []item, to sink, sum
 type writer struct {
 	ctx    context.Context
 	o      *Options
-	root   string
 	to     sink
 	sums   *sumFile
 	report *Report
@@ -117,11 +115,7 @@ func (w *writer) item(it item) error {
 	case it.file != nil:
 		return w.file(it, it.file)
 	}
-	name := it.copy
-	if name == "" {
-		name = filepath.Join(w.root, it.path)
-	}
-	f, err := openPlain(name)
+	f, err := openPlain(it.copy)
 	if err != nil {
 		return err
 	}

@@ -21,9 +21,8 @@ const (
 	holdAtMost = 300 * time.Millisecond
 	// holdPatience is how long it is tried to hold all of them.
 	holdPatience = 30 * time.Second
-	// maxOpen is how many plain files are opened while the writers are held, where
-	// the process may have twice as many open. More are opened when their turn
-	// comes.
+	// maxOpen is how many plain files are opened while the writers are held; more
+	// are when they go on.
 	maxOpen = 4096
 )
 
@@ -35,6 +34,7 @@ type cut struct {
 	reads map[string]*sqlite.Snapshot // by path of the database
 	holds map[string]*blob.Hold       // by folder of the store
 	open  map[string]*os.File         // plain files, as they are at the moment
+	room  int                         // how many of them may be open
 }
 
 // take makes a cut. The caller closes it.
@@ -190,15 +190,8 @@ func (c *cut) letAll() error {
 // openFiles opens plain files, so that they are there later: an upload may be
 // finished and its file be gone when its turn comes.
 func (c *cut) openFiles() error {
-	atMost := uint64(maxOpen)
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err == nil {
-		atMost = min(atMost, limit.Cur/2)
-	}
-	for _, p := range c.found.files {
-		if uint64(len(c.open)) >= atMost {
-			return nil
-		}
+	c.room = descriptors()
+	for _, p := range c.found.files[:min(len(c.found.files), c.room, maxOpen)] {
 		f, err := openPlain(filepath.Join(c.root, p))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -209,6 +202,16 @@ func (c *cut) openFiles() error {
 		c.open[p] = f
 	}
 	return nil
+}
+
+// descriptors is how many plain files may be open: half of what the process may
+// have.
+func descriptors() int {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return maxOpen
+	}
+	return int(min(limit.Cur/2, maxFiles))
 }
 
 // openPlain opens a regular file, and waits for no pipe that took its place.

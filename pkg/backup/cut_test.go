@@ -1,8 +1,12 @@
 package backup_test
 
 import (
+	"bytes"
 	"io"
+	"os"
 	"path/filepath"
+	"strconv"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -61,6 +65,64 @@ func TestLongTransaction(t *testing.T) {
 	for range 2 {
 		if err := <-done; err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// Files that go amid a backup are in it, however many there are: as many as may be
+// open, more than are opened at once, or more than may be.
+func TestManyFilesGo(t *testing.T) {
+	var was syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, c := range []struct {
+		files int
+		limit uint64
+	}{{4200, was.Cur}, {300, 200}} {
+		s := newShop(t)
+		uploads, temp := filepath.Join(s.dir, "uploads"), t.TempDir()
+		for i := range c.files {
+			write(t, filepath.Join(uploads, strconv.Itoa(i)), strconv.Itoa(i))
+		}
+		limit := was
+		limit.Cur = c.limit
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		o := s.options()
+		o.Progress = func(what string, _, _ int64) {
+			if what == "writing" {
+				if err := os.RemoveAll(uploads); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		var b bytes.Buffer
+		if _, err := backup.ToStream(t.Context(), o, &b, temp); err != nil {
+			t.Errorf("%d files: %v", c.files, err)
+			continue
+		}
+		empty(t, temp)
+		if r, err := backup.Check(t.Context(), "", bytes.NewReader(b.Bytes()), known, nil); err != nil || r.Files != int64(c.files+2) {
+			t.Errorf("%d files: %+v, %v", c.files, r, err)
+		}
+		if c.files > 1000 {
+			continue // it takes long
+		}
+		dir := filepath.Join(t.TempDir(), "restored")
+		if _, err := backup.Restore(t.Context(), backup.RestoreOptions{Known: known, Dir: dir}, "", &b); err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range tree(t, filepath.Join(dir, "uploads")) {
+			if text != "-rw------- "+name {
+				t.Errorf("%s is %q", name, text)
+			}
 		}
 	}
 }

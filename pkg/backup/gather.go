@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -20,7 +21,7 @@ import (
 type item struct {
 	path  string // in the data folder; of a store with a slash at the end, so that items are in the order of files
 	size  int64
-	copy  string // where the copy of a database is
+	copy  string // where the copy of a database is, or of a file that is not open
 	file  *os.File
 	blobs []blobOf
 	hold  *blob.Hold
@@ -60,7 +61,7 @@ func gather(ctx context.Context, c *cut, o *Options, work string) (h Header, ite
 		items = append(items, it)
 	}
 	for _, p := range c.found.files {
-		it, err := c.plain(p)
+		it, err := c.plain(p, work)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
@@ -166,19 +167,35 @@ func blobPath(dir string, id blob.ID) string {
 }
 
 // plain is the item of a file that is no database. A file that grows is taken as
-// long as it is now.
-func (c *cut) plain(p string) (item, error) {
+// long as it is now. It may be gone when its turn comes: it is open from now on, or
+// where too many are, copied to the folder work.
+func (c *cut) plain(p, work string) (it item, err error) {
 	f := c.open[p]
 	if f == nil {
-		fi, err := os.Stat(filepath.Join(c.root, p))
-		if err != nil {
-			return item{}, fmt.Errorf("read the data folder: %w", err)
+		if f, err = openPlain(filepath.Join(c.root, p)); err != nil {
+			return it, err
 		}
-		return item{path: p, size: fi.Size()}, nil
+		if len(c.open) >= c.room {
+			defer f.Close()
+			return copyPlain(p, f, work)
+		}
+		c.open[p] = f
 	}
 	fi, err := f.Stat()
 	if err != nil {
-		return item{}, fmt.Errorf("read the data folder: %w", err)
+		return it, fmt.Errorf("read the data folder: %w", err)
 	}
 	return item{path: p, size: fi.Size(), file: f}, nil
+}
+
+func copyPlain(p string, f *os.File, work string) (it item, err error) {
+	out, err := os.CreateTemp(work, "plain-*")
+	if err != nil {
+		return it, writeError(err)
+	}
+	size, err := io.Copy(out, f)
+	if err = errors.Join(err, out.Close()); err != nil {
+		return it, writeError(err)
+	}
+	return item{path: p, size: size, copy: out.Name()}, nil
 }
