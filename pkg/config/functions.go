@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -21,8 +22,8 @@ type secrets struct{ values []string }
 // Keep implements settings.Keeper.
 func (s *secrets) Keep(value string) { s.values = append(s.values, value) }
 
-// redact takes secrets out of a message. What is very short would turn up
-// everywhere and is no secret.
+// redact takes secrets out of a piece of the file. What is very short would turn
+// up everywhere and is no secret.
 func (s *secrets) redact(text string) string {
 	for _, value := range s.values {
 		if len(value) >= 4 {
@@ -30,6 +31,42 @@ func (s *secrets) redact(text string) string {
 		}
 	}
 	return text
+}
+
+// redactMessage takes secrets out of a message. Values stand in quotes there; a
+// secret that could be a word of the message itself, as one that is "short" is too
+// short, is looked for only between them.
+func (s *secrets) redactMessage(text string) string {
+	text = s.redactQuoted(text)
+	parts := strings.Split(text, `"`)
+	if len(parts)%2 == 0 {
+		return s.redact(text) // somebody forgot one
+	}
+	for i := range parts {
+		for _, value := range s.values {
+			if inQuotes := i%2 == 1; len(value) >= 4 && (inQuotes || !likeWords(value)) {
+				parts[i] = strings.ReplaceAll(parts[i], value, "***")
+			}
+		}
+	}
+	return strings.Join(parts, `"`)
+}
+
+// redactQuoted takes out secrets that have quotes or line ends themselves, as
+// messages write them.
+func (s *secrets) redactQuoted(text string) string {
+	for _, value := range s.values {
+		if q := strconv.Quote(value); len(value) >= 4 && q != `"`+value+`"` {
+			text = strings.ReplaceAll(strings.ReplaceAll(text, q, `"***"`), value, "***")
+		}
+	}
+	return text
+}
+
+// likeWords reports whether a secret is some lower-case letters, few enough to be
+// part of a sentence.
+func likeWords(secret string) bool {
+	return len(secret) < 12 && !strings.ContainsFunc(secret, func(r rune) bool { return r != ' ' && (r < 'a' || r > 'z') })
 }
 
 // plainFunctions are the functions that depend on nothing but their arguments.

@@ -322,7 +322,7 @@ func (l *loader) finish() hcl.Diagnostics {
 		if l.aboutSecret(d) {
 			d.Detail = "A secret is part of this, so the reason is not shown."
 		}
-		d.Summary, d.Detail = l.secrets.redact(d.Summary), l.secrets.redact(d.Detail)
+		d.Summary, d.Detail = l.secrets.redactMessage(d.Summary), l.secrets.redactMessage(d.Detail)
 		d.Expression, d.EvalContext = nil, nil // they hold values
 		notYet(d)
 	}

@@ -108,7 +108,8 @@ type limitsBlock struct {
 	// What all pictures together that are being made may take of memory, in
 	// workers besides the daemon; who would take more waits, and a picture that
 	// takes more alone is refused. The default is half of what the control group
-	// grants, at most 768MiB.
+	// grants, at most 768MiB. It is at least 64MiB; from 128MiB on pictures are
+	// made as AVIF, too, whose encoder takes 96MiB and 64 bytes a pixel.
 	PictureMemory settings.Size `hcl:"picture_memory,optional"`
 }
 

@@ -125,3 +125,35 @@ service "static" "y" {
 		t.Error(got)
 	}
 }
+
+// A secret that is a word of the message takes none out of it, and is not shown
+// where the message quotes it.
+func TestSecretsThatAreWords(t *testing.T) {
+	got := mistakes(t, options(nil), `
+service "static" "x" {
+  sign_key        = "file"
+  root            = "/nowhere"
+  allowed_origins = "file"
+}
+drain = "file"
+`)
+	if !strings.Contains(got, " file") || strings.Contains(got, `"file"`) || !strings.Contains(got, `"***"`) {
+		t.Error(got)
+	}
+}
+
+func TestRedaction(t *testing.T) {
+	for _, c := range []struct{ secret, message, want string }{
+		{"short", `It is too short: "short".`, `It is too short: "***".`},
+		{"short", `"ftp://short@x" has a short name`, `"ftp://***@x" has a short name`},
+		{"short", `a quote " too many, short`, `a quote " too many, ***`},
+		{"hunter2", `is hunter2 and "xhunter2"`, `is *** and "x***"`},
+		{"a long passphrase", "it is a long passphrase", "it is ***"},
+		{`a"b"c`, `say "a\"b\"c"`, `say "***"`},
+		{"abc", `"abc"`, `"abc"`},
+	} {
+		if got := config.Redact(c.message, c.secret); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.message, got, c.want)
+		}
+	}
+}

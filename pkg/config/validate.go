@@ -49,6 +49,11 @@ func (l *limitsBlock) Validate() error {
 			Attr: "picture_memory", Summary: "The memory for pictures is too low",
 			Detail: `It is at least "64MiB", with which large photographs are refused already.`,
 		})
+	} else if l.PictureMemory < avifMemory {
+		err = errors.Join(err, &settings.Error{
+			Attr: "picture_memory", Warning: true, Summary: "No picture is made as AVIF",
+			Detail: `Its encoder takes 96 MiB, and 64 bytes for each pixel. Give "128MiB" or more; with less there are JPEG, PNG and WebP.`,
+		})
 	}
 	return err
 }
@@ -56,6 +61,7 @@ func (l *limitsBlock) Validate() error {
 const (
 	leastMemory        = 32 << 20
 	leastPictureMemory = 64 << 20
+	avifMemory         = 128 << 20 // about: for a picture of half a megapixel
 	mostPictureMemory  = 768 << 20 // where nobody says more
 )
 

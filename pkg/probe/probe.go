@@ -4,6 +4,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -83,7 +84,7 @@ func Checks(cfg *config.Config, bound Bound, names []string) []Check {
 				all = append(all, base.route(n, r, specs[r.Service]))
 			}
 			if l.Service != nil {
-				all = append(all, base.fallback(specs[*l.Service]))
+				all = append(all, base.fallback(specs[*l.Service]).past(l.Routes))
 			}
 		}
 	}
@@ -179,15 +180,49 @@ func (c *Check) throughPath(paths []string) {
 	if len(paths) == 0 {
 		return
 	}
-	for _, p := range paths {
-		prefix, whole := strings.CutSuffix(p, "/*")
-		if c.Path == p || whole && (c.Path == prefix || strings.HasPrefix(c.Path, prefix+"/")) {
-			return
-		}
+	if hasPath(paths, c.Path) {
+		return
 	}
 	c.Path = strings.TrimSuffix(paths[0], "*")
 	c.Probe = service.Probe{Kind: service.ProbeHTTP, Path: c.Path}
 	c.Loose = true
+}
+
+// hasPath reports whether one of the patterns of a route is for the path.
+func hasPath(patterns []string, path string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		prefix, whole := strings.CutSuffix(p, "/*")
+		return path == p || whole && (path == prefix || strings.HasPrefix(path, prefix+"/"))
+	})
+}
+
+// nobodys is a path that no route is likely to be for.
+const nobodys = "/portico-check"
+
+// past picks another path for a request that is meant for the default service,
+// where one of the routes would take it for its path.
+func (c Check) past(routes []config.Route) Check {
+	if c.Probe.Kind != service.ProbeHTTP && c.Probe.Kind != service.ProbeWebSocket {
+		return c
+	}
+	taken := func(path string) bool {
+		return slices.ContainsFunc(routes, func(r config.Route) bool {
+			http := len(r.Protocols) == 0 || slices.ContainsFunc(r.Protocols, func(p string) bool { return p == "http" || p == "http1" || p == "any" })
+			ap, err := netip.ParseAddrPort(c.Address)
+			ours := len(r.From) == 0 || err == nil && within(r.From, ap.Addr())
+			return len(r.Hosts) == 0 && len(r.SNI) == 0 && len(r.ALPN) == 0 && http && ours && hasPath(r.Paths, path)
+		})
+	}
+	switch {
+	case !taken(cmp.Or(c.Path, "/")):
+	case taken(nobodys):
+		c.Skip = "the routes take every path that could be asked for"
+	default:
+		c.Path = nobodys
+		c.Probe = service.Probe{Kind: service.ProbeHTTP, Path: nobodys}
+		c.Loose = true
+	}
+	return c
 }
 
 // asHTTP makes a raw probe a plain request, to which any answer is a good one.

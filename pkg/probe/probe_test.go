@@ -322,6 +322,16 @@ func TestChecks(t *testing.T) {
 				route(raw, config.Route{Protocols: []string{"any"}}),
 				route(web, config.Route{From: prefixes("10.0.0.0/8")}),
 			}},
+			{Name: "taken", Addresses: on("127.0.0.1", 3010), Service: ref(web), Routes: []config.Route{
+				route(chat, config.Route{Paths: []string{"/healthz"}}),
+			}},
+			{Name: "taken-by-name", Addresses: on("127.0.0.1", 3011), Service: ref(web), Routes: []config.Route{
+				route(chat, config.Route{Hosts: []string{"chat.example.org"}, Paths: []string{"/*"}}),
+				route(both, config.Route{Paths: []string{"/healthz"}, From: prefixes("10.0.0.0/8")}),
+			}},
+			{Name: "all-taken", Addresses: on("127.0.0.1", 3012), Service: ref(web), Routes: []config.Route{
+				route(chat, config.Route{Paths: []string{"/*"}}),
+			}},
 			{Name: "proxied", Addresses: on("127.0.0.1", 3008), ProxyFrom: prefixes("127.0.0.0/8"), Service: ref(web)},
 			{Name: "far", Addresses: on("127.0.0.1", 3009), Allow: prefixes("10.0.0.0/8"), Service: ref(web)},
 			{Name: "any-port", Addresses: on("127.0.0.1", 0), Service: ref(web)},

@@ -27,8 +27,9 @@ import (
 // reported why. Nothing reachable from the defaults is changed but *into itself.
 //
 // Every mistake is reported, in the order of the file. Where a struct decoded
-// without one and its pointer is a Validator, it is asked too. Decode panics if
-// into is not a pointer to a struct with tags and types that it knows.
+// without one, but for options that it does not know, and its pointer is a
+// Validator, it is asked too. Decode panics if into is not a pointer to a struct
+// with tags and types that it knows.
 func Decode(body hcl.Body, ectx *hcl.EvalContext, into any) hcl.Diagnostics {
 	v := reflect.ValueOf(into)
 	if v.Kind() != reflect.Pointer || v.IsNil() {
@@ -47,6 +48,8 @@ type decoder struct {
 	ectx   *hcl.EvalContext
 	diags  hcl.Diagnostics
 	errors int // of diags
+
+	unknown int // of errors, those about options that there are not
 }
 
 func (d *decoder) add(diags ...*hcl.Diagnostic) {
@@ -66,7 +69,7 @@ func (d *decoder) errorf(at hcl.Range, summary, format string, args ...any) {
 
 // body decodes b into the struct v. at is shown for what has no place of its own.
 func (d *decoder) body(b hcl.Body, v reflect.Value, at hcl.Range) *node {
-	before := d.errors
+	before, unknown := d.errors, d.unknown
 	fields := fieldsOf(v.Type())
 	schema := schemaOf(fields)
 	content, remain, diags := b.PartialContent(schema)
@@ -91,7 +94,9 @@ func (d *decoder) body(b hcl.Body, v reflect.Value, at hcl.Range) *node {
 		}
 	}
 	d.add(strange...)
-	if d.errors == before {
+	d.unknown += len(strange)
+	// What is not known takes nothing away from the rest.
+	if d.errors-d.unknown == before-unknown {
 		d.validate(v, n)
 	}
 	return n

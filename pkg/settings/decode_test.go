@@ -379,8 +379,18 @@ func TestValidate(t *testing.T) {
 
 func TestValidateOnlyAfterCleanDecode(t *testing.T) {
 	got := validated{fail: errors.New("must not be asked")}
-	for _, src := range []string{`a = "x"`, `nested { x = -1 }`, `unknown = 1`} {
+	for _, src := range []string{`a = "x"`, `nested { x = -1 }`} {
 		if diags := settings.Decode(parse(t, src), nil, &got); len(diags) != 1 {
+			t.Errorf("%s: %v", src, diags)
+		}
+	}
+}
+
+// An option that is not known hides no other mistake of its block.
+func TestUnknownHidesNothing(t *testing.T) {
+	got := validated{fail: errors.New("is asked")}
+	for _, src := range []string{`unknown = 1`, "nested {\n  unknown = 1\n}", "unknown {}"} {
+		if diags := settings.Decode(parse(t, src), nil, &got); len(diags) != 2 || !strings.Contains(diags.Error()+diags[1].Error(), "is asked") {
 			t.Errorf("%s: %v", src, diags)
 		}
 	}

@@ -60,7 +60,7 @@ type Config struct {
 // Cache is how much is kept.
 type Cache struct {
 	// Size is how much memory answers may take, with those that are just coming
-	// in. The default is "64MiB".
+	// in, from "1MiB" on. The default is "64MiB".
 	Size settings.Size `hcl:"size,optional"`
 	// MaxAnswer is how large the body of an answer may be that is kept; at most a
 	// quarter of size. The default is "4MiB".

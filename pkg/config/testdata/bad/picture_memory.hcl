@@ -1,0 +1,3 @@
+limits {
+  picture_memory = "100MiB"
+}
