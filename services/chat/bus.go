@@ -33,8 +33,9 @@ func (n *Notice) size() int {
 type Bus interface {
 	// Publish must not block. The notice is not changed afterwards.
 	Publish(n Notice)
-	// Subscribe has fn called with notices, one at a time, until stop returns.
-	Subscribe(fn func(Notice)) (stop func())
+	// Subscribe has fn called with the notices that came since it was called last,
+	// until stop returns.
+	Subscribe(fn func([]Notice)) (stop func())
 }
 
 // Bounds of what waits in a local bus. What comes beyond them is lost.
@@ -63,7 +64,7 @@ func (b *localBus) Publish(n Notice) {
 }
 
 // Subscribe implements Bus.
-func (b *localBus) Subscribe(fn func(Notice)) (stop func()) {
+func (b *localBus) Subscribe(fn func([]Notice)) (stop func()) {
 	q := &busQueue{wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	b.mu.Lock()
 	b.subs[q] = struct{}{}
@@ -101,7 +102,7 @@ func (q *busQueue) put(n Notice) {
 	}
 }
 
-func (q *busQueue) run(fn func(Notice)) {
+func (q *busQueue) run(fn func([]Notice)) {
 	defer close(q.done)
 	for {
 		select {
@@ -113,8 +114,8 @@ func (q *busQueue) run(fn func(Notice)) {
 		batch := q.waiting
 		q.waiting, q.bytes = nil, 0
 		q.mu.Unlock()
-		for _, n := range batch {
-			fn(n)
+		if len(batch) > 0 {
+			fn(batch)
 		}
 	}
 }

@@ -12,13 +12,15 @@ func TestLocalBusIsBounded(t *testing.T) {
 	b := newLocalBus()
 	begun, release, all := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	var got []int64
-	stop := b.Subscribe(func(n Notice) {
-		if n.Cursor == 1 {
-			close(begun)
-			<-release
-		}
-		if got = append(got, n.Cursor); n.Cursor == maxBusNotices+1 {
-			close(all)
+	stop := b.Subscribe(func(ns []Notice) {
+		for _, n := range ns {
+			if n.Cursor == 1 {
+				close(begun)
+				<-release
+			}
+			if got = append(got, n.Cursor); n.Cursor == maxBusNotices+1 {
+				close(all)
+			}
 		}
 	})
 	b.Publish(Notice{Cursor: 1})

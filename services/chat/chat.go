@@ -85,7 +85,7 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Chat, err
 	c.metrics.gauge(c.hub.size)
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.handler = c.routes()
-	c.stopBus = c.bus.Subscribe(c.hub.deliver)
+	c.stopBus = c.bus.Subscribe(func(ns []Notice) { c.hub.deliver(ns...) })
 	c.stopWatch = c.watchAccounts()
 	c.work.Go(func() { c.upkeep(c.ctx) })
 	return c, nil

@@ -101,7 +101,8 @@ func TestAllocationsOfAWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	conn := &wsConn{Conn: c, raw: pollable(c)}
+	conn := &wsConn{Conn: c}
+	conn.raw, _ = pollable(c)
 	batch := []*item{newPushItem(1, []byte(`{"cursor":1}`)), newPushItem(2, []byte(`{"cursor":2}`))}
 	failed := error(nil)
 	per := testing.AllocsPerRun(200, func() {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -91,8 +92,8 @@ func (p *waiter) who() (int64, string) { return p.user.ID, p.authID }
 func (p *waiter) hold()                {}
 func (p *waiter) lag(int64)            { p.push(&item{}) }
 func (p *waiter) present() bool        { return p.waits }
-func (p *waiter) push(it *item) {
-	if it.passing() {
+func (p *waiter) push(its ...*item) {
+	if !slices.ContainsFunc(its, func(it *item) bool { return !it.passing() }) {
 		return // it could not be told: only what is stored is read
 	}
 	select {

@@ -51,7 +51,7 @@ var (
 // they are signed in. All others (TLS, event streams, long polls) cannot.
 func (c *Chat) Freezes(conn net.Conn) bool {
 	t, ok := conn.(*wsConn)
-	return ok && t.raw != nil && !t.cmd.s.over()
+	return ok && t.plain() && !t.cmd.s.over()
 }
 
 // Freeze implements service.Freezer: it takes each connection at the end of a
@@ -118,7 +118,7 @@ type freezing struct {
 // poller and the hub.
 func (c *Chat) claim(s *session) (*freezing, error) {
 	t, ok := s.tr.(*wsConn)
-	if !ok || t.raw == nil || !s.signedIn() {
+	if !ok || !t.plain() || !s.signedIn() {
 		return nil, errNotFrozen
 	}
 	if !t.busy.CompareAndSwap(false, true) {

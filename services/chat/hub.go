@@ -13,9 +13,12 @@ import (
 // takes the word of it for lost.
 const lagTime = time.Second
 
-// corkMost is how many items are handed out before those who got them are
-// written to.
-const corkMost = 20_000
+// Bounds of what is handed out at once.
+const (
+	corkMost = 20_000 // subscribers, before they are written to
+	sameMost = 64     // events to one of them
+	lockMost = 256    // notices, before others may come and go
+)
 
 // A hub knows who is connected and hands committed events to them. It keeps
 // nothing: what a subscriber misses is in the store.
@@ -42,11 +45,11 @@ type subscriber interface {
 	who() (user int64, authID string)
 	// present says whether its user counts as online.
 	present() bool
-	// hold starts the collecting of events, push hands one over, lag says that
+	// hold starts the collecting of events, push hands some over, lag says that
 	// some after a position cannot be handed over. They are called with the
-	// hub's lock held and must not block.
+	// hub's lock held and must not block. What is pushed is shared, the slice too.
 	hold()
-	push(it *item)
+	push(its ...*item)
 	lag(after int64)
 	// revoke ends it because its token is no longer good.
 	revoke()
@@ -219,62 +222,103 @@ func (h *hub) advance(cursor int64) {
 	}
 }
 
-// deliver hands out a notice.
-func (h *hub) deliver(n Notice) {
+// deliver hands out notices that came together: who is in several of them is
+// written to once.
+func (h *hub) deliver(ns ...Notice) {
 	h.writers.cork()
 	defer h.writers.uncork()
+	for some := range slices.Chunk(ns, lockMost) {
+		h.deliverSome(some)
+	}
+}
+
+// deliverSome collects events that follow one another and are for the same
+// people, so that each of them is looked up and locked once.
+func (h *hub) deliverSome(ns []Notice) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if n.Signal != nil {
-		it := newPushItem(0, n.Signal)
-		for _, user := range n.Audience {
-			for _, s := range h.people[user] {
-				s.push(it)
-			}
-		}
-		return
-	}
-	if n.Prev > h.visible {
-		h.lagLocked(n.Prev)
-	}
+	var same []*store.Event
 	handed := 0
-	for i := range n.Events {
-		if n.Events[i].Cursor <= h.visible {
-			continue
+	flush := func() {
+		if len(same) == 0 {
+			return
 		}
-		if handed += h.publish(&n.Events[i]); handed > corkMost {
+		if handed += h.publish(same); handed > corkMost {
 			handed = 0
 			h.writers.uncork()
 			h.writers.cork()
 		}
+		same = same[:0]
 	}
-	h.advance(max(h.visible, n.Cursor))
-}
-
-// publish needs mu. An event is encoded once, and only if somebody is there;
-// those with addresses that are signed for their viewer once for each of them.
-func (h *hub) publish(e *store.Event) (handed int) {
-	var all *item
-	personal := isPersonal(e)
-	for _, user := range e.Audience {
-		subs := h.people[user]
-		if len(subs) == 0 {
+	at := h.visible // with what is collected
+	for i := range ns {
+		n := &ns[i]
+		if n.Signal != nil {
+			flush()
+			handed += h.push(n.Audience, newPushItem(0, n.Signal))
 			continue
 		}
-		it := all
-		switch {
-		case personal:
-			it = newPushItem(e.Cursor, h.encode(e, user))
-		case all == nil:
-			all = newPushItem(e.Cursor, h.encode(e, 0))
-			it = all
+		if n.Prev > at {
+			flush()
+			h.advance(at)
+			h.lagLocked(n.Prev)
+			at = n.Prev
 		}
-		for _, s := range subs {
-			s.push(it)
+		for j := range n.Events {
+			e := &n.Events[j]
+			if e.Cursor <= at { // of a position there may be two, which read differently
+				continue
+			}
+			if len(same) == sameMost || len(same) > 0 && !together(same[0], e) {
+				flush()
+			}
+			same = append(same, e)
 		}
-		handed += len(subs)
+		at = max(at, n.Cursor)
+	}
+	flush()
+	h.advance(at)
+}
+
+// together says that two events are for the same people, and read the same.
+func together(a, b *store.Event) bool {
+	return !isPersonal(a) && !isPersonal(b) && len(a.Audience) == len(b.Audience) &&
+		(len(a.Audience) == 0 || &a.Audience[0] == &b.Audience[0]) // the store keeps one for each group
+}
+
+// push needs mu.
+func (h *hub) push(audience []int64, its ...*item) (handed int) {
+	for _, user := range audience {
+		for _, s := range h.people[user] {
+			s.push(its...)
+			handed++
+		}
 	}
 	return handed
+}
+
+// publish hands out events that are together, and returns to how many. They are
+// encoded once, and only if somebody is there; one with addresses that are signed
+// for their viewer once for each of them. It needs mu.
+func (h *hub) publish(events []*store.Event) (handed int) {
+	if e := events[0]; isPersonal(e) {
+		for _, user := range e.Audience {
+			if len(h.people[user]) > 0 {
+				handed += h.push([]int64{user}, newPushItem(e.Cursor, h.encode(e, user)))
+			}
+		}
+		return handed
+	}
+	audience := events[0].Audience
+	first := slices.IndexFunc(audience, func(user int64) bool { return len(h.people[user]) > 0 })
+	if first < 0 {
+		return 0
+	}
+	its := make([]*item, len(events))
+	for i, e := range events {
+		its[i] = newPushItem(e.Cursor, h.encode(e, 0))
+	}
+	return h.push(audience[first:], its...)
 }
 
 // lagLocked tells everybody to read what was lost up to a position. It needs mu.

@@ -155,14 +155,46 @@ func newSession(c *Chat, tr transport) *session {
 	return s
 }
 
-// push queues a live event. It never blocks: a session whose queue is full is
+// push queues live events. It never blocks: a session whose queue is full is
 // told to come back and resume. The hub calls it, with its lock held.
-func (s *session) push(it *item) {
+func (s *session) push(its ...*item) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ending != nil || s.broken || s.state == deaf {
 		return
 	}
+	if s.state == live && s.pushAll(its) {
+		s.startFlush()
+		return
+	}
+	for _, it := range its {
+		if s.pushOne(it); s.ending != nil {
+			return
+		}
+	}
+}
+
+// pushAll queues what leaves half of the room free, as it nearly always does. A
+// queue that is empty becomes the slice that all receivers share. It needs mu.
+func (s *session) pushAll(its []*item) bool {
+	z := s.pushed
+	for _, it := range its {
+		z.add(it, +1)
+	}
+	if z.bytes > maxQueueBytes/2 || z.items > maxQueueEvents/2 {
+		return false
+	}
+	s.pushed = z
+	if len(s.out) == 0 {
+		s.out = slices.Clip(its)
+	} else {
+		s.out = append(s.out, its...)
+	}
+	return true
+}
+
+// pushOne needs mu.
+func (s *session) pushOne(it *item) {
 	if it.passing() && (s.state == held || s.pushed.bytes > maxQueueBytes/2 || s.pushed.items > maxQueueEvents/2) {
 		return
 	}

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -26,18 +27,21 @@ const (
 	wsShut
 )
 
-// A wsConn is the transport of a WebSocket. A plain TCP connection that is idle
-// is parked: nothing runs and nothing is buffered for it, until the poller says
-// that there is something to read. Any other has a goroutine that waits for it.
+// A wsConn is the transport of a WebSocket. A TCP connection that is idle is
+// parked: nothing runs and nothing is buffered for it, but for what TLS itself
+// keeps, until the poller says that there is something to read. Any other has a
+// goroutine that waits for it.
 type wsConn struct {
 	net.Conn                 // of the HTTP server: the daemon's, or TLS over it
 	raw      syscall.RawConn // of a socket that can be parked, else nil
+	secure   bool            // Conn is TLS, and raw is what lies below
 	slot     int32           // the poller's; -1: none
 	busy     atomic.Bool     // it is being read
 	phase    atomic.Uint32
 	dec      decoder   // of who reads
 	cmd      commander // of who reads
 	left     []byte    // of an offer: what could not be written yet
+	writeBy  int64     // of TLS: the deadline that writes have, a moment of the wheel
 	untrack  func()    // guarded by the session's lock
 }
 
@@ -47,33 +51,39 @@ func newWSConn(c *Chat, conn net.Conn, header *identity) *wsConn {
 	c.work.Add(1)
 	t := &wsConn{Conn: conn, slot: -1}
 	if c.poller != nil {
-		t.raw = pollable(conn)
+		t.raw, t.secure = pollable(conn)
 	}
 	t.cmd = commander{s: newSession(c, t), header: header}
 	return t
 }
 
-// pollable returns the descriptor's handle of a plain TCP connection, nil for
-// any other: TLS has bytes of its own, and what goes through a unix socket is
-// counted by its Read and Write.
-func pollable(conn net.Conn) syscall.RawConn {
+// pollable returns the descriptor's handle of a TCP connection, also of one below
+// TLS. It is nil for any other: what goes through a unix socket is counted by its
+// Read and Write.
+func pollable(conn net.Conn) (raw syscall.RawConn, secure bool) {
+	if c, ok := conn.(*tls.Conn); ok {
+		conn, secure = c.NetConn(), true
+	}
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
-		return nil
+		return nil, secure
 	}
 	bare := conn
 	if u, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		bare = u.NetConn()
 	}
 	if _, ok := bare.(*net.TCPConn); !ok {
-		return nil
+		return nil, secure
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return nil
+		return nil, secure
 	}
-	return raw
+	return raw, secure
 }
+
+// plain says that what the socket carries are the frames themselves.
+func (t *wsConn) plain() bool { return t.raw != nil && !t.secure }
 
 // tracked keeps what to call when the connection is no more.
 func (t *wsConn) tracked(done func()) {
@@ -96,12 +106,16 @@ func (t *wsConn) begin(head []byte) {
 		c.work.Go(func() { t.readOn(head) })
 		return
 	}
-	if len(head) == 0 {
+	if len(head) == 0 && !t.secure {
 		t.park()
 		return
 	}
 	c.work.Go(func() {
 		t.take(head)
+		if t.secure && t.readRecords(longAgo) != nil { // TLS may hold what came with it
+			t.hungUp()
+			return
+		}
 		t.park()
 	})
 }
@@ -124,22 +138,35 @@ var readBuffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 // wake reads what there is, and parks again. The poller calls it, in a goroutine
 // that may wait, one at a time.
 func (t *wsConn) wake() {
-	buf := readBuffers.Get().(*[readSize]byte)
-	ok := true
-	for more := true; more; {
-		n, err := readNow(t.raw, buf[:])
-		if n > 0 {
-			t.take(buf[:n])
-		}
-		ok = err == nil || errors.Is(err, syscall.EAGAIN)
-		more = err == nil && n == len(buf)
+	read := t.readPlain
+	if t.secure {
+		read = func() error { return t.readRecords(time.Now().Add(recordTime)) }
 	}
-	readBuffers.Put(buf)
-	if !ok {
+	if read() != nil {
 		t.hungUp()
 		return
 	}
 	t.park()
+}
+
+// readPlain takes what there is.
+func (t *wsConn) readPlain() error {
+	buf := readBuffers.Get().(*[readSize]byte)
+	defer readBuffers.Put(buf)
+	for {
+		n, err := readNow(t.raw, buf[:])
+		if n > 0 {
+			t.take(buf[:n])
+		}
+		switch {
+		case errors.Is(err, syscall.EAGAIN):
+			return nil
+		case err != nil:
+			return err
+		case n < len(buf):
+			return nil
+		}
+	}
 }
 
 // readOn waits for one that cannot be parked. What comes is dealt with in

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// A ready is one system call on a descriptor, which does not wait. They are used
+// A ready is one system call on a socket, which does not wait. They are used
 // again and again, because a function that is handed to a RawConn would be
 // allocated for each call. Control and not Read or Write, because those obey
 // deadlines that were set for somebody else.
@@ -47,11 +47,17 @@ func atOnce(raw syscall.RawConn, call func(int, []byte) (int, error), b []byte) 
 
 // readNow reads what there is; nothing is syscall.EAGAIN.
 func readNow(raw syscall.RawConn, b []byte) (n int, err error) {
-	if n, err = atOnce(raw, syscall.Read, b); n == 0 && err == nil {
+	if n, err = atOnce(raw, receive, b); n == 0 && err == nil {
 		err = io.EOF
 	}
 	return n, err
 }
 
 // writeNow writes what there is room for; none is syscall.EAGAIN.
-func writeNow(raw syscall.RawConn, b []byte) (n int, err error) { return atOnce(raw, syscall.Write, b) }
+func writeNow(raw syscall.RawConn, b []byte) (n int, err error) { return atOnce(raw, send, b) }
+
+// roomNow says that the kernel takes some KiB without having anybody wait.
+func roomNow(raw syscall.RawConn) bool {
+	n, err := atOnce(raw, writable, nil)
+	return err == nil && n > 0
+}

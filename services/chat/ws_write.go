@@ -51,7 +51,13 @@ func (t *wsConn) offer(batch []*item) (all bool, err error) {
 
 func (t *wsConn) offerBytes(b []byte) (all bool, err error) {
 	n := 0
-	if t.raw != nil {
+	switch {
+	case t.raw == nil:
+	case t.secure:
+		if all, err = t.offerRecords(b); all || err != nil {
+			return all, err
+		}
+	default:
 		if n, err = writeNow(t.raw, b); err != nil && !errors.Is(err, syscall.EAGAIN) {
 			return false, err
 		}
@@ -65,7 +71,7 @@ func (t *wsConn) offerBytes(b []byte) (all bool, err error) {
 // rest implements transport.
 func (t *wsConn) rest() error {
 	left := t.left
-	t.left = nil
+	t.left, t.writeBy = nil, 0
 	if err := t.SetWriteDeadline(time.Now().Add(drainTimeout)); err != nil {
 		return err
 	}
