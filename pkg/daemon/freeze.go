@@ -40,8 +40,10 @@ const (
 	// maxFarewell bounds a farewell, in bytes.
 	maxFarewell = 4 << 10
 
-	freezeTime  = 250 * time.Millisecond // for those that are amid something
-	freezeAgain = 25 * time.Millisecond  // for those that came since; new clients wait meanwhile
+	// freezeTime is for those that are amid something: new clients are served
+	// meanwhile, the frozen ones wait. A command takes as long as the disk.
+	freezeTime  = time.Second
+	freezeAgain = 25 * time.Millisecond // for those that came since; new clients wait meanwhile
 )
 
 // A letter is what is known of the connections that a message has with it, in
