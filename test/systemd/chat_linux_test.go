@@ -23,6 +23,7 @@ type ChatTally struct {
 	Cut     int           // connections that ended
 	Failed  int           // attempts to connect that failed
 	Longest time.Duration // until a message was acknowledged, with sending it again
+	Ends    []string      // how connections ended, the first few
 }
 
 // chats are people who talk to each other in pairs over WebSockets and resume
@@ -72,6 +73,7 @@ type device struct {
 	since  time.Time        // when open was sent first
 	n      int
 	back   time.Duration // the spread that the server asked for
+	said   string        // why the server ended the connection
 	ended  chan struct{} // closed when the present connection has
 }
 
@@ -216,11 +218,15 @@ func (d *device) run() {
 			<-d.ended
 			return
 		}
-		d.all.change(func(t *ChatTally) { t.Cut++ })
 		d.mu.Lock()
-		back := d.back
-		d.back = 0
+		back, said := d.back, d.said
+		d.back, d.said = 0, ""
 		d.mu.Unlock()
+		d.all.change(func(t *ChatTally) {
+			if t.Cut++; len(t.Ends) < 5 {
+				t.Ends = append(t.Ends, fmt.Sprintf("%s %s: %s", time.Now().Format("15:04:05.000"), d.user.name, cmp.Or(said, "not a word")))
+			}
+		})
 		if back > 0 {
 			time.Sleep(rand.N(back))
 		}
@@ -272,6 +278,7 @@ type line struct {
 	Error *struct{ Code, Message string }
 	Close *struct {
 		Code      int
+		Reason    string
 		Reconnect *struct {
 			MaxMS int64 `json:"max_ms"`
 		}
@@ -333,6 +340,7 @@ func (d *device) take(conn *gws.Conn, l *line) {
 	case l.Close != nil && l.Close.Reconnect != nil:
 		d.all.codes.Add(1)
 		d.back = time.Duration(l.Close.Reconnect.MaxMS) * time.Millisecond
+		d.said = fmt.Sprintf("%d %s", l.Close.Code, l.Close.Reason)
 	}
 }
 

@@ -79,7 +79,7 @@ func checkPhase(t *testing.T, ph Phase) {
 		t.Errorf("%s: %d requests were cut, want at most %d: %q", ph.Name, sum.Cut, inFlight, sum.Errors)
 	}
 	if ph.Name != killed && ph.Chat.Cut+ph.Chat.Failed > 0 {
-		t.Errorf("%s: %d WebSockets were cut, %d attempts to connect failed", ph.Name, ph.Chat.Cut, ph.Chat.Failed)
+		t.Errorf("%s: %d WebSockets were cut, %d attempts to connect failed: %q", ph.Name, ph.Chat.Cut, ph.Chat.Failed, ph.Chat.Ends)
 	}
 	if ph.Fresh.Requests < 50*ph.Times || ph.Kept.Requests < 50*ph.Times || ph.Slow.Requests == 0 {
 		t.Errorf("%s: hardly any load: %v; %v; %v", ph.Name, ph.Fresh, ph.Kept, ph.Slow)
