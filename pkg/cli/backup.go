@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -133,7 +134,7 @@ func describeBackup(r backup.Report, target string) string {
 		linked = fmt.Sprintf(" (%d shared with the backup before)", r.Linked)
 	}
 	return fmt.Sprintf("%s: the data as of %s: %s%s, %s, %s written; %s\nsha256 of its list: %s", where, r.Created.Local().Format(time.DateTime),
-		count(int(r.Files), "file"), linked, bytesText(r.Bytes), bytesText(r.Written), read, r.Sum)
+		count(int(r.Files), "file"), linked, size(r.Bytes), size(r.Written), read, r.Sum)
 }
 
 // dataDir is the data folder: the flag's, else that of the config file, however
@@ -183,8 +184,29 @@ func folderOf(k service.Kept) backup.Folder {
 	return f
 }
 
-func within(path, dir string) bool {
-	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
+// within reports whether a file, which may be yet to be made, would lie in a
+// folder, by its name or where that leads.
+func within(file, dir string) bool {
+	folder, err := os.Stat(dir)
+	return err == nil && (isBelow(file, folder) || isBelow(whereLeads(file), folder))
+}
+
+// isBelow reports whether the path leads through the folder.
+func isBelow(path string, folder fs.FileInfo) bool {
+	if fi, err := os.Stat(path); err == nil && os.SameFile(fi, folder) {
+		return true
+	}
+	above := filepath.Dir(path)
+	return above != path && isBelow(above, folder)
+}
+
+// whereLeads is a path without links, up to what there is of it.
+func whereLeads(path string) string {
+	real, err := filepath.EvalSymlinks(path)
+	if above := filepath.Dir(path); err != nil && above != path {
+		return whereLeads(above)
+	}
+	return real
 }
 
 // patiently returns a context that ends with SIGINT, SIGTERM and the time given.
@@ -251,17 +273,4 @@ func (m *meter) end() {
 	if m.out != nil && m.what != "" {
 		fmt.Fprint(m.out, "\r\x1b[K")
 	}
-}
-
-// bytesText is a size for people.
-func bytesText(n int64) string {
-	for _, u := range []struct {
-		name string
-		size int64
-	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
-		if n >= u.size {
-			return fmt.Sprintf("%.1f %s", float64(n)/float64(u.size), u.name)
-		}
-	}
-	return fmt.Sprintf("%d bytes", n)
 }

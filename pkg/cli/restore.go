@@ -88,7 +88,7 @@ func (e *env) restore(ctx context.Context, name string, f restoreFlags) error {
 		return nil
 	}
 	fmt.Fprintf(e.Out, "%s: the data as of %s, %s, %s, by portico %s\n", dir, done.Created.Local().Format(time.DateTime),
-		count(int(done.Files), "file"), bytesText(done.Bytes), done.Program)
+		count(int(done.Files), "file"), size(done.Bytes), done.Program)
 	if n := len(done.Missing); n > 0 {
 		fmt.Fprintf(e.Out, "%s were missing already when the backup was made, such as %s\n", count(n, "file"), done.Missing[0])
 	}
@@ -109,7 +109,7 @@ func (e *env) checkBackup(ctx context.Context, name string, stream io.Reader, f 
 		return nil
 	}
 	_, err = fmt.Fprintf(e.Out, "%s is whole: the data as of %s, %s, %s, by portico %s\nsha256 of its list: %s\n", name,
-		c.Created.Local().Format(time.DateTime), count(int(c.Files), "file"), bytesText(c.Bytes), c.Program, c.Sum)
+		c.Created.Local().Format(time.DateTime), count(int(c.Files), "file"), size(c.Bytes), c.Program, c.Sum)
 	return failed(err)
 }
 
