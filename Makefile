@@ -11,7 +11,7 @@ SOAK    ?= 1h
 # dynamically; see pkg/picture/avifenc.
 export GOFLAGS := -tags=nodynamic $(GOFLAGS)
 
-.PHONY: run build test setup lint unit package release vuln generate fuzz crash soak systemd bench clean
+.PHONY: run build test setup lint unit package release vuln generate fuzz crash soak systemd bench bench-short bench-code clean
 
 # Build the one binary and start it.
 run: build
@@ -76,13 +76,19 @@ soak:
 systemd:
 	PORTICO_TEST_LONG=1 $(GO) test -count=1 -v -timeout=2h -run=TestNothingRefusedNothingLost ./test/systemd -page=$(CURDIR)/docs/reliability.md
 
-# The table of docs/performance.md, beside bare net/http; and Go's benchmarks.
+# The tables and plots of docs/performance.md, beside peers, on a quiet machine:
+# at most 40 minutes.
 bench:
 	$(GO) run ./bench -out docs/performance.md
-	$(GO) run ./bench -chat -out docs/performance.md
-	$(GO) run ./bench -delivery -out docs/performance.md
-	$(GO) run ./bench -proxy -out docs/performance.md
-	$(GO) run ./bench -pictures -out docs/performance.md
+
+# The same in under five minutes, in bin/bench/performance.md.
+bench-short:
+	mkdir -p bin/bench
+	cp -R docs/performance.md docs/plots bin/bench
+	$(GO) run ./bench -short -out bin/bench/performance.md
+
+# Go's own benchmarks, of packages.
+bench-code:
 	$(GO) test -run='^$$' -bench=. -benchmem ./...
 
 clean:

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"syscall"
 	"time"
@@ -17,13 +15,9 @@ func (c *crowd) follow() (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("follow a crowd: %w", err)
 	}
-	fds, tails := make([]int, len(c.sockets)), make([][]byte, len(c.sockets))
-	for i, s := range c.sockets {
-		tails[i] = make([]byte, s.br.Buffered())
-		if _, err := io.ReadFull(s.br, tails[i]); err != nil {
-			return nil, err
-		}
-		raw, err := s.conn.(*net.TCPConn).SyscallConn()
+	fds := make([]int, len(c.conns))
+	for i, conn := range c.conns {
+		raw, err := conn.(*net.TCPConn).SyscallConn()
 		if err != nil {
 			return nil, err
 		}
@@ -39,7 +33,7 @@ func (c *crowd) follow() (stop func(), err error) {
 	go func() {
 		defer close(done)
 		defer syscall.Close(ep)
-		c.read(ep, fds, tails, ending)
+		c.read(ep, fds, ending)
 	}()
 	return func() {
 		close(ending)
@@ -47,7 +41,7 @@ func (c *crowd) follow() (stop func(), err error) {
 	}, nil
 }
 
-func (c *crowd) read(ep int, fds []int, tails [][]byte, ending chan struct{}) {
+func (c *crowd) read(ep int, fds []int, ending chan struct{}) {
 	const patience = 100 // ms
 	events, buf := make([]syscall.EpollEvent, 512), make([]byte, 256<<10)
 	for {
@@ -62,35 +56,15 @@ func (c *crowd) read(ep int, fds []int, tails [][]byte, ending chan struct{}) {
 			return
 		}
 		for _, e := range events[:max(n, 0)] {
-			head := copy(buf, tails[e.Fd])
+			head := copy(buf, c.early[e.Fd])
 			n, err := syscall.Read(fds[e.Fd], buf[head:])
 			if n <= 0 {
 				c.fail(fmt.Errorf("a receiver ended: %w", err))
 				return
 			}
-			whole := wholeFrames(buf[:head+n])
-			tails[e.Fd] = append(tails[e.Fd][:0], buf[whole:head+n]...)
-			c.times = append(c.times, c.heard(buf[:whole], time.Now())...)
+			whole := c.whole(buf[:head+n])
+			c.early[e.Fd] = append(c.early[e.Fd][:0], buf[whole:head+n]...)
+			c.heard(buf[:whole], time.Now())
 		}
 	}
-}
-
-// wholeFrames is how many bytes of b are frames that are complete.
-func wholeFrames(b []byte) (n int) {
-	for len(b)-n >= 2 {
-		size := 2 + int(b[n+1]&0x7f)
-		switch rest := b[n:]; {
-		case b[n+1] == 126 && len(rest) >= 4:
-			size = 4 + int(binary.BigEndian.Uint16(rest[2:]))
-		case b[n+1] == 127 && len(rest) >= 10:
-			size = 10 + int(binary.BigEndian.Uint64(rest[2:]))
-		case b[n+1] >= 126:
-			return n
-		}
-		if n+size > len(b) {
-			return n
-		}
-		n += size
-	}
-	return n
 }

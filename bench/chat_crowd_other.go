@@ -10,23 +10,26 @@ import (
 // follow reads in a goroutine for each receiver, until stop is called.
 func (c *crowd) follow() (stop func(), err error) {
 	var following sync.WaitGroup
-	var mu sync.Mutex
-	for _, s := range c.sockets {
-		_ = s.conn.SetDeadline(time.Now().Add(2 * chatTimeout))
+	for i, conn := range c.conns {
 		following.Go(func() {
-			var times []time.Duration
-			msg, err := s.read()
-			for ; err == nil; msg, err = s.read() {
-				times = append(times, c.heard(msg, time.Now())...)
+			buf := make([]byte, 256<<10)
+			kept := copy(buf, c.early[i])
+			n, err := conn.Read(buf[kept:])
+			for ; err == nil; n, err = conn.Read(buf[kept:]) {
+				whole := c.whole(buf[:kept+n])
+				c.heard(buf[:whole], time.Now())
+				kept = copy(buf, buf[whole:kept+n])
 			}
 			c.fail(err)
-			mu.Lock()
-			c.times = append(c.times, times...)
-			mu.Unlock()
 		})
 	}
 	return func() {
-		closeAll(c.sockets)
+		for _, conn := range c.conns {
+			_ = conn.SetReadDeadline(time.Unix(1, 0))
+		}
 		following.Wait()
+		for _, conn := range c.conns {
+			_ = conn.SetReadDeadline(time.Time{})
+		}
 	}, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -24,13 +25,31 @@ type chatSocket struct {
 }
 
 // dial connects as a person and waits until it is live.
-func (b *chatBench) dial(person int) (*chatSocket, error) {
-	conn, err := net.DialTimeout("tcp", b.addr, chatTimeout)
+func (c *chatBench) dial(person int) (*chatSocket, error) {
+	conn, err := net.DialTimeout("tcp", c.addr, chatTimeout)
 	if err != nil {
 		return nil, err
 	}
+	return c.enter(conn, person)
+}
+
+// dialTLS is the same by TLS.
+func (c *chatBench) dialTLS(person int) (*chatSocket, error) {
+	conn, err := dialTLS(c.secure)
+	if err != nil {
+		return nil, err
+	}
+	return c.enter(conn, person)
+}
+
+// dialTLS trusts whoever answers: it is a server of this run.
+func dialTLS(addr string) (net.Conn, error) {
+	return tls.DialWithDialer(&net.Dialer{Timeout: chatTimeout}, "tcp", addr, &tls.Config{InsecureSkipVerify: true})
+}
+
+func (c *chatBench) enter(conn net.Conn, person int) (*chatSocket, error) {
 	s := &chatSocket{conn: conn, br: bufio.NewReaderSize(conn, 4096)}
-	if err := s.hello(b.addr, b.tokens[person]); err != nil {
+	if err := s.hello(c.addr, c.tokens[person]); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}

@@ -4,165 +4,219 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"image"
 	"image/jpeg"
 	"io"
-	"math"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-const picturesConfig = `
-data_dir = "data"
-log {
-  level = "warn"
-  access { off = true }
-}
-service "images" "gallery" { root = "../pictures" }
-listener "gallery" {
-  address = "127.0.0.1:0"
-  service = service.images.gallery
-}
-`
+// picturesWide is the width that is asked for, a step of the ladder; picturesHigh
+// comes of it.
+const picturesWide, picturesHigh = 1080, 810
 
-// picturesWide is the width that is asked for, a step of the ladder.
-const picturesWide = 1080
+func picturesConfig(root string) string {
+	return fmt.Sprintf("service \"images\" \"gallery\" {\n  root    = %q\n  reserve = 0\n}\n", root) + listener("gallery", "images.gallery")
+}
+
+// pictureCount is how many pictures one measurement makes.
+func pictureCount(b *bench) int { return pick(b, 60, 12) }
+
+// pictureClients are how many ask at once.
+func pictureClients() []int {
+	n := []int{1, runtime.NumCPU(), 8, 64}
+	slices.Sort(n)
+	return slices.Compact(n)
+}
+
+func picturesTakes(b *bench) time.Duration {
+	each := time.Duration(pictureCount(b)) * time.Second / 18
+	return 6*time.Second + time.Duration(b.rounds*(len(pictureClients())+1))*(each+200*time.Millisecond)
+}
 
 // runPictures measures what portico makes of pictures of 12 megapixels that
 // nobody asked for before, beside vipsthumbnail, which has no HTTP to do.
-func runPictures(ctx context.Context, count int) (string, error) {
-	dir, err := os.MkdirTemp("", "portico-bench-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(dir)
-	bin, err := build(ctx, dir)
-	if err != nil {
-		return "", err
-	}
-	names, size, err := writePhotos(filepath.Join(dir, "pictures"), count)
-	if err != nil {
-		return "", err
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "Measured %s on %d cores shared with the load, %s, %s/%s. %d JPEGs of 4032 x 3024 pixels, %.1f MB each, to %d pixels wide, quality 86, which gives about the SSIM of libvips' 82.\n\n",
-		time.Now().UTC().Format("2006-01-02"), runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, count, float64(size)/1e6, picturesWide)
-	b.WriteString("| | pictures a second | p50, ms | p99, ms | CPU ms per picture | peak memory, MiB |\n|---|---|---|---|---|---|\n")
-	for _, clients := range []int{1, runtime.NumCPU(), 8, 64} {
-		m, err := measurePictures(ctx, bin, dir, names, clients)
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintf(&b, "| portico, %d at a time | %s\n", clients, m)
-	}
-	if _, err := exec.LookPath("vipsthumbnail"); err == nil {
-		m, err := measureVips(ctx, dir, names)
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintf(&b, "| vipsthumbnail, %d processes | %s\n", runtime.NumCPU(), m)
-	}
-	b.WriteString("\nMemory is that of the daemon and its workers together. vipsthumbnail decodes, resizes and encodes the same files in turn, from disk to disk.\n")
-	return b.String(), nil
-}
-
-// A transformRate is a row of the table.
-type transformRate struct {
-	rate, p50, p99, cpu, memory float64
-}
-
-func (m transformRate) String() string {
-	show := func(v float64) string {
-		if v == 0 {
-			return "–"
-		}
-		return fmt.Sprintf("%.0f", v)
-	}
-	return fmt.Sprintf("%.1f | %s | %s | %.0f | %.0f |", m.rate, show(m.p50), show(m.p99), m.cpu, m.memory)
-}
-
-// measurePictures asks a fresh daemon for every picture once.
-func measurePictures(ctx context.Context, bin, dir string, names []string, clients int) (m transformRate, err error) {
-	p, err := startPortico(ctx, bin, dir, picturesConfig)
-	if err != nil {
-		return m, err
-	}
-	defer p.stop()
-	addrs, err := p.addresses()
-	if err != nil {
-		return m, err
-	}
-	pid := p.cmd.Process.Pid
-	watch, stop := context.WithCancel(ctx)
-	var family familyUse
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		family.watch(watch, pid)
-	}()
-	took := make([]time.Duration, len(names))
-	begun := time.Now()
-	err = each(len(names), clients, func(i int) error {
-		at := time.Now()
-		defer func() { took[i] = time.Since(at) }()
-		return getPicture(ctx, fmt.Sprintf("http://%s/%s?w=%d&fmt=jpeg", addrs["gallery"], names[i], picturesWide))
-	})
-	all := time.Since(begun)
-	stop()
-	<-done
-	if err != nil {
-		return m, fmt.Errorf("%w: %s", err, p.log)
-	}
-	slices.Sort(took)
-	return transformRate{
-		rate: float64(len(names)) / all.Seconds(),
-		p50:  ms(took[len(took)/2]), p99: ms(took[len(took)*99/100]),
-		cpu:    ms(family.cpu()) / float64(len(names)),
-		memory: family.peak / 1024,
-	}, nil
-}
-
-func getPicture(ctx context.Context, url string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+func runPictures(ctx context.Context, b *bench, r *report) error {
+	in := filepath.Join(b.dir, "pictures")
+	names, photo, err := writePhotos(in, pictureCount(b))
 	if err != nil {
 		return err
 	}
-	var b []byte
-	for {
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return err
-		}
-		b, err = io.ReadAll(res.Body)
-		res.Body.Close()
-		if err != nil {
-			return err
-		}
-		if res.StatusCode == http.StatusOK {
-			break
-		}
-		if res.StatusCode != http.StatusServiceUnavailable {
-			return fmt.Errorf("%s: %s", url, res.Status)
-		}
-		time.Sleep(time.Second) // a slow machine: it says when to try again
+	own, quality, peer, err := equalQuality(ctx, b, in, names[0], photo)
+	if err != nil {
+		return err
 	}
-	if cfg, err := jpeg.DecodeConfig(bytes.NewReader(b)); err != nil || cfg.Width != picturesWide {
-		return fmt.Errorf("%s: %d wide, %w", url, cfg.Width, err)
+	r.say("%d JPEGs of %d x %d pixels, %.1f MB each, to %d pixels wide. Portico's own quality has an SSIM of %.4f against a Lanczos filter over all pixels; vipsthumbnail has %.4f at Q=%d, its lowest that is not below.",
+		len(names), photoWide, photoHigh, float64(len(photo))/1e6, picturesWide, own, peer, quality)
+	vips := fmt.Sprintf("vipsthumbnail, %d at a time", runtime.NumCPU())
+	var mu sync.Mutex
+	memory := map[string]series{}
+	remember := func(name string, mib float64) {
+		mu.Lock()
+		defer mu.Unlock()
+		memory[name] = append(memory[name], mib)
 	}
+	runners := []runner{{name: vips, measure: func(ctx context.Context, _ time.Duration) (sample, error) {
+		begun := time.Now()
+		cpu, mib, err := vipsMakes(ctx, in, filepath.Join(b.dir, "vips"), names, quality)
+		remember(vips, mib)
+		n := float64(len(names))
+		return sample{rate: n / time.Since(begun).Seconds(), cpu: cpu.Seconds() / n}, err
+	}}}
+	for _, clients := range pictureClients() {
+		name := fmt.Sprintf("portico, %d at a time", clients)
+		runners = append(runners, runner{name: name, peer: vips, measure: func(ctx context.Context, _ time.Duration) (sample, error) {
+			s, mib, err := makeAll(ctx, b, in, names, clients)
+			remember(name, mib)
+			return s, err
+		}})
+	}
+	c, err := b.compete(ctx, "12 MP to 1080", runners)
+	if err != nil {
+		return err
+	}
+	t := newTable("", "pictures a second", "beside vipsthumbnail", "p50, ms", "p99, ms", "CPU ms for each", "CPU beside vipsthumbnail", "peak memory, MiB")
+	beside := &chart{title: "12 MP JPEG to 1080, beside vipsthumbnail at equal SSIM", marks: []mark{{1, "vipsthumbnail"}}}
+	for _, run := range c.runners {
+		p50, p99 := "–", "–" // vipsthumbnail answers nobody
+		if run.peer != "" {
+			p50 = number(c.column(run.name, func(s sample) float64 { return s.p50 }).median())
+			p99 = number(c.p99s(run.name).median())
+		}
+		t.add(run.name, c.rates(run.name).String(), c.rates(run.name).beside(c.rates(vips)).String(), p50, p99,
+			c.cpus(run.name).times(1e-3).String(), c.cpus(run.name).beside(c.cpus(vips)).String(), memory[run.name].String())
+		if run.peer != "" {
+			beside.add("pictures a second", run.name, c.rates(run.name).beside(c.rates(vips)), false)
+		}
+	}
+	r.table(t)
+	r.plot("rates", beside)
+	r.say("Memory is that of the daemon and its workers together. vipsthumbnail decodes, resizes and encodes the same files in turn, from disk to disk.")
+	r.reach("pictures", "8 at a time", c.rates("portico, 8 at a time").beside(c.rates(vips)))
 	return nil
 }
 
-// each calls fn for 0 to n-1 from so many goroutines.
-func each(n, workers int, fn func(i int) error) error {
+// equalQuality says how near portico's picture is to the reference, and which
+// quality of vipsthumbnail is as near.
+func equalQuality(ctx context.Context, b *bench, in, name string, photo []byte) (own float64, quality int, peer float64, err error) {
+	whole, err := decodePlane(photo)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	reference := whole.shrink(picturesWide, picturesHigh)
+	p, err := startPortico(ctx, b, picturesConfig(in))
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	defer p.stop()
+	made, err := getPicture(ctx, p.pictureURL(name))
+	if err != nil {
+		return 0, 0, 0, fmt.Errorf("%w: %s", err, p.log)
+	}
+	m, err := decodePlane(made)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	if m.w != reference.w || m.h != reference.h {
+		return 0, 0, 0, fmt.Errorf("portico made %d x %d, not %d x %d", m.w, m.h, reference.w, reference.h)
+	}
+	own = ssim(reference, m)
+	quality, peer, err = vipsQuality(ctx, b.dir, in, name, reference, own)
+	return own, quality, peer, err
+}
+
+func (p *portico) pictureURL(name string) string {
+	return fmt.Sprintf("http://%s/%s?w=%d&fmt=jpeg", p.addrs["gallery"], name, picturesWide)
+}
+
+// makeAll asks a fresh daemon for every picture once.
+func makeAll(ctx context.Context, b *bench, in string, names []string, clients int) (s sample, peak float64, err error) {
+	p, err := startPortico(ctx, b, picturesConfig(in))
+	if err != nil {
+		return s, 0, err
+	}
+	defer p.stop()
+	stop := watchMemory(p.pid(), &peak)
+	took := make([]time.Duration, len(names))
+	before, begun := cpuSeconds(p.pid()), time.Now()
+	err = eachOf(len(names), clients, func(i int) error {
+		at := time.Now()
+		defer func() { took[i] = time.Since(at) }()
+		_, err := getPicture(ctx, p.pictureURL(names[i]))
+		return err
+	})
+	all, used := time.Since(begun), cpuSeconds(p.pid())-before
+	stop()
+	if err != nil {
+		return s, 0, fmt.Errorf("%w: %s", err, p.log)
+	}
+	slices.Sort(took)
+	n := float64(len(names))
+	return sample{rate: n / all.Seconds(), p50: percentile(took, .5), p99: percentile(took, .99), cpu: used / n}, peak, nil
+}
+
+// watchMemory keeps the most that a process and its children had resident at
+// once, in MiB, until stop is called.
+func watchMemory(pid int, peak *float64) (stop func()) {
+	ending, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			*peak = max(*peak, rss(pid)/1024)
+			select {
+			case <-ending:
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return func() {
+		close(ending)
+		<-done
+	}
+}
+
+// getPicture fetches one that is as wide as it was asked for.
+func getPicture(ctx context.Context, url string) ([]byte, error) {
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return nil, err
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return nil, err
+		}
+		b, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		switch {
+		case err != nil:
+			return nil, err
+		case res.StatusCode == http.StatusServiceUnavailable: // a slow machine: it says when to try again
+			select {
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			case <-time.After(time.Second):
+				continue
+			}
+		case res.StatusCode != http.StatusOK:
+			return nil, fmt.Errorf("%s: %s", url, res.Status)
+		}
+		if cfg, err := jpeg.DecodeConfig(bytes.NewReader(b)); err != nil || cfg.Width != picturesWide {
+			return nil, fmt.Errorf("%s: %d wide: %w", url, cfg.Width, err)
+		}
+		return b, nil
+	}
+}
+
+// eachOf calls fn for 0 to n-1 from so many goroutines.
+func eachOf(n, workers int, fn func(i int) error) error {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	errs := make(chan error, workers)
@@ -179,158 +233,4 @@ func each(n, workers int, fn func(i int) error) error {
 	wg.Wait()
 	close(errs)
 	return <-errs
-}
-
-// familyUse is what a process and its children use.
-type familyUse struct {
-	peak   float64 // KiB resident together, at most
-	before float64 // CPU ticks at the beginning
-	ticks  map[int]float64
-}
-
-func (f *familyUse) watch(ctx context.Context, pid int) {
-	f.ticks = map[int]float64{}
-	f.before = cpuTicks(pid)
-	for ctx.Err() == nil {
-		f.look(pid)
-		time.Sleep(10 * time.Millisecond)
-	}
-	f.look(pid)
-}
-
-func (f *familyUse) look(pid int) {
-	sum := rss(pid)
-	f.ticks[pid] = cpuTicks(pid)
-	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	for _, t := range tasks {
-		b, _ := os.ReadFile(t)
-		for _, s := range strings.Fields(string(b)) {
-			child, _ := strconv.Atoi(s)
-			sum += rss(child)
-			f.ticks[child] = max(f.ticks[child], cpuTicks(child))
-		}
-	}
-	f.peak = max(f.peak, sum)
-}
-
-// cpu is the CPU time of all while they were watched.
-func (f *familyUse) cpu() time.Duration {
-	sum := -f.before
-	for _, t := range f.ticks {
-		sum += t
-	}
-	return time.Duration(sum * 10 * float64(time.Millisecond)) // 100 ticks a second, as everywhere
-}
-
-// cpuTicks is the CPU time of a process itself, from /proc/PID/stat.
-func cpuTicks(pid int) float64 {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	_, rest, _ := strings.Cut(string(b), ") ")
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0
-	}
-	user, _ := strconv.ParseFloat(fields[11], 64)
-	system, _ := strconv.ParseFloat(fields[12], 64)
-	return user + system
-}
-
-// measureVips has as many processes as there are cores make the same pictures.
-func measureVips(ctx context.Context, dir string, names []string) (m transformRate, err error) {
-	out := filepath.Join(dir, "vips")
-	if err := os.MkdirAll(out, 0o755); err != nil {
-		return m, err
-	}
-	n := runtime.NumCPU()
-	var mu sync.Mutex
-	var cpu time.Duration
-	begun := time.Now()
-	err = each(n, n, func(i int) error {
-		args := []string{"--size", fmt.Sprintf("%dx", picturesWide), "-o", out + "/%s.jpg[Q=82]"}
-		for j := i; j < len(names); j += n {
-			args = append(args, filepath.Join(dir, "pictures", names[j]))
-		}
-		cmd := exec.CommandContext(ctx, "vipsthumbnail", args...)
-		cmd.Env = append(os.Environ(), "VIPS_CONCURRENCY=1")
-		if b, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("vipsthumbnail: %w: %s", err, b)
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		cpu += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-		m.memory += peakOf(cmd.ProcessState)
-		return nil
-	})
-	m.rate = float64(len(names)) / time.Since(begun).Seconds()
-	m.cpu = ms(cpu) / float64(len(names))
-	return m, err
-}
-
-// writePhotos writes n files that look like photos to a decoder: detail at every
-// scale, edges, noise.
-func writePhotos(dir string, n int) (names []string, size int, err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, 0, err
-	}
-	var b bytes.Buffer
-	if err := jpeg.Encode(&b, photo(4032, 3024), &jpeg.Options{Quality: 90}); err != nil {
-		return nil, 0, err
-	}
-	for i := range n {
-		name := fmt.Sprintf("photo-%03d.jpg", i)
-		if err := os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o644); err != nil {
-			return nil, 0, err
-		}
-		names = append(names, name)
-	}
-	return names, b.Len(), nil
-}
-
-// octaves of noise make a photo; the coarsest has cells of 1 << octaves pixels.
-const octaves = 9
-
-func photo(w, h int) *image.YCbCr {
-	m := image.NewYCbCr(image.Rect(0, 0, w, h), image.YCbCrSubsampleRatio420)
-	seed := uint32(7)
-	random := func() float32 {
-		seed ^= seed << 13
-		seed ^= seed >> 17
-		seed ^= seed << 5
-		return float32(seed)/(1<<31) - 1
-	}
-	var grids [octaves][]float32
-	for o := range grids {
-		grids[o] = make([]float32, (w>>(octaves-o)+3)*(h>>(octaves-o)+3))
-		for i := range grids[o] {
-			grids[o][i] = random()
-		}
-	}
-	at := func(x, y int) (sum float32) {
-		amp := float32(60)
-		for o, g := range grids {
-			shift := octaves - o
-			cell, wide := 1<<shift, w>>shift+3
-			fx, fy := float32(x&(cell-1))/float32(cell), float32(y&(cell-1))/float32(cell)
-			g = g[(y>>shift)*wide+x>>shift:]
-			top := g[0] + (g[1]-g[0])*fx
-			bottom := g[wide] + (g[wide+1]-g[wide])*fx
-			sum += amp * (top + (bottom-top)*fy)
-			amp *= 0.7
-		}
-		return sum
-	}
-	byteOf := func(v float32) uint8 { return uint8(max(0, min(255, math.Round(float64(v))))) }
-	for i := range m.Y {
-		x, y := i%m.YStride, i/m.YStride
-		v := 128 + at(x, y)
-		if (x*7/w+y*5/h)%3 == 0 {
-			v = v*0.6 + 90
-		}
-		m.Y[i] = byteOf(v + random()*9)
-	}
-	for i := range m.Cb {
-		x, y := i%m.CStride, i/m.CStride
-		m.Cb[i], m.Cr[i] = byteOf(128+at(x, h-1-y)/2), byteOf(128+at(w-1-x, y)/2)
-	}
-	return m
 }
