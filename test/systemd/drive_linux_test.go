@@ -217,10 +217,12 @@ func (d *driving) kill(int) error {
 }
 
 // eventually waits until ok.
-func eventually(what string, ok func() bool) error {
-	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
+func eventually(what string, ok func() bool) error { return within(time.Minute, what, ok) }
+
+func within(limit time.Duration, what string, ok func() bool) error {
+	for end := time.Now().Add(limit); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			return fmt.Errorf("not within a minute: %s", what)
+			return fmt.Errorf("not within %v: %s", limit, what)
 		}
 	}
 	return nil

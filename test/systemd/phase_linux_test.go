@@ -117,7 +117,8 @@ func (d *driving) step(p *Phase, e event, i int) error {
 	if is := show("MainPID"); (is != was) != e.ends {
 		return fmt.Errorf("process %s became %s", was, is)
 	}
-	if err := eventually("the connections of the process before go on", func() bool { return stored(sockets) == nil }); err != nil {
+	// Five thousand take half a minute beside a load of 40.
+	if err := within(3*time.Minute, "the connections of the process before go on", func() bool { return stored(sockets) == nil }); err != nil {
 		return err
 	}
 	there, err := d.settle()

@@ -284,7 +284,7 @@ func (u *uploads) postInParts(token, series string, n int) error {
 		at = is
 		next := min(at+len(file)/3+1, len(file))
 		begun := time.Now()
-		res, _, err = ask("PATCH", path, token, body{"application/offset+octet-stream", file[at:next]}, "Tus-Resumable", "1.0.0", "Upload-Offset", strconv.Itoa(at))
+		_, _, err = ask("PATCH", path, token, body{"application/offset+octet-stream", file[at:next]}, "Tus-Resumable", "1.0.0", "Upload-Offset", strconv.Itoa(at))
 		u.done.count(begun, err)
 		if err == nil {
 			at = next
