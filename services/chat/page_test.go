@@ -2,96 +2,29 @@ package chat_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/porticod/portico/internal/testkit/chromium"
 	"github.com/porticod/portico/services/servicetest"
 )
 
-type action = chromedp.Action[chromedp.Void]
-
-// browser opens a headless Chromium with a profile of its own.
-func browser(t *testing.T, width, height int64) context.Context {
-	t.Helper()
-	opts := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.NoSandbox, chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-dev-shm-usage", true),
-		chromedp.UserDataDir(t.TempDir()))
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), opts...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, height)); err != nil {
-		t.Fatalf("start Chromium (Debian package chromium): %v", err)
-	}
-	return ctx
-}
-
-func run(ctx context.Context, t *testing.T, what string, actions ...action) {
-	t.Helper()
-	soon, cancel := context.WithTimeout(ctx, 3*late)
-	defer cancel()
-	if err := chromedp.Do(soon, actions...); err != nil {
-		t.Errorf("%s: %v", what, err)
-		shot(ctx, t, "failed")
-		t.FailNow()
-	}
-}
-
-// shot keeps a picture of the page where CHAT_SHOTS names a folder.
-func shot(ctx context.Context, t *testing.T, name string) {
-	t.Helper()
-	dir := os.Getenv("CHAT_SHOTS")
-	if dir == "" {
-		return
-	}
-	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
-	if err != nil {
-		t.Fatalf("screenshot: %v", err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// until waits for an expression to be true. It asks from here: the page's
-// policy forbids what a poll inside of it would need.
-func until(expression string) action {
-	return func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
-		for {
-			// Between two pages there may be nothing to ask.
-			ok, err := chromedp.Evaluate[bool]("Boolean("+expression+")")(ctx, target)
-			if ok {
-				return chromedp.Void{}, nil
-			}
-			select {
-			case <-ctx.Done():
-				return chromedp.Void{}, fmt.Errorf("never true: %s: %w", expression, errors.Join(err, ctx.Err()))
-			case <-time.After(20 * time.Millisecond):
-			}
-		}
-	}
-}
-
 // message waits for a bubble with a text and, if it is one's own, a tick.
-func message(text, tick string) action {
-	return until(fmt.Sprintf(`[...document.querySelectorAll("li.msg")].some((li) =>
+func message(text, tick string) chromium.Action {
+	return chromium.Until(fmt.Sprintf(`[...document.querySelectorAll("li.msg")].some((li) =>
 		li.querySelector("p.body")?.textContent === %q && (li.querySelector(".tick")?.getAttribute("aria-label") ?? "") === %q)`, text, tick))
 }
 
 // signUp makes an account with the form of the page.
 func signUp(ctx context.Context, t *testing.T, url, username, name string) {
 	t.Helper()
-	run(ctx, t, username+" signs up",
+	chromium.Run(ctx, t, username+" signs up",
 		chromedp.Navigate(url+"/"),
 		chromedp.WaitVisible("#switch"),
 		chromedp.Click("#switch"),
@@ -104,18 +37,20 @@ func signUp(ctx context.Context, t *testing.T, url, username, name string) {
 }
 
 // find searches for somebody and opens the chat with them.
-func find(who string) []action {
-	return []action{
+func find(who string) []chromium.Action {
+	return []chromium.Action{
 		chromedp.SendKeys("#find input", who),
-		until(fmt.Sprintf(`document.querySelector("#list .last")?.textContent.startsWith("@" + %q)`, who)),
+		chromium.Until(fmt.Sprintf(`document.querySelector("#list .last")?.textContent.startsWith("@" + %q)`, who)),
 		chromedp.Click("#list li button"),
 		chromedp.WaitVisible("#compose"),
 	}
 }
 
-func write(text string) action { return chromedp.SendKeys("#compose textarea", text+"\n") }
+func write(text string) chromium.Action { return chromedp.SendKeys("#compose textarea", text+"\n") }
 
-func state(s string) action { return until(fmt.Sprintf(`document.body.dataset.state === %q`, s)) }
+func state(s string) chromium.Action {
+	return chromium.Until(fmt.Sprintf(`document.body.dataset.state === %q`, s))
+}
 
 // front is a port behind which a chat comes and goes.
 type front struct{ to atomic.Pointer[http.Handler] }
@@ -145,50 +80,50 @@ func TestPage(t *testing.T) {
 	bob := w.join("bob")
 	const hello = "hello <b>bob</b>, see https://example.org/"
 
-	alice := browser(t, 1100, 700)
+	alice := chromium.Open(t, 1100, 700)
 	signUp(alice, t, url, "alice", "Alice")
-	run(alice, t, "start a chat", find("bob")...)
-	run(alice, t, "send", write(hello), message(hello, "sent"))
+	chromium.Run(alice, t, "start a chat", find("bob")...)
+	chromium.Run(alice, t, "send", write(hello), message(hello, "sent"))
 	conv := bob.with("alice")
 	s := bob.connect()
 	s.send(`{"mark":{"conv":%q,"recv":1}}`, conv)
-	run(alice, t, "delivered", message(hello, "delivered"))
+	chromium.Run(alice, t, "delivered", message(hello, "delivered"))
 	s.send(`{"id":3,"send":{"conv":%q,"cid":"b1","text":"hi alice"}}`, conv)
-	run(alice, t, "the answer appears without a reload, and what is above it is read",
+	chromium.Run(alice, t, "the answer appears without a reload, and what is above it is read",
 		message("hi alice", ""), message(hello, "read"))
 	mark := s.next("alice's mark", func(l line) bool { return isMark(l) && l.Ev.From == "alice" }).Ev
 	if mark.Read != 2 {
 		t.Errorf("alice looks at the message; her mark is %+v", mark)
 	}
-	shot(alice, t, "desktop")
+	chromium.Shot(alice, t, "desktop")
 
 	// What is written while there is no server is sent, once, when there is one,
 	// and so is what was written before the page was loaded anew.
 	port.set(down)
 	w.close()
-	run(alice, t, "no server",
-		until(`["offline", "connecting"].includes(document.body.dataset.state)`),
+	chromium.Run(alice, t, "no server",
+		chromium.Until(`["offline", "connecting"].includes(document.body.dataset.state)`),
 		write("into the dark"),
 		message("into the dark", "waiting"),
 	)
-	shot(alice, t, "offline")
+	chromium.Shot(alice, t, "offline")
 	w.open()
 	bob.say(conv, "b2", "while you were away")
 	port.set(w.chat)
-	run(alice, t, "back by itself", state("online"), message("while you were away", ""), message("into the dark", "sent"))
+	chromium.Run(alice, t, "back by itself", state("online"), message("while you were away", ""), message("into the dark", "sent"))
 
 	port.set(without("/v1/ws", w.chat))
 	w.env.Drain(1012)
-	run(alice, t, "a reload without a connection",
-		until(`["offline", "connecting"].includes(document.body.dataset.state)`),
+	chromium.Run(alice, t, "a reload without a connection",
+		chromium.Until(`["offline", "connecting"].includes(document.body.dataset.state)`),
 		write("before the reload"),
 		message("before the reload", "waiting"),
 		write("in the same frame"),
 		chromedp.Reload(),
-		until(`["offline", "connecting"].includes(document.body.dataset.state)`),
+		chromium.Until(`["offline", "connecting"].includes(document.body.dataset.state)`),
 	)
 	port.set(w.chat)
-	run(alice, t, "after the reload", state("online"), message("before the reload", "sent"), message("in the same frame", "sent"))
+	chromium.Run(alice, t, "after the reload", state("online"), message("before the reload", "sent"), message("in the same frame", "sent"))
 	var h struct{ Messages []event }
 	bob.call("GET", "/v1/conversations/"+conv+"/messages", "", 200, &h)
 	if n := len(h.Messages); n != 6 || h.Messages[3].Text != "into the dark" || h.Messages[4].Text != "before the reload" {
@@ -196,15 +131,15 @@ func TestPage(t *testing.T) {
 	}
 
 	phone := chromedp.EmulateViewport(390, 780, chromedp.EmulateMobile)
-	run(alice, t, "on a phone", phone, until(`getComputedStyle(document.querySelector(".side")).display === "none"`))
-	shot(alice, t, "phone-thread")
-	run(alice, t, "back to the list", chromedp.Click("#back"), chromedp.WaitVisible("#list button"))
-	shot(alice, t, "phone-list")
-	run(alice, t, "sign out", chromedp.Click("#me"), chromedp.Click("#out"), chromedp.WaitVisible("#sign"))
+	chromium.Run(alice, t, "on a phone", phone, chromium.Until(`getComputedStyle(document.querySelector(".side")).display === "none"`))
+	chromium.Shot(alice, t, "phone-thread")
+	chromium.Run(alice, t, "back to the list", chromedp.Click("#back"), chromedp.WaitVisible("#list button"))
+	chromium.Shot(alice, t, "phone-list")
+	chromium.Run(alice, t, "sign out", chromedp.Click("#me"), chromedp.Click("#out"), chromedp.WaitVisible("#sign"))
 }
 
 // keys presses keys, one after the other, as their names say.
-func keys(names ...string) action {
+func keys(names ...string) chromium.Action {
 	return func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
 		known := map[string]string{
 			"Escape": kb.Escape, "Enter": kb.Enter, "Tab": kb.Tab, "ArrowUp": kb.ArrowUp, "ArrowDown": kb.ArrowDown, "k": "k",

@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/chromium"
 )
 
 // freePort is a port of this machine that nobody listens on.
@@ -45,14 +46,14 @@ listener "test" {
 // two are two people with a browser each, who have a chat with each other open.
 func two(t *testing.T, url string) (alice, bob context.Context) {
 	t.Helper()
-	alice, bob = browser(t, 1180, 760), browser(t, 1180, 760)
+	alice, bob = chromium.Open(t, 1180, 760), chromium.Open(t, 1180, 760)
 	signUp(alice, t, url, "alice", "Alice Meyer")
 	signUp(bob, t, url, "bob", "Bob Lang")
-	run(alice, t, "alice opens the chat", find("bob")...)
-	run(alice, t, "alice writes", write("Hi Bob!"), message("Hi Bob!", "delivered"))
-	run(bob, t, "bob sees it without a reload", until(`document.querySelector("#list .last")?.textContent === "Hi Bob!"`),
-		until(`document.title === "(1) Chat"`), press("#list button", ""), message("Hi Bob!", ""), until(`document.title === "Chat"`))
-	run(alice, t, "alice sees that he read it", message("Hi Bob!", "read"))
+	chromium.Run(alice, t, "alice opens the chat", find("bob")...)
+	chromium.Run(alice, t, "alice writes", write("Hi Bob!"), message("Hi Bob!", "delivered"))
+	chromium.Run(bob, t, "bob sees it without a reload", chromium.Until(`document.querySelector("#list .last")?.textContent === "Hi Bob!"`),
+		chromium.Until(`document.title === "(1) Chat"`), press("#list button", ""), message("Hi Bob!", ""), chromium.Until(`document.title === "Chat"`))
+	chromium.Run(alice, t, "alice sees that he read it", message("Hi Bob!", "read"))
 	return alice, bob
 }
 
@@ -61,20 +62,20 @@ func two(t *testing.T, url string) (alice, bob context.Context) {
 func TestTwoBrowsers(t *testing.T) {
 	d, url := daemon(t)
 	alice, bob := two(t, url)
-	run(bob, t, "bob answers", write("Hello Alice"), write("how are you?"), message("how are you?", "read"))
-	run(alice, t, "alice reads", message("Hello Alice", ""), message("how are you?", ""))
-	run(alice, t, "a reload keeps the chat open", chromedp.Reload(), state("online"), message("how are you?", ""), write("fine"), message("fine", "read"))
+	chromium.Run(bob, t, "bob answers", write("Hello Alice"), write("how are you?"), message("how are you?", "read"))
+	chromium.Run(alice, t, "alice reads", message("Hello Alice", ""), message("how are you?", ""))
+	chromium.Run(alice, t, "a reload keeps the chat open", chromedp.Reload(), state("online"), message("how are you?", ""), write("fine"), message("fine", "read"))
 
 	if code := d.Stop(); code != 0 {
 		t.Fatalf("the daemon ends with %d", code)
 	}
-	run(bob, t, "bob writes while there is no server", until(`document.body.dataset.state !== "online"`), write("are you there?"), message("are you there?", "waiting"))
-	run(alice, t, "alice too", until(`document.body.dataset.state !== "online"`), write("one moment"), message("one moment", "waiting"))
-	shot(bob, t, "restart")
+	chromium.Run(bob, t, "bob writes while there is no server", chromium.Until(`document.body.dataset.state !== "online"`), write("are you there?"), message("are you there?", "waiting"))
+	chromium.Run(alice, t, "alice too", chromium.Until(`document.body.dataset.state !== "online"`), write("one moment"), message("one moment", "waiting"))
+	chromium.Shot(bob, t, "restart")
 	testkit.Restart(t, d, testkit.App())
-	run(bob, t, "bob is back by himself", state("online"), message("are you there?", "read"), message("one moment", ""))
-	run(alice, t, "alice too", state("online"), message("one moment", "read"), message("are you there?", ""))
-	run(alice, t, "each message is there once", until(`document.querySelectorAll("li.msg").length === 6`))
-	shot(alice, t, "two")
-	run(bob, t, "once for him, too", until(`document.querySelectorAll("li.msg").length === 6`), until(`document.querySelectorAll("li.msg.failed").length === 0`))
+	chromium.Run(bob, t, "bob is back by himself", state("online"), message("are you there?", "read"), message("one moment", ""))
+	chromium.Run(alice, t, "alice too", state("online"), message("one moment", "read"), message("are you there?", ""))
+	chromium.Run(alice, t, "each message is there once", chromium.Until(`document.querySelectorAll("li.msg").length === 6`))
+	chromium.Shot(alice, t, "two")
+	chromium.Run(bob, t, "once for him, too", chromium.Until(`document.querySelectorAll("li.msg").length === 6`), chromium.Until(`document.querySelectorAll("li.msg.failed").length === 0`))
 }

@@ -2,15 +2,12 @@ package web_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -19,9 +16,8 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/chromium"
 )
-
-type action = chromedp.Action[chromedp.Void]
 
 // late is how long something may take that the page does by itself.
 const late = 20 * time.Second
@@ -48,79 +44,15 @@ listener "secure" {
 }
 `
 
-// browser opens a headless Chromium with a profile of its own.
-func browser(t *testing.T, width, height int64) context.Context {
-	t.Helper()
-	opts := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.NoSandbox, chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-dev-shm-usage", true),
-		chromedp.UserDataDir(t.TempDir()))
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), opts...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, height)); err != nil {
-		t.Fatalf("start Chromium (Debian package chromium): %v", err)
-	}
-	return ctx
-}
-
-func run(ctx context.Context, t *testing.T, what string, actions ...action) {
-	t.Helper()
-	soon, cancel := context.WithTimeout(ctx, late)
-	defer cancel()
-	if err := chromedp.Do(soon, actions...); err != nil {
-		shot(ctx, t, "failed")
-		body, _ := chromedp.Run(ctx, chromedp.Evaluate[string]("document.body.innerText"))
-		t.Fatalf("%s: %v\n%s", what, err, body)
-	}
-}
-
-// until waits for an expression to be true.
-func until(expression string) action {
-	return func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
-		for {
-			ok, err := chromedp.Evaluate[bool]("Boolean("+expression+")")(ctx, target)
-			if ok {
-				return chromedp.Void{}, nil
-			}
-			select {
-			case <-ctx.Done():
-				return chromedp.Void{}, fmt.Errorf("never true: %s: %w", expression, errors.Join(err, ctx.Err()))
-			case <-time.After(20 * time.Millisecond):
-			}
-		}
-	}
-}
-
-func do(script string) action {
+func do(script string) chromium.Action {
 	return func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
 		_, err := chromedp.Evaluate[bool]("("+script+", true)")(ctx, target)
 		return chromedp.Void{}, err
 	}
 }
 
-// dark has the page believe that its reader prefers that.
-func dark(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
-	scheme := map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": "dark"}}}
-	return chromedp.Void{}, target.Call(ctx, "Emulation.setEmulatedMedia", scheme, &struct{}{})
-}
-
-func state(s string) action { return until(fmt.Sprintf(`document.body.dataset.state === %q`, s)) }
-
-// shot keeps a picture of the page where DASHBOARD_SHOTS names a folder.
-func shot(ctx context.Context, t *testing.T, name string) {
-	t.Helper()
-	dir := os.Getenv("DASHBOARD_SHOTS")
-	if dir == "" {
-		return
-	}
-	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
-	if err != nil {
-		t.Fatalf("screenshot: %v", err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600); err != nil {
-		t.Fatal(err)
-	}
+func state(s string) chromium.Action {
+	return chromium.Until(fmt.Sprintf(`document.body.dataset.state === %q`, s))
 }
 
 // A window is a server in front of a daemon's admin socket, at an address that
@@ -207,74 +139,74 @@ const shows = " > 0" // a text that is a number, and not 0
 // aloud.
 func TestDashboard(t *testing.T) {
 	d := testkit.Start(t, testkit.App(), config)
-	ctx := browser(t, 1280, 900)
+	ctx := chromium.Open(t, 1280, 900)
 	w := open(t, d)
-	run(ctx, t, "open the page",
+	chromium.Run(ctx, t, "open the page",
 		// What the page is not allowed to do, or what fails in it, is kept.
 		chromedp.Navigate(w.URL+"/"),
 		do(`(window.wrong = [], addEventListener("error", (e) => wrong.push(e.message)), addEventListener("securitypolicyviolation", (e) => wrong.push(e.violatedDirective + " " + e.blockedURI)))`),
 		state("good"),
-		until(value(0, 0)+` === "0"`),
-		until(value(3, 0)+` === "0"`))
+		chromium.Until(value(0, 0)+` === "0"`),
+		chromium.Until(value(3, 0)+` === "0"`))
 	traffic(t, d.URL("web"))
-	run(ctx, t, "see traffic",
-		until(value(0, 0)+shows),
-		until(value(1, 0)+` !== "–"`),
-		until(value(2, 0)+shows),
-		until(value(3, 0)+shows),
-		until(cell("listeners", "web", 5)+shows),
-		until(cell("listeners", "↳ route1", 7)+shows),
-		until(cell("listeners", "↳ default", 7)+` === "0"`),
-		until(cell("services", "respond.broken", 5)+shows),
-		until(cell("services", "respond.hello", 1)+` === "ok"`),
-		until(cell("certificates", "secure", 3)+shows),
-		until(`[...document.querySelectorAll("#services dt")].some((e) => e.textContent === "messages")`),
-		until(`document.querySelectorAll("figure path.line")[0].getAttribute("d").split("L").length > 3`))
-	shot(ctx, t, "light")
+	chromium.Run(ctx, t, "see traffic",
+		chromium.Until(value(0, 0)+shows),
+		chromium.Until(value(1, 0)+` !== "–"`),
+		chromium.Until(value(2, 0)+shows),
+		chromium.Until(value(3, 0)+shows),
+		chromium.Until(cell("listeners", "web", 5)+shows),
+		chromium.Until(cell("listeners", "↳ route1", 7)+shows),
+		chromium.Until(cell("listeners", "↳ default", 7)+` === "0"`),
+		chromium.Until(cell("services", "respond.broken", 5)+shows),
+		chromium.Until(cell("services", "respond.hello", 1)+` === "ok"`),
+		chromium.Until(cell("certificates", "secure", 3)+shows),
+		chromium.Until(`[...document.querySelectorAll("#services dt")].some((e) => e.textContent === "messages")`),
+		chromium.Until(`document.querySelectorAll("figure path.line")[0].getAttribute("d").split("L").length > 3`))
+	chromium.Shot(ctx, t, "light")
 
-	run(ctx, t, "ask a chart with the keyboard",
+	chromium.Run(ctx, t, "ask a chart with the keyboard",
 		do(`document.querySelector("figure").focus()`),
 		do(`document.querySelector("figure").dispatchEvent(new KeyboardEvent("keydown", {key: "Home"}))`),
-		until(`/at .*\d/.test(document.querySelector("figure").getAttribute("aria-label")) && document.querySelector(".when").textContent`),
+		chromium.Until(`/at .*\d/.test(document.querySelector("figure").getAttribute("aria-label")) && document.querySelector(".when").textContent`),
 		do(`document.querySelector("figure").dispatchEvent(new KeyboardEvent("keydown", {key: "Escape"}))`),
-		until(`/now \d.* highest/.test(document.querySelector("figure").getAttribute("aria-label"))`))
-	run(ctx, t, "read the charts as a table",
+		chromium.Until(`/now \d.* highest/.test(document.querySelector("figure").getAttribute("aria-label"))`))
+	chromium.Run(ctx, t, "read the charts as a table",
 		chromedp.Click("#history summary"),
-		until(`document.querySelectorAll("#history tbody tr").length >= 1 && document.querySelectorAll("#history thead th").length === 12`),
+		chromium.Until(`document.querySelectorAll("#history tbody tr").length >= 1 && document.querySelectorAll("#history thead th").length === 12`),
 		chromedp.Click("#history summary"))
-	run(ctx, t, "pause",
+	chromium.Run(ctx, t, "pause",
 		chromedp.Click("#pause"), state("paused"),
-		until(`document.querySelector("#pause").getAttribute("aria-pressed") === "true"`),
+		chromium.Until(`document.querySelector("#pause").getAttribute("aria-pressed") === "true"`),
 		chromedp.Click("#pause"), state("good"))
-	run(ctx, t, "nothing went wrong", until(`wrong.length === 0 || console.error(wrong)`))
+	chromium.Run(ctx, t, "nothing went wrong", chromium.Until(`wrong.length === 0 || console.error(wrong)`))
 
-	run(ctx, t, "a phone in the dark", chromedp.EmulateViewport(390, 844), dark,
-		until(`document.documentElement.scrollWidth <= innerWidth`), until(`getComputedStyle(document.body).backgroundColor === "rgb(20, 24, 27)"`))
-	shot(ctx, t, "phone-dark")
-	run(ctx, t, "the smallest phone", chromedp.EmulateViewport(320, 640), until(`document.documentElement.scrollWidth <= innerWidth`))
-	run(ctx, t, "a desk in the dark", chromedp.EmulateViewport(1280, 900))
-	shot(ctx, t, "dark")
+	chromium.Run(ctx, t, "a phone in the dark", chromedp.EmulateViewport(390, 844), chromium.Dark,
+		chromium.Until(`document.documentElement.scrollWidth <= innerWidth`), chromium.Until(`getComputedStyle(document.body).backgroundColor === "rgb(20, 24, 27)"`))
+	chromium.Shot(ctx, t, "phone-dark")
+	chromium.Run(ctx, t, "the smallest phone", chromedp.EmulateViewport(320, 640), chromium.Until(`document.documentElement.scrollWidth <= innerWidth`))
+	chromium.Run(ctx, t, "a desk in the dark", chromedp.EmulateViewport(1280, 900))
+	chromium.Shot(ctx, t, "dark")
 }
 
 // The page outlives the daemon, and does not hold up its reload or its end.
 func TestDashboardOverReloadAndRestart(t *testing.T) {
 	d := testkit.Start(t, testkit.App(), config)
 	w := open(t, d)
-	ctx := browser(t, 800, 600)
-	run(ctx, t, "open the page", chromedp.Navigate(w.URL+"/"), state("good"))
+	ctx := chromium.Open(t, 800, 600)
+	chromium.Run(ctx, t, "open the page", chromedp.Navigate(w.URL+"/"), state("good"))
 
 	began := time.Now()
 	if r := d.Reload(strings.Replace(config, `"hello" { body`, `"hallo" { body`, 1)); r.OK {
 		t.Fatal("a file with a mistake was taken")
 	}
-	run(ctx, t, "see that a reload failed", until(`document.querySelector("#alerts").textContent.includes("The last reload")`))
+	chromium.Run(ctx, t, "see that a reload failed", chromium.Until(`document.querySelector("#alerts").textContent.includes("The last reload")`))
 	if r := d.Reload(config + "service \"echo\" \"e\" {}\n"); !r.OK {
 		t.Fatalf("got %+v", r)
 	}
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("reloads took %v with a page that looks on", took)
 	}
-	run(ctx, t, "see the new service", until(cell("services", "echo.e", 1)+` === "ok"`), until(`document.querySelector("#alerts").textContent === ""`))
+	chromium.Run(ctx, t, "see the new service", chromium.Until(cell("services", "echo.e", 1)+` === "ok"`), chromium.Until(`document.querySelector("#alerts").textContent === ""`))
 	if n := w.streams.Load(); n != 1 {
 		t.Errorf("the stream was cut by a reload: asked for %d times", n)
 	}
@@ -286,7 +218,7 @@ func TestDashboardOverReloadAndRestart(t *testing.T) {
 	if took := time.Since(began); took > 3*time.Second {
 		t.Errorf("the page held up the end for %v", took)
 	}
-	run(ctx, t, "see the end", state("lost"))
+	chromium.Run(ctx, t, "see the end", state("lost"))
 	testkit.Restart(t, d, testkit.App())
-	run(ctx, t, "see the new one", state("good"), until(cell("services", "echo.e", 1)+` === "ok"`))
+	chromium.Run(ctx, t, "see the new one", state("good"), chromium.Until(cell("services", "echo.e", 1)+` === "ok"`))
 }
