@@ -101,8 +101,8 @@ func (r *runner) serve(ctx context.Context, signals <-chan os.Signal) error {
 }
 
 // startUnlessTold starts, and gives up as soon as it can on a signal to end;
-// told says that there was one. A SIGHUP that comes meanwhile has no meaning
-// yet: the file was just read.
+// told says that there was one. A SIGHUP that comes meanwhile is heeded afterwards:
+// the file may have changed since it was read.
 func (r *runner) startUnlessTold(ctx context.Context, signals <-chan os.Signal) (told bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -117,6 +117,9 @@ func (r *runner) startUnlessTold(ctx context.Context, signals <-chan os.Signal) 
 		case <-beats:
 			r.stillAtIt("starting: opening services")
 		case s := <-signals:
+			if s == syscall.SIGHUP {
+				r.again = true
+			}
 			if !ends(s) {
 				continue
 			}
@@ -168,6 +171,9 @@ func (r *runner) loop(ctx context.Context, signals <-chan os.Signal) {
 	memory := newTrimmer()
 	reloads := make(chan struct{}, 1) // one that waits is as good as many
 	defer close(reloads)
+	if r.again {
+		reloads <- struct{}{}
+	}
 	go func() {
 		for range reloads {
 			r.reload(ctx, false)

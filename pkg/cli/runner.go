@@ -39,6 +39,7 @@ type runner struct {
 	log    zerolog.Logger
 	notify *sdnotify.Notifier
 	work   func(context.Context) error // in place of the announcement, once everything is there; nil: none
+	again  bool                        // a SIGHUP came before there was anything to load again
 
 	// Set by start, in this order; nil where it did not get that far.
 	lease  *durable.Lease

@@ -89,3 +89,48 @@ func TestSignalDuringStart(t *testing.T) {
 		}
 	}
 }
+
+// The file may change while the daemon starts with what it was: a SIGHUP that
+// comes then is heeded when it has started.
+func TestReloadDuringStart(t *testing.T) {
+	spare := make(chan os.Signal, 1)
+	signal.Notify(spare, syscall.SIGHUP, syscall.SIGTERM)
+	defer signal.Stop(spare)
+	kind := &slow{make(chan struct{}), make(chan struct{})}
+	scene(t, "config.hcl", slowFile)
+	run := func(args ...string) (status int, out string) {
+		var b, log bytes.Buffer
+		app := testkit.App(service.KindOf[slowConfig, slowService](kind))
+		status = cli.Run(context.Background(), app, cli.Streams{In: strings.NewReader(""), Out: &b, Err: &log}, args)
+		return status, b.String() + log.String()
+	}
+	ended := make(chan string, 1)
+	go func() {
+		_, out := run("run")
+		ended <- out
+	}()
+	<-kind.opening
+	more := strings.Replace(slowFile, `"web"`, `"changed"`, 1)
+	if err := os.WriteFile("config.hcl", []byte(more), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	syscall.Kill(syscall.Getpid(), syscall.SIGHUP)
+	<-spare
+	close(kind.open)
+	for deadline := time.Now().Add(testkit.Patience); ; time.Sleep(5 * time.Millisecond) {
+		_, out := run("status", "--json")
+		if strings.Contains(out, `"changed"`) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("the changed file is not served: %s", out)
+			break
+		}
+	}
+	syscall.Kill(syscall.Getpid(), syscall.SIGTERM)
+	select {
+	case <-ended:
+	case <-time.After(testkit.Patience):
+		t.Error("it did not end")
+	}
+}
