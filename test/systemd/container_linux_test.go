@@ -137,7 +137,8 @@ func boot(t *testing.T, root, shared string) *container {
 		"--register=no", "--keep-unit", "--private-network", "--console=pipe",
 		"--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self",
 		"--bind="+shared+":/shared", "--bind-ro="+unit+":/etc/systemd/system/portico-test.service",
-		"systemd.wants=portico-test.service")
+		"systemd.wants=portico-test.service",
+		"SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1") // 256 and newer do not like version 1
 	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.out
 	// Asked to end, nspawn shuts the container down in order.
 	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(syscall.SIGTERM) }

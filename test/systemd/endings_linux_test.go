@@ -45,8 +45,8 @@ func (d *driving) hangs() error {
 	if m := meanwhile.take(); m.Refused+m.Failed > 0 {
 		return fmt.Errorf("who came meanwhile: %q", m.Errors)
 	}
-	if log := lines("result 'watchdog'"); log == "" {
-		return errors.New("it was not the watchdog")
+	if err := eventually("the journal says that it was the watchdog", func() bool { return lines("result 'watchdog'") != "" }); err != nil {
+		return err
 	}
 	return errors.Join(once("tcp", web), stored(sockets), os.RemoveAll(dropIn), run("systemctl", "daemon-reload"), run("systemctl", "restart", "portico"))
 }
@@ -75,7 +75,7 @@ func (d *driving) killsInARow() error {
 
 // lines are those of portico's journal with a text.
 func lines(text string) (found string) {
-	for l := range strings.Lines(journal(200)) {
+	for l := range strings.Lines(journal(5000)) {
 		if strings.Contains(l, text) {
 			found += l
 		}
