@@ -151,13 +151,6 @@ func (c *contest) bars(to *chart) {
 	}
 }
 
-// rateBars adds the rates themselves.
-func (c *contest) rateBars(to *chart) {
-	for _, r := range c.runners {
-		to.add(c.title, r.name, c.rates(r.name), r.portico == nil)
-	}
-}
-
 // A load is what wrk does: one thread, so many connections.
 type load struct {
 	conns int      // 0: 32

@@ -10,8 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -150,19 +148,6 @@ func (p *portico) admin(method, path string) ([]byte, error) {
 	}
 	defer res.Body.Close()
 	return io.ReadAll(res.Body)
-}
-
-// metric reads one that has no labels.
-func (p *portico) metric(name string) (float64, error) {
-	b, err := p.admin("GET", "/metrics")
-	if err != nil {
-		return 0, err
-	}
-	m := regexp.MustCompile(`(?m)^` + name + ` (\S+)`).FindSubmatch(b)
-	if m == nil {
-		return 0, fmt.Errorf("no %s in the metrics", name)
-	}
-	return strconv.ParseFloat(string(m[1]), 64)
 }
 
 // profiled takes a CPU profile into a file while something else runs; wait for
