@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/porticod/portico/pkg/admin/watch"
 )
@@ -66,10 +67,11 @@ func quantity(n watch.Number) string {
 	return amount(n.Value)
 }
 
-// printable takes out of a text what a terminal would obey.
+// printable takes out of a text what a terminal would obey, be it only to write
+// from right to left.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
+		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r

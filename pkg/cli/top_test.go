@@ -24,7 +24,7 @@ func aView() watch.View {
 	idle := watch.Traffic{}
 	return watch.View{
 		At: at, Seconds: 1, Version: "1.2.3", PID: 4711, Started: at.Add(-50 * time.Hour), File: "/etc/portico/config.hcl", Generation: 12,
-		Degraded:   "service proxy.app: no upstream is up\x1b[2J",
+		Degraded:   "service proxy.app: no upstream\u202eis up\x1b[2J",
 		LastReload: daemon.Reload{At: at.Add(-time.Minute), Error: "config.hcl:3: no such service"},
 		Process:    watch.Process{CPU: 1.234, Memory: 300 << 20, Heap: 120 << 20, Goroutines: 812, Files: 12001, MaxFiles: 1 << 20, GCPause: .0004},
 		Total:      watch.Listening{Connections: 11000, Accepted: 99.5, Refused: .5, Traffic: busy},
