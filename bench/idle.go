@@ -31,7 +31,7 @@ type idler struct {
 }
 
 // idleCount is how many connections most of them hold.
-func idleCount(b *bench) int { return pick(b, 8000, 800) }
+func idleCount(b *bench) int { return pick(b, 8000, 2000) }
 
 // waves are idlers that wait together: as many as this process may have
 // descriptors for.

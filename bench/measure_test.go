@@ -153,7 +153,7 @@ func TestWaves(t *testing.T) {
 	if n != len(all) {
 		t.Errorf("%d of %d", n, len(all))
 	}
-	if got := waves(idlers(800), 19_000); len(got) != 1 {
+	if got := waves(idlers(2000), 19_000); len(got) != 1 {
 		t.Errorf("%d waves for few connections", len(got))
 	}
 }
