@@ -128,6 +128,41 @@ func TestNothingIsLostOrChanged(t *testing.T) {
 	}
 }
 
+// Who does not read for a while gets all of it later, also what came in small
+// pieces.
+func TestASlowReader(t *testing.T) {
+	for _, n := range networks {
+		noted := make(chan struct{}, 1)
+		c, u, _, end := start(t, n[0], n[1], relay.Options{Received: func(int) { noted <- struct{}{} }})
+		piece := make([]byte, 5000)
+		rng := rand.NewChaCha8([32]byte{})
+		var sent bytes.Buffer
+		for full := false; !full && sent.Len() < 32<<20; {
+			_, _ = rng.Read(piece)
+			if _, err := c.Write(piece); err != nil {
+				t.Fatal(err)
+			}
+			sent.Write(piece)
+			select {
+			case <-noted:
+			case <-time.After(300 * time.Millisecond): // the relay cannot pass on more
+				full = true
+			}
+		}
+		go func() {
+			for range noted {
+			}
+		}()
+		_ = c.(interface{ CloseWrite() error }).CloseWrite()
+		if b, err := io.ReadAll(u); err != nil || !bytes.Equal(b, sent.Bytes()) {
+			t.Errorf("%v: %d bytes came of %d, or others, %v", n, len(b), sent.Len(), err)
+		}
+		_ = u.Close()
+		ends(t, end, relay.EndClosed)
+		close(noted)
+	}
+}
+
 // One side may end and listen on.
 func TestHalfClose(t *testing.T) {
 	for _, n := range networks {

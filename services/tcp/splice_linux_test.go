@@ -48,7 +48,7 @@ func TestSpliceIsUsed(t *testing.T) {
 				if total < 4*size*9/10 || total > 4*size {
 					t.Errorf("splice moved %d bytes, not %d", total, 4*size)
 				}
-				if most := 2 * size >> 20 * 40; len(lines) > most {
+				if most := 2 * size >> 20 * 24; len(lines) > most {
 					t.Errorf("%d calls for %d MiB; %d are enough", len(lines), 2*size>>20, most)
 				}
 				t.Logf("%d calls for %d MiB, %.3f of it spliced", len(lines), 2*size>>20, float64(total)/(4*size))
