@@ -29,7 +29,8 @@ listener "gallery" {
   service = service.images.gallery
 }
 `
-	if err := d.use(strings.Replace(text, "log {", "log {\n  level = \"debug\"", 1), "reload"); err != nil {
+	// Workers say at their start how they are locked up.
+	if err := d.use(strings.Replace(text, "log {", "log {\n  level = \"debug\"", 1), "restart"); err != nil {
 		return err
 	}
 	for _, format := range []string{"jpeg", "webp", "avif"} {
