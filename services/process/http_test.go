@@ -100,11 +100,14 @@ func TestFailedReplacementLeavesTheOldOne(t *testing.T) {
 	r := start(t, "http", "", "WORD", "old")
 	pid := r.pid()
 	stop := r.load(2)
-	for p, why := range map[string]string{"crash": "ended with status 3", "silent": "not ready"} {
-		r.update(p, "stop_timeout = \"1s\"\nhealth { start_timeout = \"200ms\" }\nrestart { delay = \"20ms\" }")
+	for p, c := range map[string]struct{ within, why string }{
+		"crash":  {"60s", "ended with status 3"}, // a busy machine takes its time to come to that
+		"silent": {"200ms", "not ready"},
+	} {
+		r.update(p, "stop_timeout = \"1s\"\nhealth { start_timeout = \""+c.within+"\" }\nrestart { delay = \"20ms\" }")
 		wait.Until(r.t, "Check tells", func() bool {
 			err := r.check()
-			return err != nil && strings.Contains(err.Error(), "the one from before goes on") && strings.Contains(err.Error(), why)
+			return err != nil && strings.Contains(err.Error(), "the one from before goes on") && strings.Contains(err.Error(), c.why)
 		})
 		if got := r.pid(); got != pid {
 			t.Errorf("%s: the old one does not serve", p)
