@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/porticod/portico/pkg/backup"
 	"github.com/porticod/portico/pkg/durable"
@@ -22,7 +23,7 @@ func openDataDir(dir string) (*durable.Lease, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data_dir %s: %w; make the folder, or name another one with data_dir", dir, err)
 	}
-	lease, err := durable.Acquire(filepath.Join(dir, "lock"))
+	lease, err := acquire(filepath.Join(dir, "lock"))
 	if errors.Is(err, durable.ErrLeased) {
 		return nil, fmt.Errorf("data_dir %s: another portico runs on this folder: %w; stop it, or give this one a data_dir of its own", dir, err)
 	}
@@ -33,6 +34,22 @@ func openDataDir(dir string) (*durable.Lease, error) {
 		return nil, errors.Join(err, lease.Release())
 	}
 	return lease, nil
+}
+
+// leaseTime is how long is waited for a folder that somebody has.
+const leaseTime = 500 * time.Millisecond
+
+// acquire takes the lease at path. Who has it may be a child that the daemon
+// before made the moment it ended, and that lets go as it becomes its program.
+func acquire(path string) (*durable.Lease, error) {
+	late := time.Now().Add(leaseTime)
+	for {
+		lease, err := durable.Acquire(path)
+		if !errors.Is(err, durable.ErrLeased) || time.Now().After(late) {
+			return lease, err
+		}
+		time.Sleep(leaseTime / 25)
+	}
 }
 
 // checkVersion reads the folder's layout from VERSION, and notes it in a new one.

@@ -104,9 +104,10 @@ func TestBrokenProgramInTheDaemon(t *testing.T) {
 	if res.StatusCode != 503 {
 		t.Error(res.Status)
 	}
-	if s := d.Status(); s.Ready || !strings.Contains(s.Degraded, "ended with status 3") {
-		t.Errorf("ready: %v, %s", s.Ready, s.Degraded)
-	}
+	d.Eventually("it says why", func() bool {
+		s := d.Status()
+		return !s.Ready && strings.Contains(s.Degraded, "ended with status 3")
+	})
 }
 
 // The real front door: what is no HTTP, and what a client says of itself.

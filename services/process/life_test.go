@@ -193,9 +193,10 @@ func TestProgramWithoutReuse(t *testing.T) {
 
 func TestNeverReady(t *testing.T) {
 	r := start(t, "silent", "health { start_timeout = \"100ms\" }\nstop_timeout = \"1s\"")
-	if err := r.check(); err == nil || !strings.Contains(err.Error(), "not ready 100ms after its start") {
-		t.Errorf("Check says %v", err)
-	}
+	wait.Until(t, "Check says why", func() bool {
+		err := r.check()
+		return err != nil && strings.Contains(err.Error(), "not ready 100ms after its start")
+	})
 }
 
 func TestIgnoresItsSignal(t *testing.T) {

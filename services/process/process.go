@@ -7,7 +7,7 @@ package process
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net/http/httputil"
 	"strings"
 	"sync"
@@ -169,7 +169,7 @@ func (Type) Open(_ context.Context, env service.Env, cfg Config) (*Service, erro
 	s := &Service{
 		env: env, metrics: newMetrics(), gate: newGate(cfg.Queue), proxy: nil,
 		updates: make(chan update), events: make(chan event), quit: make(chan struct{}), stopped: make(chan struct{}),
-		decided: make(chan struct{}),
+		trouble: errStarting,
 	}
 	s.proxy = s.newProxy()
 	s.cfg.Store(&cfg)
@@ -192,8 +192,7 @@ type Service struct {
 	stopped chan struct{} // closed when the supervisor and all children ended
 
 	mu      sync.Mutex
-	trouble error         // what Check says
-	decided chan struct{} // closed when the first start succeeded or failed
+	trouble error // guarded by mu; what Check says
 }
 
 // Update implements service.Updater. What changes the program itself starts a new
@@ -214,14 +213,12 @@ type update struct {
 	done chan struct{}
 }
 
-// Check implements service.Checker. While the program starts for the first time
-// it waits for how that ends.
-func (s *Service) Check(ctx context.Context) error {
-	select {
-	case <-s.decided:
-	case <-ctx.Done():
-		return fmt.Errorf("the program is still starting")
-	}
+// errStarting is what Check says until the first start succeeded or failed.
+var errStarting = errors.New("the program is still starting")
+
+// Check implements service.Checker. It waits for nothing: who looks at the daemon
+// while a program starts wants to see that.
+func (s *Service) Check(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.trouble
@@ -232,11 +229,6 @@ func (s *Service) setTrouble(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.trouble = err
-	select {
-	case <-s.decided:
-	default:
-		close(s.decided)
-	}
 }
 
 // Close ends the program, by its signal and after stop_timeout by force, and

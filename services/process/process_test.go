@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/porticod/portico/pkg/service"
@@ -89,5 +90,14 @@ func TestContractOtherWays(t *testing.T) {
 				WebSocket: webSocket,
 			})
 		})
+	}
+}
+
+// Who asks while a program starts for the first time is not kept waiting.
+func TestCheckWhileItStarts(t *testing.T) {
+	t.Parallel()
+	r := start(t, "silent", "stop_timeout = \"100ms\"")
+	if err := r.check(); err == nil || !strings.Contains(err.Error(), "still starting") {
+		t.Errorf("Check says %v", err)
 	}
 }

@@ -216,9 +216,9 @@ func (v *supervisor) handle(e event) {
 func (v *supervisor) promote(c *child) {
 	old := v.cur
 	v.cur, v.next = c, nil
-	v.gate.serve(c)
 	v.metrics.ready(c)
-	v.setTrouble(nil)
+	v.setTrouble(nil) // first: who got an answer is told that all is well
+	v.gate.serve(c)
 	c.log.Info().Dur("took_ms", time.Since(c.started)).Msg("the program is ready")
 	if old != nil {
 		v.metrics.replaced.Inc()

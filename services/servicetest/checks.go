@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/service"
 )
 
@@ -29,11 +30,11 @@ func checkCleanLife(t *testing.T, s Suite) {
 	env := NewEnv(t, s.Kind.Name(), "test")
 	l := s.begin(t, env, s.Config)
 	if c, ok := l.svc.(service.Checker); ok {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		if err := c.Check(ctx); err != nil {
-			t.Errorf("not ready after Open: %v", err)
-		}
-		cancel()
+		wait.Works(t, "ready after Open", func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			return c.Check(ctx)
+		})
 	}
 	if err := l.talk(t.Context()); err != nil {
 		t.Error(err)
