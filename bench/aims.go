@@ -115,9 +115,9 @@ func (f figures) claims(id string) (all []claim, from partFigures) {
 func (f figures) summary() *table {
 	t := newTable("aim", "wanted", "the row that is furthest from it", "rows that reach it", "met", "measured")
 	for _, a := range aims {
-		wanted := "at least " + number(a.want) + a.unit
+		wanted := "at least " + plain(a.want) + a.unit
 		if a.most {
-			wanted = "at most " + number(a.want) + a.unit
+			wanted = "at most " + plain(a.want) + a.unit
 		}
 		all, from := f.claims(a.id)
 		if len(all) == 0 {

@@ -15,12 +15,13 @@ import (
 func TestSeries(t *testing.T) {
 	a, b := series{3, 1, 2}, series{2, 0, 1}
 	for got, want := range map[string]string{
-		a.String():                     "2.00 (1.00 – 3.00)",
-		a.beside(b).String():           "2.00 (1.50 – 2.00)", // what was nothing has no ratio
-		a.minus(b).String():            "1.00 (1.00 – 1.00)",
-		series{}.String():              "–",
-		series{1234.5}.String():        "1234",
-		series{12.34}.String():         "12.3",
+		a.String():              "2.00 (1.00 – 3.00)",
+		a.beside(b).String():    "2.00 (1.50 – 2.00)", // what was nothing has no ratio
+		a.minus(b).String():     "1.00 (1.00 – 1.00)",
+		series{}.String():       "–",
+		series{1234.5}.String(): "1234",
+		series{12.34}.String():  "12.3",
+		plain(500_000) + " " + plain(1234567.5) + " " + plain(0.7) + " " + plain(100) + " " + plain(0): "500,000 1,234,567.5 0.7 100 0",
 		series{1}.beside(nil).String(): "–",
 	} {
 		if got != want {
@@ -148,8 +149,8 @@ func TestSummary(t *testing.T) {
 	publish("reload", of(claim{"reload", "waited", 60, 50, 120}))
 	got := read(t, file)
 	for _, want := range []string{
-		"| HTTP proxy: requests a second beside nginx | at least 1.00x | 100 KiB: 1.05 (0.90 – 1.30)x | 2 of 2 | yes | 2026-01-02 03:04, 2 cores, load 0.10 before |",
-		"| at least 1.00x | 1 KiB: 0.90 (0.80 – 1.00)x | 1 of 2 | **no** |",
+		"| HTTP proxy: requests a second beside nginx | at least 1x | 100 KiB: 1.05 (0.90 – 1.30)x | 2 of 2 | yes | 2026-01-02 03:04, 2 cores, load 0.10 before |",
+		"| at least 1x | 1 KiB: 0.90 (0.80 – 1.00)x | 1 of 2 | **no** |",
 		"| reload of 1,000 listeners | at most 100 ms | waited: 60.0 (50.0 – 120) ms | 1 of 1 | yes |",
 		"not measured yet",
 	} {

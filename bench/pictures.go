@@ -82,12 +82,13 @@ func runPictures(ctx context.Context, b *bench, r *report) error {
 	t := newTable("", "pictures a second", "beside vipsthumbnail", "p50, ms", "p99, ms", "CPU ms for each", "CPU beside vipsthumbnail", "peak memory, MiB")
 	beside := &chart{title: "12 MP JPEG to 1080, beside vipsthumbnail at equal SSIM", marks: []mark{{1, "vipsthumbnail"}}}
 	for _, run := range c.runners {
-		p50, p99 := "–", "–" // vipsthumbnail answers nobody
+		name, p50, p99 := run.name, "–", "–" // vipsthumbnail answers nobody
 		if run.peer != "" {
+			name = "**" + name + "**"
 			p50 = number(c.column(run.name, func(s sample) float64 { return s.p50 }).median())
 			p99 = number(c.p99s(run.name).median())
 		}
-		t.add(run.name, c.rates(run.name).String(), c.rates(run.name).beside(c.rates(vips)).String(), p50, p99,
+		t.add(name, c.rates(run.name).String(), c.rates(run.name).beside(c.rates(vips)).String(), p50, p99,
 			c.cpus(run.name).times(1e-3).String(), c.cpus(run.name).beside(c.cpus(vips)).String(), memory[run.name].String())
 		if run.peer != "" {
 			beside.add("pictures a second", run.name, c.rates(run.name).beside(c.rates(vips)), false)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -86,6 +88,16 @@ func number(v float64) string {
 		return fmt.Sprintf("%.1f", v)
 	}
 	return fmt.Sprintf("%.2f", v)
+}
+
+// plain shows a figure that people chose: no digits that they did not, and commas
+// between thousands.
+func plain(v float64) string {
+	s := strconv.FormatFloat(v, 'f', -1, 64)
+	for i := strings.IndexByte(s+".", '.') - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
