@@ -139,7 +139,9 @@ type listenerBlock struct {
 	Allow []netip.Prefix `hcl:"allow,optional"`
 	// Addresses and ranges that may not, even if allow has them.
 	Deny []netip.Prefix `hcl:"deny,optional"`
-	// Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.
+	// Proxies in front, whose Forwarded, X-Forwarded-* and X-Real-IP headers are
+	// believed; from everybody else these are taken away. The client is the
+	// rightmost address of X-Forwarded-For that is none of them.
 	TrustedProxies []netip.Prefix      `hcl:"trusted_proxies,optional"`
 	ProxyProtocol  *proxyProtocolBlock `hcl:"proxy_protocol,block"`
 	TLS            *tlsBlock           `hcl:"tls,block"`
