@@ -68,14 +68,14 @@ func trials() []trial {
 // under a load of requests, of people who chat and of uploads.
 func TestNothingRefusedNothingLost(t *testing.T) {
 	needRoot(t)
-	shared := t.TempDir()
+	load, shared := loadOfOthers(t), t.TempDir()
 	build(t, shared)
 	for _, tr := range trials() {
 		t.Run(tr.suite, func(t *testing.T) {
 			r := tr.run(t, shared)
 			check(t, tr.plan, r)
 			if tr.plan.CrowdUsers > 0 && *page != "" {
-				writeTable(t, r)
+				writeTable(t, r, load)
 			}
 		})
 	}

@@ -17,7 +17,7 @@ const (
 )
 
 // writeTable puts the figures of the long form into the page.
-func writeTable(t *testing.T, r Report) {
+func writeTable(t *testing.T, r Report, load string) {
 	t.Helper()
 	old, err := os.ReadFile(*page)
 	if err != nil {
@@ -28,16 +28,16 @@ func writeTable(t *testing.T, r Report) {
 	if !ok || !ok2 {
 		t.Fatalf("%s has no place for the table", *page)
 	}
-	if err := os.WriteFile(*page, []byte(head+tableBegins+table(r)+tableEnds+after), 0o644); err != nil {
+	if err := os.WriteFile(*page, []byte(head+tableBegins+table(r, load)+tableEnds+after), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // table has a column for each kind of event.
-func table(r Report) string {
+func table(r Report, load string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s, %d cores, for clients and server together. %d messages were acknowledged, of which %d are lost; %d posts and attachments, of which %d are lost, damaged or there twice.\n\n",
-		r.System, runtime.NumCPU(), r.Acked, r.Lost, r.Uploads, r.UploadFaults)
+	fmt.Fprintf(&b, "\n%s, %d cores, for clients and server together, beside a load of %s of other programs. %d messages were acknowledged, of which %d are lost; %d posts and attachments, of which %d are lost, damaged or there twice.\n\n",
+		r.System, runtime.NumCPU(), load, r.Acked, r.Lost, r.Uploads, r.UploadFaults)
 	row := func(what string, cell func(Phase) string) {
 		fmt.Fprintf(&b, "| %s |", what)
 		for _, ph := range r.Phases {
@@ -63,6 +63,17 @@ func table(r Report) string {
 	row("messages acknowledged", func(ph Phase) string { return count(ph.Chat.Acked) })
 	row("the longest until a message was acknowledged", func(ph Phase) string { return millis(ph.Chat.Longest) })
 	return b.String() + "\n"
+}
+
+// loadOfOthers is the machine's load average, before anything has begun.
+func loadOfOthers(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, _, _ := strings.Cut(string(b), " ")
+	return now
 }
 
 // pair is the median and the longest; a dash where there is nothing.
