@@ -129,7 +129,8 @@ func TestCheckHost(t *testing.T) {
 	for _, f := range got.Host {
 		seen = append(seen, f.Check)
 		shown := fmt.Sprintf("%s: %s: %s.\n  %s\n", f.Level, f.Check, f.Found, f.Remedy)
-		if f.Check != "disk" && strings.Contains(text, shown) == (f.Level == hostcheck.OK) { // the disk is never twice the same
+		counted := f.Check == "disk" || f.Check == "open files" // and never twice the same
+		if !counted && strings.Contains(text, shown) == (f.Level == hostcheck.OK) {
 			t.Errorf("%+v and\n%s", f, text)
 		}
 		if f.Check == "open files" && !strings.Contains(f.Found, "the daemon has ") {

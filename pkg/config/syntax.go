@@ -100,6 +100,10 @@ func rewordLine(d *hcl.Diagnostic, line string) {
 	}
 	d.Summary = "This is neither an option nor a block"
 	d.Detail = "Options are written name = value, blocks name { ... }."
+	if double := strings.ReplaceAll(line, "'", `"`); strings.Count(line, "'") > 1 {
+		d.Summary, d.Detail = "Single quotes", "Text and names are put in double quotes: "+strings.TrimSpace(double)
+		return
+	}
 	if m := withColon.FindStringSubmatch(line); m != nil {
 		d.Summary = "An equals sign is missing"
 		d.Detail = fmt.Sprintf("Write %s = %s", m[1], m[2])
