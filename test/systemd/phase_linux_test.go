@@ -166,11 +166,14 @@ func meanwhile(spans []span, from, to time.Time) (n int) {
 	return n
 }
 
-// stopBegan is when systemd told the last process to end.
+// stopBegan is when systemd told the last process to end; now, where it does not
+// know.
 func stopBegan() time.Time {
-	us, _ := strconv.ParseInt(show("ActiveExitTimestampMonotonic"), 10, 64)
+	us, err := strconv.ParseInt(show("ActiveExitTimestampMonotonic"), 10, 64)
 	var now unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // cannot fail
+	if err = errors.Join(err, unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)); err != nil {
+		return time.Now()
+	}
 	return time.Now().Add(time.Duration(us*1000 - now.Nano()))
 }
 
