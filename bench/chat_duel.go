@@ -33,9 +33,9 @@ type talk struct {
 	each  int // of the crowd get a message
 }
 
-// duel measures portico beside prosody. Both answer a sender when the message is
-// in their SQLite; prosody's answer is stream management's (XEP-0198), in a room
-// the message itself.
+// duel measures portico beside prosody. Both answer a sender when they have stored
+// the message; prosody's answer is stream management's (XEP-0198), in a room the
+// message itself.
 func duel(ctx context.Context, b *bench, r *report, c *chatBench, p *prosody) error {
 	beside := &chart{title: "Chat: messages delivered, beside prosody", marks: []mark{{1, "prosody"}}}
 	for _, d := range chatDuels {

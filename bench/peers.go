@@ -26,7 +26,7 @@ var peerPackages = []peerPackage{
 	{command: "sslh-select", packages: []string{"sslh"}, version: []string{"sslh-select", "-V"}},
 	{command: "vipsthumbnail", packages: []string{"libvips-tools"}, version: []string{"vips", "--version"}},
 	{command: "vips", packages: []string{"libvips-tools"}},
-	{command: "prosody", packages: []string{"prosody", "lua-dbi-sqlite3"}, also: []string{"/usr/share/lua/5.4/DBI.lua"}, version: []string{"prosodyctl", "about"}},
+	{command: "prosody", packages: []string{"prosody"}, version: []string{"prosodyctl", "about"}},
 }
 
 func peerOf(command string) (peerPackage, bool) {
