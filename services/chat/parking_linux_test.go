@@ -1,6 +1,7 @@
 package chat_test
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"errors"
@@ -126,70 +127,128 @@ func everything(t *testing.T, w *world, option gws.ClientOption, parked bool) {
 	}
 }
 
-// However bytes come, and however often a connection is parked amid a frame, each
-// ping is answered, in order.
+// However bytes come, and however often a connection is parked amid a frame or a
+// TLS record, each ping is answered, in order.
 func TestParkedAnywhere(t *testing.T) {
-	w := start(t, nil)
-	var g sync.WaitGroup
-	for i := range 20 {
-		g.Go(func() {
-			if err := pingInPieces(w.http.Addr, rand.New(rand.NewPCG(1, uint64(i)))); err != nil {
-				t.Errorf("client %d: %v", i, err)
+	for _, secure := range []bool{false, true} {
+		t.Run(fmt.Sprintf("tls %t", secure), func(t *testing.T) {
+			w := start(t, nil)
+			addr := w.http.Addr
+			if secure {
+				srv := httptest.NewTLSServer(w.chat)
+				t.Cleanup(srv.Close)
+				addr = srv.Listener.Addr().String()
+			}
+			var g sync.WaitGroup
+			for i := range 20 {
+				g.Go(func() {
+					if err := pingInPieces(addr, secure, rand.New(rand.NewPCG(1, uint64(i)))); err != nil {
+						t.Errorf("client %d: %v", i, err)
+					}
+				})
+			}
+			g.Wait()
+			if err := w.env.WaitUntracked(late); err != nil {
+				t.Error(err)
 			}
 		})
 	}
-	g.Wait()
-	if err := w.env.WaitUntracked(late); err != nil {
-		t.Error(err)
-	}
 }
 
-func pingInPieces(addr string, random *rand.Rand) error {
-	c, err := net.Dial("tcp", addr)
+// pieces writes what it is given in pieces, with what was held back before.
+type pieces struct {
+	net.Conn
+	random *rand.Rand
+	hold   bool
+	held   []byte
+}
+
+func (p *pieces) Write(b []byte) (int, error) {
+	p.held = append(p.held, b...)
+	if p.hold {
+		return len(b), nil
+	}
+	left := p.held
+	p.held = nil
+	for len(left) > 0 {
+		n := min(len(left), 1+p.random.IntN(300))
+		if _, err := p.Conn.Write(left[:n]); err != nil {
+			return 0, err
+		}
+		left = left[n:]
+		if p.random.IntN(8) == 0 {
+			runtime.Gosched()
+		}
+	}
+	return len(b), nil
+}
+
+const upgrade = "GET /v1/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+
+// pingInPieces sends pings in pieces, the first of them together with the request
+// to upgrade. Over TLS each ping or half of one is a record.
+func pingInPieces(addr string, secure bool, random *rand.Rand) error {
+	bare, err := net.Dial("tcp", addr)
 	if err != nil {
 		return err
 	}
-	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(3 * late))
-	var stream, want []byte
-	for i := range 200 {
-		payload := bytes.Repeat([]byte{byte(i)}, random.IntN(126))
-		stream = append(append(stream, 0x89, 0x80|byte(len(payload)), 0, 0, 0, 0), payload...)
-		want = append(append(want, 0x8a, byte(len(payload))), payload...)
+	defer bare.Close()
+	_ = bare.SetDeadline(time.Now().Add(3 * late))
+	p := &pieces{Conn: bare, random: random}
+	c := net.Conn(p)
+	if secure {
+		client := tls.Client(p, &tls.Config{InsecureSkipVerify: true})
+		if err := client.Handshake(); err != nil {
+			return fmt.Errorf("handshake: %w", err)
+		}
+		c = client
 	}
-	if _, err := io.WriteString(c, "GET /v1/ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"); err != nil {
+	stream, want := pings(200, random)
+	p.hold = true
+	first := random.IntN(100) // what comes with the request; none for some
+	if _, err := io.WriteString(c, upgrade); err != nil {
 		return err
 	}
-	head := make([]byte, 0, 512)
-	for !bytes.HasSuffix(head, []byte("\r\n\r\n")) {
-		b := make([]byte, 1)
-		if _, err := c.Read(b); err != nil {
-			return fmt.Errorf("handshake: %w after %q", err, head)
-		}
-		head = append(head, b...)
+	if _, err := c.Write(stream[:first]); err != nil {
+		return err
 	}
+	p.hold = false
 	wrote := make(chan error, 1)
 	go func() {
-		for len(stream) > 0 {
-			n := min(len(stream), 1+random.IntN(300))
-			if _, err := c.Write(stream[:n]); err != nil {
+		for left := stream[first:]; len(left) > 0; {
+			n := min(len(left), 1+random.IntN(100))
+			if _, err := c.Write(left[:n]); err != nil {
 				wrote <- err
 				return
 			}
-			stream = stream[n:]
-			if random.IntN(8) == 0 {
-				runtime.Gosched()
-			}
+			left = left[n:]
 		}
 		wrote <- nil
 	}()
+	br := bufio.NewReader(c)
+	res, err := http.ReadResponse(br, nil)
+	if err != nil {
+		return errors.Join(err, bare.Close(), <-wrote)
+	}
+	if res.StatusCode != http.StatusSwitchingProtocols {
+		return errors.Join(errors.New(res.Status), bare.Close(), <-wrote)
+	}
 	got := make([]byte, len(want))
-	_, err = io.ReadFull(c, got)
-	if err := errors.Join(err, <-wrote); err != nil {
-		return err
+	if _, err = io.ReadFull(br, got); err != nil {
+		return errors.Join(err, bare.Close(), <-wrote)
 	}
 	if !bytes.Equal(got, want) {
 		return errors.New("the answers are not the pings")
 	}
-	return nil
+	return <-wrote
+}
+
+// pings are frames of n pings, and of the answers.
+func pings(n int, random *rand.Rand) (stream, want []byte) {
+	for i := range n {
+		payload := bytes.Repeat([]byte{byte(i)}, random.IntN(126))
+		stream = append(append(stream, 0x89, 0x80|byte(len(payload)), 0, 0, 0, 0), payload...)
+		want = append(append(want, 0x8a, byte(len(payload))), payload...)
+	}
+	return stream, want
 }

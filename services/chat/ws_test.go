@@ -303,17 +303,24 @@ func TestSlowReaderOverTheWire(t *testing.T) {
 	slow.mu.Lock()
 	slow.pause = release
 	slow.mu.Unlock()
+	// Small buffers are full before the write that waits for them is given up.
+	if err := slow.conn.NetConn().(*net.TCPConn).SetReadBuffer(16 << 10); err != nil {
+		t.Fatal(err)
+	}
 	text := strings.Repeat("x", 16<<10)
 	from := a.connect()
 	n := 0
 	for slowClosed := slowCloses(w); slowCloses(w) == slowClosed; { // until the kernel's buffers and ours are full
-		frame := ""
-		for range 7 {
-			frame += fmt.Sprintf(`{"id":%d,"send":{"conv":%q,"cid":"c%d","text":%q}}`+"\n", n, conv, n, text)
-			n++
+		const frames, lines = 4, 7 // as much as a frame may have
+		for range frames {
+			frame := ""
+			for range lines {
+				frame += fmt.Sprintf(`{"id":%d,"send":{"conv":%q,"cid":"c%d","text":%q}}`+"\n", n, conv, n, text)
+				n++
+			}
+			from.send("%s", frame)
 		}
-		from.send("%s", frame)
-		for range 7 {
+		for range frames * lines {
 			from.next("ack", isAck)
 		}
 		if n > 5000 {
