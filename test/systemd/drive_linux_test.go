@@ -208,12 +208,18 @@ func (d *driving) restart(int) error { return run("systemctl", "restart", "porti
 // kill ends the main process without a warning and waits for the next.
 func (d *driving) kill(int) error {
 	was := show("MainPID")
-	if err := run("systemctl", "kill", "-s", "KILL", "--kill-who=main", "portico"); err != nil {
+	if err := killMain("portico"); err != nil {
 		return err
 	}
 	return eventually("portico is started again", func() bool {
 		return show("ActiveState") == "active" && show("MainPID") != was
 	})
+}
+
+// killMain kills a unit's main process. systemd ends the others itself, and fails
+// to where they are gone already.
+func killMain(unit string) error {
+	return run("systemctl", "kill", "-s", "KILL", "--kill-who=main", unit)
 }
 
 // eventually waits until ok.

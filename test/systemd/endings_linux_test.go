@@ -57,7 +57,7 @@ func (d *driving) killsInARow() error {
 	before, _ := strconv.Atoi(show("NRestarts"))
 	for range d.plan.Often {
 		was := show("MainPID")
-		if err := run("systemctl", "kill", "-s", "KILL", "portico"); err != nil {
+		if err := killMain("portico"); err != nil {
 			return err
 		}
 		if err := eventually("there is another process", func() bool { is := show("MainPID"); return is != was && is != "0" }); err != nil {

@@ -252,7 +252,7 @@ func restartBare() error { return run("systemctl", "restart", "bare") }
 
 func killBare() error {
 	was := showOf("bare", "MainPID")
-	if err := run("systemctl", "kill", "-s", "KILL", "bare"); err != nil {
+	if err := killMain("bare"); err != nil {
 		return err
 	}
 	return eventually("the bare program is started again", func() bool {
