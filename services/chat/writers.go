@@ -81,6 +81,7 @@ func (w *writers) run() {
 			s.flush(false)
 			mine[i] = nil
 		}
+		runtime.Gosched() // the scheduler is not told of writes, see ws_now_linux.go
 	}
 }
 
