@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -104,9 +105,9 @@ func TestStopEndsTheFamily(t *testing.T) {
 }
 
 func TestAskers(t *testing.T) {
-	requests := 0
+	var requests atomic.Int64
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		requests++
+		requests.Add(1)
 		_, _ = w.Write([]byte(answer))
 	}))
 	defer srv.Close()
@@ -131,8 +132,8 @@ func TestAskers(t *testing.T) {
 	if n, err := swallow(t.Context(), srv.URL); err != nil || n != 1024 {
 		t.Errorf("%d bytes, %v", n, err)
 	}
-	if requests != 9 {
-		t.Errorf("%d requests, want 9", requests)
+	if n := requests.Load(); n != 9 {
+		t.Errorf("%d requests, want 9", n)
 	}
 }
 

@@ -59,7 +59,7 @@ func launch(ctx context.Context, env []string, command ...string) (*server, erro
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
-	s.cmd.WaitDelay = 5 * time.Second
+	s.cmd.WaitDelay = stopPatience
 	if err := s.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", command[0], err)
 	}
@@ -74,14 +74,19 @@ func (s *server) dead() bool {
 	return len(f) > 0 && f[0] == "Z"
 }
 
-// stop ends the process, and after a while the whole group, whatever it does.
+// stopPatience is how long a process has to end by itself.
+const stopPatience = 5 * time.Second
+
+// stop ends the process, and when it is dead, or after a while, what is left of
+// its group.
 func (s *server) stop() {
 	s.end.Do(func() {
 		_ = s.cmd.Process.Signal(syscall.SIGTERM)
-		kill := time.AfterFunc(5*time.Second, func() { _ = syscall.Kill(-s.pid(), syscall.SIGKILL) })
-		defer kill.Stop()
+		for deadline := time.Now().Add(stopPatience); !s.dead() && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+		_ = syscall.Kill(-s.pid(), syscall.SIGKILL)
 		_ = s.cmd.Wait()
-		_ = syscall.Kill(-s.pid(), syscall.SIGKILL) // workers whose master died
 	})
 }
 
