@@ -4,13 +4,11 @@ import (
 	"bufio"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
@@ -177,12 +175,10 @@ func (x *exchange) limitBody(s *Settings) bool {
 // affair. A service may read it while it writes, and a little longer.
 type countingBody struct {
 	io.ReadCloser
-	n     atomic.Int64
-	begun atomic.Bool
+	n atomic.Int64
 }
 
 func (b *countingBody) Read(p []byte) (int, error) {
-	b.begun.Store(true)
 	n, err := b.ReadCloser.Read(p)
 	b.n.Add(int64(n))
 	return n, err
@@ -200,18 +196,11 @@ func (x *exchange) WriteHeader(code int) {
 	x.ResponseWriter.WriteHeader(code)
 }
 
-// settleConnection ends the connection with this answer where the client waits to
-// hear that it may send its body (RFC 9110 section 10.1.1) and now never will:
-// net/http does not see that, below our reader, and would wait for the body first.
-// Over HTTP/3 an answer that speaks of the connection is malformed: RFC 9114
-// section 4.2.
+// settleConnection keeps an answer over HTTP/3 from speaking of the connection, which
+// makes it malformed: RFC 9114 section 4.2.
 func (x *exchange) settleConnection() {
 	if x.request.ProtoMajor >= 3 {
 		x.Header().Del("Connection")
-		return
-	}
-	if b := &x.received; x.request.ProtoMajor == 1 && b.ReadCloser != nil && !b.begun.Load() && len(x.request.Header["Expect"]) > 0 {
-		x.Header().Set("Connection", "close")
 	}
 }
 
@@ -225,31 +214,9 @@ func (x *exchange) Write(p []byte) (int, error) {
 }
 
 func (x *exchange) writePart(p []byte) (int, error) {
-	if x.gathers(len(p)) {
-		return x.writeOnce(p)
-	}
 	n, err := x.ResponseWriter.Write(p)
 	x.sent += int64(n)
 	return n, err
-}
-
-// gathers reports whether header and body are worth one system call: what is
-// shorter is one anyway, and HTTP/2 has its own ways.
-func (x *exchange) gathers(size int) bool {
-	return size >= 2<<10 && x.conn != nil && x.request.ProtoMajor == 1 && !x.hijacked && x.sent == 0 && len(x.Header()["Content-Length"]) > 0
-}
-
-// writeOnce writes header and body together.
-func (x *exchange) writeOnce(p []byte) (int, error) {
-	end := x.conn.Gather()
-	n, err := x.ResponseWriter.Write(p)
-	x.sent += int64(n)
-	if err == nil && x.conn.Gathered() {
-		// The end of the body is still in net/http's buffer. As the length is
-		// known, sending it now changes nothing for the client.
-		err = http.NewResponseController(x.ResponseWriter).Flush()
-	}
-	return n, errors.Join(err, end())
 }
 
 // ReadFrom keeps sendfile within reach: io.Copy finds it here, and the
@@ -267,10 +234,6 @@ func (x *exchange) ReadFrom(src io.Reader) (int64, error) {
 }
 
 func (x *exchange) readPart(src io.Reader) (int64, error) {
-	end := func() error { return nil }
-	if fromFile(src) && x.gathers(2<<10) {
-		end = x.conn.Gather()
-	}
 	var n int64
 	var err error
 	// Not io.Copy: it would ask src to write itself, which hides the file that
@@ -281,17 +244,7 @@ func (x *exchange) readPart(src io.Reader) (int64, error) {
 		n, err = io.Copy(onlyWriter{x.ResponseWriter}, src)
 	}
 	x.sent += n
-	return n, errors.Join(err, end())
-}
-
-// fromFile reports whether r is a part of a file, as http.ServeContent sends it:
-// nobody waits for what comes next.
-func fromFile(r io.Reader) bool {
-	l, ok := r.(*io.LimitedReader)
-	if ok {
-		_, ok = l.R.(*os.File)
-	}
-	return ok
+	return n, err
 }
 
 type onlyWriter struct{ io.Writer }

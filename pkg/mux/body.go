@@ -10,8 +10,7 @@ import (
 	"github.com/porticod/portico/pkg/ratelimit"
 )
 
-// lingering is how long a client may take to send the rest of a body that nobody
-// read. net/http reads a part of it before the next request, and sets no deadline.
+// lingering is how long a client may take to send a body that nobody wants.
 const lingering = 5 * time.Second
 
 // patientBody ends the reading of a body that makes no progress, or too little. A
@@ -24,7 +23,6 @@ type patientBody struct {
 	meter ratelimit.Meter
 	armed time.Time
 	proto int
-	ended atomic.Bool // all of it was read
 	slow  atomic.Bool
 }
 
@@ -33,7 +31,7 @@ func newPatientBody(w http.ResponseWriter, r *http.Request, s *state) *patientBo
 		ReadCloser: r.Body, rc: http.NewResponseController(w), stats: s.stats, limit: s.Front.ReadTimeout, proto: r.ProtoMajor,
 		meter: ratelimit.Meter{Rate: float64(s.Front.MinRate), Window: s.Front.ReadTimeout},
 	}
-	if b.proto == 1 { // net/http may read where the handler does not
+	if b.proto == 1 { // the server may read where the handler does not
 		b.arm(time.Now())
 	}
 	return b
@@ -57,9 +55,8 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	switch {
 	case err == io.EOF: //nolint:errorlint // a reader returns it bare
-		// net/http goes on reading to see the client leave; that may take long.
+		// The server may go on reading to see the client leave; that may take long.
 		b.armed = time.Time{}
-		b.ended.Store(true)
 		if b.limit > 0 {
 			_ = b.rc.SetReadDeadline(time.Time{})
 		}
@@ -74,16 +71,3 @@ func (b *patientBody) Read(p []byte) (int, error) {
 
 // past is a deadline that is over.
 var past = time.Unix(1, 0)
-
-// leave is called when the handler has returned. c is nil over QUIC.
-func (b *patientBody) leave(c *Conn) {
-	if b.ended.Load() || b.slow.Load() || b.proto != 1 {
-		return // HTTP/2 and 3 reset the stream
-	}
-	if c != nil {
-		if st, _ := c.State(); st == StateHijacked {
-			return
-		}
-	}
-	_ = b.rc.SetReadDeadline(time.Now().Add(lingering))
-}

@@ -68,7 +68,7 @@ const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" // RFC 9113 section 3.4
 
 // text tells the protocols apart whose first byte could begin an HTTP method.
 func text(b []byte) (Protocol, answer) {
-	ssh, h2, h1 := starts(b, "SSH-"), starts(b, preface), http1(b)
+	ssh, h2, h1 := starts(b, "SSH-"), starts(b, preface), http1Begins(b)
 	switch {
 	case ssh == yes: // RFC 4253 section 4.2
 		return SSH, yes
@@ -89,10 +89,10 @@ var methods = []string{
 
 const maxMethod = 64 // bytes of a method that nobody has heard of
 
-// http1 looks for the request line of RFC 9112 section 3. A method that is not
+// http1Begins looks for the request line of RFC 9112 section 3. A method that is not
 // known is any token of RFC 9110 section 5.6.2, and the line must then show its
 // version.
-func http1(b []byte) answer {
+func http1Begins(b []byte) answer {
 	for _, m := range methods {
 		if starts(b, m) == yes {
 			return yes

@@ -55,8 +55,8 @@ type Conn struct {
 	srv   atomic.Pointer[front] // the HTTP server that has it; nil: none
 	local atomic.Pointer[string]
 
-	guard  writeGuard
-	gather *gathering // owned by who writes; nil: nothing waits
+	guard writeGuard
+	late  *lateRead // owned by who reads; nil: not yet
 
 	closed atomic.Bool
 	ticket ticket // what Close gives back
@@ -170,15 +170,21 @@ func (c *Conn) setState(s State) {
 // is left alone for a moment.
 func (c *Conn) Read(b []byte) (int, error) {
 	n, err := c.sock.Read(b)
-	if n > 0 {
-		c.moved(int64(n), 0)
-		if c.h2.Load() {
-			c.heard.Store(int64(time.Since(c.born)))
-		} else if s := State(c.state.Load()); s == StateIdle || s == StateNew {
-			c.setState(StateActive)
-		}
-	}
+	c.heardOf(n)
 	return n, err
+}
+
+// heardOf notes that n bytes came.
+func (c *Conn) heardOf(n int) {
+	if n <= 0 {
+		return
+	}
+	c.moved(int64(n), 0)
+	if c.h2.Load() {
+		c.heard.Store(int64(time.Since(c.born)))
+	} else if s := State(c.state.Load()); s == StateIdle || s == StateNew {
+		c.setState(StateActive)
+	}
 }
 
 // moved counts bytes where the kernel does not.

@@ -51,18 +51,6 @@ func writers(path string) map[string]http.HandlerFunc {
 			w.Header().Set("Content-Length", strconv.Itoa(len(b)))
 			w.Write(b)
 		},
-		"file after what waits": func(w http.ResponseWriter, r *http.Request) {
-			end := mux.FromContext(r.Context()).Gather()
-			http.ServeFile(w, r, path)
-			end()
-		},
-		"write after what waits": func(w http.ResponseWriter, r *http.Request) {
-			b, _ := os.ReadFile(path)
-			w.Header().Set("Content-Length", strconv.Itoa(len(b)))
-			end := mux.FromContext(r.Context()).Gather()
-			w.Write(b)
-			end()
-		},
 	}
 }
 
@@ -286,47 +274,37 @@ func pair(t *testing.T) (a, b net.Conn) {
 	return a, b
 }
 
-// TestCloseOnce: Close gives back what the connection holds once, however often
-// it is called, and by whom.
-// What waits goes out in order, with what follows or at the end.
-func TestGather(t *testing.T) {
+// Pieces go out in order, whole, and together with a file that follows.
+func TestPieces(t *testing.T) {
 	t.Parallel()
 	path, content := bigFile(t, 100_000)
 	want := "onetwo" + string(content) + "three" + string(content) + "four"
 	r := withConn(t, func(c *mux.Conn) {
+		defer c.Close()
 		f, err := os.Open(path)
 		if err != nil {
 			t.Error(err)
 			return
 		}
 		defer f.Close()
-		end := c.Gather()
-		if c.Gathered() {
-			t.Error("something waits at the beginning")
+		if n, err := c.WriteBuffers(net.Buffers{[]byte("one"), []byte("two"), content}); n != int64(6+len(content)) || err != nil {
+			t.Errorf("%d bytes of %d, %v", n, 6+len(content), err)
 		}
-		io.WriteString(c, "one")
-		io.WriteString(c, "two")
-		if !c.Gathered() {
-			t.Error("short writes do not wait")
+		if n, err := c.WriteMore([]byte("three")); n != 5 || err != nil {
+			t.Errorf("%d bytes of 5, %v", n, err)
 		}
-		if n, err := c.Write(content); n != len(content) || err != nil || c.Gathered() {
-			t.Errorf("%d bytes of %d, %v", n, len(content), err)
-		}
-		io.WriteString(c, "three")
 		if n, err := c.ReadFrom(io.LimitReader(f, int64(len(content)))); n != int64(len(content)) || err != nil {
 			t.Errorf("%d bytes of %d, %v", n, len(content), err)
 		}
 		io.WriteString(c, "four")
-		if err := end(); err != nil || c.Gathered() {
-			t.Error(err)
-		}
-		c.Close()
 	})
 	if got, err := io.ReadAll(r.dial()); err != nil || string(got) != want {
 		t.Errorf("%d bytes of %d, %v", len(got), len(want), err)
 	}
 }
 
+// TestCloseOnce: Close gives back what the connection holds once, however often
+// it is called, and by whom.
 func TestCloseOnce(t *testing.T) {
 	t.Parallel()
 	done := make(chan *mux.Conn, 1)

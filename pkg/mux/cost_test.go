@@ -3,12 +3,14 @@ package mux_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"runtime"
 	"testing"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/mux"
 )
 
@@ -153,4 +155,43 @@ func BenchmarkClassify(b *testing.B) {
 			}
 		})
 	}
+}
+
+// deep needs a large stack.
+func deep(n int) int {
+	var room [100]int
+	if n > 0 {
+		room[n%100] = deep(n - 1)
+	}
+	return room[n%100] + n
+}
+
+// TestIdleHTTP counts what a connection costs that waits for its next request: one
+// goroutine, with a small stack, and no buffer.
+func TestIdleHTTP(t *testing.T) {
+	const conns = 300
+	r := serve(t, mux.Policy{Look: mux.LookHTTP, HTTP: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, fmt.Sprint(deep(100)))
+	})})
+	used := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc + m.StackInuse
+	}
+	before, goroutines := used(), runtime.NumGoroutine()
+	answer := make([]byte, 4<<10)
+	for range conns {
+		nc := r.dial()
+		io.WriteString(nc, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		if _, err := nc.Read(answer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var each uint64
+	wait.Until(t, "an idle connection takes 7 KiB or more, or more than a goroutine", func() bool {
+		each = (max(used(), before) - before) / conns
+		return each < 7<<10 && runtime.NumGoroutine()-goroutines <= conns+5
+	})
+	t.Logf("%d bytes each, with the client's end", each)
 }

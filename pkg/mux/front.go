@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/porticod/portico/pkg/http1"
 )
 
 // frontKey is the shape of an HTTP server: what cannot change while it runs.
@@ -19,23 +21,23 @@ type frontKey struct {
 	tls bool
 }
 
-// A front is an HTTP server and what feeds it. A policy with another shape gets
-// a new one; the old serves its connections until they end.
+// A front is the HTTP servers of a port: one for HTTP/1, one for HTTP/2. A policy with
+// another shape gets a new front; the old serves its connections until they end.
 type front struct {
 	port    *Port
 	key     frontKey
-	srv     *http.Server
+	srv     *http.Server // of HTTP/2
+	http1   *http1.Server
 	retired atomic.Bool
 
 	mu     sync.RWMutex   // held for reading while a connection is fed in
 	closed bool           // guarded by mu: feed no more
 	flying sync.WaitGroup // connections inside the splitter
 
-	// Both are started by the first connection: a port that nobody uses costs
-	// no goroutine.
-	once   struct{ direct, split sync.Once }
-	direct *handoff
-	split  *splitter
+	// It is started by the first connection: a port that nobody uses costs no
+	// goroutine.
+	once  sync.Once
+	split *splitter
 }
 
 // maxFrame is the largest frame of HTTP/2 that clients may send: the least that
@@ -44,10 +46,10 @@ const maxFrame = 16 << 10
 
 func newFront(p *Port, key frontKey) *front {
 	var protos http.Protocols
-	protos.SetHTTP1(true)
 	protos.SetHTTP2(true)
 	protos.SetUnencryptedHTTP2(true)
-	return &front{port: p, key: key, srv: &http.Server{
+	errors := log.New(newErrorLog(p.log), "", 0)
+	f := &front{port: p, key: key, srv: &http.Server{
 		Handler:           http.HandlerFunc(p.serveHTTP),
 		ReadHeaderTimeout: key.HeaderTimeout,
 		IdleTimeout:       key.IdleTimeout,
@@ -58,13 +60,83 @@ func newFront(p *Port, key frontKey) *front {
 		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
 			return context.WithValue(ctx, contextKey{}, unwrap(nc))
 		},
-		ErrorLog: log.New(newErrorLog(p.log), "", 0),
+		ErrorLog: errors,
 	}}
+	values := context.WithValue(context.Background(), http.ServerContextKey, f.srv)
+	f.http1 = &http1.Server{
+		Handler:       f.srv.Handler,
+		HeaderTimeout: key.HeaderTimeout,
+		IdleTimeout:   key.IdleTimeout,
+		MaxHeader:     key.MaxHeader,
+		Context: func(nc net.Conn) context.Context {
+			return connContext{values, unwrap(nc)}
+		},
+		State:    connState,
+		HTTP2:    f.serveHTTP2,
+		ErrorLog: errors,
+	}
+	return f
 }
 
-func (f *front) serve(l net.Listener) {
-	_ = f.srv.Serve(l) // ends when l is closed, and only then
+// connContext is the context of a connection of HTTP/1.
+type connContext struct {
+	context.Context
+	conn *Conn
 }
+
+func (c connContext) Value(key any) any {
+	switch key {
+	case contextKey{}:
+		return c.conn
+	case http.LocalAddrContextKey:
+		return c.conn.LocalAddr()
+	}
+	return c.Context.Value(key)
+}
+
+// serveHTTP2 has the server of HTTP/2 serve a connection, of which begun was read.
+func (f *front) serveHTTP2(nc net.Conn, begun []byte) {
+	if len(begun) > 0 {
+		nc = &begunConn{Conn: nc, begun: begun}
+	}
+	_ = f.srv.Serve(&single{nc: nc}) // ends at once; the connection goes on
+}
+
+// begunConn is a connection whose first bytes were read already.
+type begunConn struct {
+	net.Conn
+	begun []byte // owned by who reads
+}
+
+// NetConn is the connection itself.
+func (c *begunConn) NetConn() net.Conn { return c.Conn }
+
+func (c *begunConn) Read(p []byte) (int, error) {
+	if len(c.begun) > 0 {
+		n := copy(p, c.begun)
+		c.begun = c.begun[n:]
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
+
+// single is a listener of one connection.
+type single struct{ nc net.Conn }
+
+// Accept implements net.Listener.
+func (l *single) Accept() (net.Conn, error) {
+	nc := l.nc
+	if l.nc = nil; nc == nil {
+		return nil, net.ErrClosed
+	}
+	return nc, nil
+}
+
+// Close implements net.Listener. It closes no socket: there is none.
+func (l *single) Close() error { return nil }
+
+// Addr implements net.Listener.
+func (l *single) Addr() net.Addr { return memoryAddr{} }
 
 // give hands c to the HTTP server; it reports false if the front is closed. nc
 // is c or TLS over it.
@@ -74,12 +146,9 @@ func (f *front) give(c *Conn, nc net.Conn) bool {
 	if f.closed {
 		return false
 	}
-	f.once.direct.Do(func() {
-		f.direct = newHandoff()
-		go f.serve(f.direct)
-	})
 	c.srv.Store(f)
-	return f.direct.give(nc)
+	go f.http1.ServeConn(nc)
+	return true
 }
 
 // feed puts c into the splitter; it reports false if the front is closed.
@@ -89,10 +158,7 @@ func (f *front) feed(c *Conn) bool {
 	if f.closed {
 		return false
 	}
-	f.once.split.Do(func() {
-		f.split = newSplitter(f.port)
-		go f.serve(f.split.http)
-	})
+	f.once.Do(func() { f.split = newSplitter(f) })
 	f.flying.Add(1)
 	c.flight.Store(f)
 	if f.split.root.give(c) {
@@ -112,9 +178,6 @@ func (f *front) retire() {
 	f.mu.Unlock()
 	go func() {
 		f.flying.Wait() // at most the time for detection
-		if f.direct != nil {
-			f.direct.Close()
-		}
 		if f.split != nil {
 			f.split.close()
 		}
@@ -141,7 +204,7 @@ func connState(nc net.Conn, st http.ConnState) {
 	}
 }
 
-// errorLog writes what net/http has to say: at debug, because it is about
+// errorLog writes what the servers have to say: at debug, because it is about
 // clients, and few lines a second; but a panic is ours.
 type errorLog struct{ few, all zerolog.Logger }
 

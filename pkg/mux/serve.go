@@ -185,7 +185,6 @@ func (s *state) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	b := newPatientBody(w, r, s)
 	r.Body = b
-	defer b.leave(FromContext(r.Context()))
 	s.HTTP.ServeHTTP(w, r)
 }
 

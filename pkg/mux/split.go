@@ -59,11 +59,10 @@ func (memoryAddr) String() string  { return "memory" }
 // connection again.
 type splitter struct {
 	root *handoff
-	http net.Listener
 }
 
-func newSplitter(p *Port) *splitter {
-	s := &splitter{root: newHandoff()}
+func newSplitter(f *front) *splitter {
+	p, s := f.port, &splitter{root: newHandoff()}
 	m := cmux.New(s.root)
 	m.HandleError(func(error) bool { return true }) // one connection's fault is never the root's
 	web := m.MatchWithWriters(func(w io.Writer, _ io.Reader) bool {
@@ -78,7 +77,7 @@ func newSplitter(p *Port) *splitter {
 		c := w.(*Conn)
 		return !c.choice.HTTP && !c.closed.Load()
 	})
-	s.http = &child{Listener: web, take: p.takeHTTP}
+	go serveChild(&child{Listener: web, take: p.takeHTTP}, func(nc net.Conn) { go f.http1.ServeConn(nc) })
 	go serveChild(&child{Listener: raw, take: func(c *Conn) net.Conn { return c }}, func(nc net.Conn) {
 		go p.serveRaw(nc.(*Conn))
 	})

@@ -138,9 +138,6 @@ func (c *Conn) giveUp() {
 // Write writes b. Where the port has a write timeout, it fails with
 // os.ErrDeadlineExceeded when nothing moved for that long.
 func (c *Conn) Write(b []byte) (int, error) {
-	if g := c.gather; g != nil {
-		return c.writeGathered(g, b)
-	}
 	limit := time.Duration(c.guard.limit.Load())
 	if limit == 0 {
 		n, err := c.sock.Write(b)
@@ -157,6 +154,37 @@ func (c *Conn) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// WriteBuffers writes bufs with as few system calls as the kernel allows. What was
+// written is taken out of them.
+func (c *Conn) WriteBuffers(bufs net.Buffers) (n int64, err error) {
+	step := func() (int64, error) {
+		m, err := bufs.WriteTo(c.sock)
+		n += m
+		return m, err
+	}
+	if limit := time.Duration(c.guard.limit.Load()); limit > 0 {
+		err = c.guarded(limit, step)
+	} else {
+		_, err = step()
+	}
+	c.moved(0, n)
+	return n, err
+}
+
+// WriteMore is Write where more follows at once: the kernel is told so that it fills
+// its packets.
+func (c *Conn) WriteMore(b []byte) (int, error) {
+	n := 0
+	if tcp, ok := c.sock.(*net.TCPConn); ok {
+		n = sendMore(tcp, b)
+	}
+	if n == len(b) {
+		return n, nil
+	}
+	m, err := c.Write(b[n:])
+	return n + m, err
+}
+
 // file is what *os.File and its relatives without WriteTo have.
 type file interface {
 	io.Seeker
@@ -171,9 +199,6 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	tcp, ok := c.sock.(*net.TCPConn)
 	if !ok {
 		return copyPlain(c, r)
-	}
-	if err := c.flushBefore(tcp); err != nil {
-		return 0, err
 	}
 	src, lr := r, (*io.LimitedReader)(nil)
 	if lr, ok = r.(*io.LimitedReader); ok {

@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	memoryLimit  = 48 << 20
+	memoryLimit  = 32 << 20
 	memoryConfig = `
 data_dir = "data"
-limits { memory = "48MiB" }
+limits { memory = "32MiB" }
 log {
   access { off = true }
 }
@@ -44,6 +44,7 @@ func TestMemoryLimit(t *testing.T) {
 	raw := dial(t, d.Addr("raw"))
 	echoes := func(text string) {
 		t.Helper()
+		_ = raw.SetDeadline(time.Now().Add(patience))
 		send(t, raw, text)
 		if _, err := io.ReadFull(raw, make([]byte, len(text))); err != nil {
 			t.Fatalf("the connection from before: %v", err)
@@ -65,6 +66,7 @@ func TestMemoryLimit(t *testing.T) {
 	}
 	echoes("still here")
 	first := idle[0]
+	_ = first.SetDeadline(time.Now().Add(patience))
 	if res, body := get(t, first, bufio.NewReader(first), "/"); res.StatusCode != 503 || res.Header.Get("Retry-After") == "" || !res.Close {
 		t.Errorf("a request: %s %v %q", res.Status, res.Header, body)
 	}
