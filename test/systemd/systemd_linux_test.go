@@ -98,7 +98,11 @@ func (tr trial) run(t *testing.T, builds string) (r Report) {
 	if err := os.WriteFile(filepath.Join(shared, "plan.json"), b, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c := boot(t, rootFolder(t, tr.suite), shared)
+	root := rootFolder(t, tr.suite)
+	// One container at a time: without a systemd outside, two share their control
+	// groups, and the systemd of one disturbs the services of the other.
+	t.Cleanup(lock(t, filepath.Join(filepath.Dir(root), "container.lock")))
+	c := boot(t, root, shared)
 	c.wait(t, tr.limit)
 	t.Cleanup(func() {
 		if t.Failed() {
