@@ -19,9 +19,6 @@ import (
 	"github.com/porticod/portico/internal/testkit/chromium"
 )
 
-// late is how long something may take that the page does by itself.
-const late = 20 * time.Second
-
 const config = `
 service "respond" "hello" { body = "hello" }
 service "respond" "broken" {
