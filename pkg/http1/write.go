@@ -249,15 +249,14 @@ func (x *exchange) writeOut(parts ...[]byte) {
 	}
 	for _, p := range parts {
 		for len(p) > 0 {
-			n := copy(x.out[len(x.out):cap(x.out)], p)
-			x.out, p = x.out[:len(x.out)+n], p[n:]
-			if len(p) == 0 {
+			if len(x.out) == 0 && len(p) >= cap(x.out) {
+				x.send(p)
 				break
 			}
-			x.flush()
-			if len(p) >= cap(x.out) {
-				x.send(p)
-				p = nil
+			n := copy(x.out[len(x.out):cap(x.out)], p)
+			x.out, p = x.out[:len(x.out)+n], p[n:]
+			if len(p) > 0 {
+				x.flush()
 			}
 		}
 	}
