@@ -171,7 +171,11 @@ func (c *Chat) getPresence(w http.ResponseWriter, r *http.Request, who *identity
 			names = append(names, name)
 		}
 	}
-	states, _, err := c.presenceOf(r.Context(), who.user.ID, names)
+	people, err := c.ask(r.Context(), who.user.ID, names)
+	if err != nil {
+		return err
+	}
+	states, err := c.presenceOf(r.Context(), who.user.ID, people)
 	if err != nil {
 		return err
 	}

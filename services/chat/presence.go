@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -165,50 +167,61 @@ func (c *Chat) signal(v any, audience []int64) {
 	}
 }
 
-// presenceOf is what viewer may know of users: by name, offline where that is
-// nothing.
-func (c *Chat) presenceOf(ctx context.Context, viewer int64, names []string) (map[string]presenceJSON, []int64, error) {
+// asked are people whose presence somebody asks for.
+type asked struct {
+	users  map[int64]account.User
+	shared []int64 // those with whom he shares a conversation: more is not told of others
+}
+
+// ask looks up who is asked for. Names that nobody has are left out.
+func (c *Chat) ask(ctx context.Context, viewer int64, names []string) (asked, error) {
 	if len(names) > maxWatched {
-		return nil, nil, badRequest(fmt.Sprintf("at most %d users at a time", maxWatched))
+		return asked{}, badRequest(fmt.Sprintf("at most %d users at a time", maxWatched))
 	}
-	states, users := map[string]presenceJSON{}, map[int64]account.User{}
-	var ids []int64
+	a := asked{users: map[int64]account.User{}}
 	for _, name := range names {
 		u, err := c.accounts.UserByName(ctx, name)
 		if errors.Is(err, account.ErrNotFound) {
 			continue
 		} else if err != nil {
-			return nil, nil, err
+			return asked{}, err
 		}
-		states[u.Username] = presenceJSON{}
-		if users[u.ID].ID == 0 {
-			users[u.ID], ids = u, append(ids, u.ID)
-		}
+		a.users[u.ID] = u
 	}
-	ids, err := c.store.Shared(ctx, viewer, ids)
-	if err != nil {
-		return nil, nil, fmt.Errorf("read presence: %w", err)
+	var err error
+	if a.shared, err = c.store.Shared(ctx, viewer, slices.Sorted(maps.Keys(a.users))); err != nil {
+		return asked{}, fmt.Errorf("read presence: %w", err)
 	}
+	return a, nil
+}
+
+// presenceOf is what viewer may know of those who are asked for: by name, offline
+// where that is nothing.
+func (c *Chat) presenceOf(ctx context.Context, viewer int64, a asked) (map[string]presenceJSON, error) {
 	peers, err := c.store.Peers(ctx, viewer, maxPeers)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read presence: %w", err)
+		return nil, fmt.Errorf("read presence: %w", err)
 	}
 	contact := map[int64]bool{}
 	for _, p := range peers {
 		contact[p] = true
 	}
-	for _, id := range ids {
+	states := map[string]presenceJSON{}
+	for _, u := range a.users {
+		states[u.Username] = presenceJSON{}
+	}
+	for _, id := range a.shared {
 		asPeer, asOther := []int64(nil), []int64{viewer}
 		if contact[id] {
 			asPeer, asOther = asOther, nil
 		}
-		if ok, err := c.mayKnow(ctx, users[id], asPeer, asOther); err != nil {
-			return nil, nil, err
+		if ok, err := c.mayKnow(ctx, a.users[id], asPeer, asOther); err != nil {
+			return nil, err
 		} else if len(ok) > 0 {
-			states[users[id].Username] = c.stateOf(ctx, id)
+			states[a.users[id].Username] = c.stateOf(ctx, id)
 		}
 	}
-	return states, ids, nil
+	return states, nil
 }
 
 func (c *Chat) stateOf(ctx context.Context, user int64) presenceJSON {
@@ -233,17 +246,22 @@ func (c *Chat) stateOf(ctx context.Context, user int64) presenceJSON {
 
 // watch sets whose presence a session hears of, and tells how it is now.
 func (c *Chat) watch(ctx context.Context, s *session, cmd *watchCommand) error {
-	states, ids, err := c.presenceOf(ctx, s.user.ID, cmd.Users)
+	a, err := c.ask(ctx, s.user.ID, cmd.Users)
 	if err != nil {
 		return err
 	}
-	c.hub.watch(s, ids)
+	c.hub.watch(s, a.shared) // first, so that who comes while it is read is not missed
+	states, err := c.presenceOf(ctx, s.user.ID, a)
+	if err != nil {
+		return err
+	}
 	c.pushStates(s, states)
 	return nil
 }
 
 func (c *Chat) pushStates(s *session, states map[string]presenceJSON) {
-	for name, st := range states {
+	for _, name := range slices.Sorted(maps.Keys(states)) {
+		st := states[name]
 		st.Type, st.User = "presence", name
 		s.push(newPushItem(0, encode(st)))
 	}

@@ -46,6 +46,7 @@ func TestPresence(t *testing.T) {
 	sb.next("alice online", isPresence("alice", true)) // told on arrival
 	sa.send(`{"id":5,"watch":{"users":["carol","eve","nobody"]}}`)
 	sa.next("carol offline", isPresence("carol", false))
+	sa.next("eve offline, as far as alice may know", isPresence("eve", false))
 	sc := c.connect()
 	sa.next("carol online", isPresence("carol", true))
 	eve.connect()

@@ -192,7 +192,7 @@ func TestComingAndGoing(t *testing.T) {
 			join(t, h).Leave()
 			time.Sleep(10 * time.Millisecond)
 		}
-		if n := takes.Load(); n > 3 || most.Load() != 1 {
+		if n := takes.Load(); n > 3 || most.Load() > 1 {
 			t.Errorf("%d looks in 10 s, %d at the same time", n, most.Load())
 		}
 	})
