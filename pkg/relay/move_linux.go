@@ -106,7 +106,7 @@ func (m *mover) write(fd uintptr) bool {
 }
 
 // bare receives or sends without telling Go's scheduler, which would expect such
-// a call to last: it never does, and where other processes want the processor too
+// a call to last: it does not wait for the peer, and where other processes want the processor too
 // the scheduler's watch over many short calls costs a tenth of the time.
 func bare(call uintptr, fd int, b []byte) (int, error) {
 	n, _, errno := unix.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
