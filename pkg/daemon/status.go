@@ -121,18 +121,14 @@ func (d *Daemon) Status() Status {
 	for _, in := range draining {
 		s.Services = append(s.Services, in.status(false))
 	}
-	err := readiness(s)
+	why := unready(s)
 	if d.memory.Full() {
-		err = errors.Join(err, errors.New("the limit of memory is reached"))
+		why = append(why, "the limit of memory is reached")
 	}
-	switch {
-	case stopped:
-		s.Degraded = "stopping"
-	case err != nil:
-		s.Degraded = err.Error()
-	default:
-		s.Ready = true
+	if stopped {
+		why = []string{"stopping"}
 	}
+	s.Ready, s.Degraded = len(why) == 0, strings.Join(why, "; ")
 	return s
 }
 
@@ -144,17 +140,17 @@ func (d *Daemon) Ready() error {
 	return nil
 }
 
-func readiness(s Status) error {
+// unready is why s is not ready, for people; empty: it is.
+func unready(s Status) (why []string) {
 	if s.Generation == 0 {
-		return errors.New("no configuration was applied yet")
+		return []string{"no configuration was applied yet"}
 	}
-	var errs []error
 	for _, svc := range s.Services {
 		if svc.State == "running" && svc.Health != "ok" {
-			errs = append(errs, fmt.Errorf("service %s.%s: %s", svc.Kind, svc.Name, svc.Health))
+			why = append(why, fmt.Sprintf("service %s.%s: %s", svc.Kind, svc.Name, svc.Health))
 		}
 	}
-	return errors.Join(errs...)
+	return why
 }
 
 func (in *instance) status(running bool) ServiceStatus {

@@ -206,15 +206,13 @@ func (p *Pool) Stats() Stats {
 	return s
 }
 
-// Ready returns nil if there is an upstream that may be used now.
+// Ready returns nil if an upstream is up. That one may be tried does not make it so:
+// one that failed is down until something succeeded.
 func (p *Pool) Ready() error {
 	p.mu.Lock()
 	defer p.unlock()
-	now := time.Now()
-	for _, u := range p.all {
-		if !u.failing && (!u.broken || len(p.all) == 1 || now.After(u.until)) {
-			return nil
-		}
+	if slices.ContainsFunc(p.all, (*Upstream).up) {
+		return nil
 	}
 	return ErrDown
 }

@@ -291,16 +291,22 @@ func TestAllDownAndOnlyOne(t *testing.T) {
 		if got := use(t, p, upstream.Want{}, nil); got != upstream.ErrDown.Error() || p.Ready() == nil {
 			t.Errorf("%s", got)
 		}
-		time.Sleep(time.Second + 1)
-		if err := p.Ready(); err != nil {
-			t.Errorf("a trial is due: %v", err)
+		time.Sleep(time.Minute)
+		if err := p.Ready(); !errors.Is(err, upstream.ErrDown) {
+			t.Errorf("a trial is due, and nothing succeeded yet: %v", err)
 		}
 		p.Update(options("a")) // a single one is always tried
 		if got := use(t, p, upstream.Want{}, errNo); got != "a" {
 			t.Errorf("%s", got)
 		}
+		if err := p.Ready(); !errors.Is(err, upstream.ErrDown) {
+			t.Errorf("the only one fails: %v", err)
+		}
 		if got := use(t, p, upstream.Want{}, nil); got != "a" {
 			t.Errorf("%s", got)
+		}
+		if err := p.Ready(); err != nil {
+			t.Errorf("it works again: %v", err)
 		}
 		if got := h.String(); !strings.HasSuffix(got, " false 0, a true 1") {
 			t.Errorf("reported %q", got)
