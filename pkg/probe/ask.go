@@ -84,9 +84,9 @@ func (c *Check) tlsConfig() *tls.Config {
 		VerifyConnection: func(cs tls.ConnectionState) error {
 			leaf := cs.PeerCertificates[0]
 			if now := time.Now(); now.After(leaf.NotAfter) {
-				return fmt.Errorf("the certificate of %s expired on %s", leaf.Subject.CommonName, leaf.NotAfter.Format(time.DateOnly))
+				return &certError{fmt.Sprintf("the certificate of %s expired on %s", leaf.Subject.CommonName, leaf.NotAfter.Format(time.DateOnly))}
 			} else if now.Before(leaf.NotBefore) {
-				return fmt.Errorf("the certificate of %s is valid only from %s", leaf.Subject.CommonName, leaf.NotBefore.Format(time.DateOnly))
+				return &certError{fmt.Sprintf("the certificate of %s is valid only from %s", leaf.Subject.CommonName, leaf.NotBefore.Format(time.DateOnly))}
 			}
 			return nil
 		},
@@ -164,7 +164,7 @@ func (c *Check) judge(res *http.Response) (string, error) {
 		good = slices.Contains(c.Probe.Status, res.StatusCode)
 	}
 	if !good {
-		return "", errors.New(text)
+		return "", &statusError{res.StatusCode, text}
 	}
 	return text, nil
 }
@@ -198,11 +198,11 @@ func (c *Check) askWebSocket(ctx context.Context) (string, error) {
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusSwitchingProtocols {
-		return "", fmt.Errorf("%s instead of a WebSocket", res.Status)
+		return "", &statusError{res.StatusCode, res.Status + " instead of a WebSocket"}
 	}
 	sum := sha1.Sum([]byte(webSocketKey + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) // RFC 6455 section 4.2.2
 	if res.Header.Get("Sec-WebSocket-Accept") != base64.StdEncoding.EncodeToString(sum[:]) {
-		return "", errors.New("the handshake was answered with a wrong Sec-WebSocket-Accept")
+		return "", &wrongError{"the handshake was answered with a wrong Sec-WebSocket-Accept"}
 	}
 	// A close frame, masked with zeros, code 1000 (RFC 6455 section 5.5.1).
 	_, _ = conn.Write([]byte{0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8})
@@ -231,7 +231,7 @@ func (c *Check) askRaw(ctx context.Context) (string, error) {
 	got := make([]byte, len(c.Probe.Expect))
 	n, err := io.ReadFull(conn, got)
 	if !bytes.Equal(got[:n], c.Probe.Expect[:n]) {
-		return "", fmt.Errorf("answered %q where %q was expected", got[:n], c.Probe.Expect)
+		return "", &wrongError{fmt.Sprintf("answered %q where %q was expected", got[:n], c.Probe.Expect)}
 	}
 	if err != nil {
 		return "", fmt.Errorf("answered only %q of %q: %w", got[:n], c.Probe.Expect, err)
@@ -260,7 +260,7 @@ func (c *Check) staysOpen(conn net.Conn) (string, error) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return "connected", nil
 	case errors.Is(err, io.EOF):
-		return "", errors.New("the connection was closed at once")
+		return "", errAtOnce
 	}
 	return "", err
 }
@@ -333,9 +333,9 @@ func explain(ctx context.Context, err error, timeout time.Duration) string {
 	var ne net.Error
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "refused: nobody listens there; is the daemon running?"
+		return "refused: nobody listens there"
 	case errors.Is(err, os.ErrNotExist):
-		return "there is no such socket; is the daemon running?"
+		return "there is no such socket"
 	case errors.Is(err, os.ErrPermission):
 		return "the socket's mode does not let this user in"
 	case ctx.Err() != nil, errors.As(err, &ne) && ne.Timeout():

@@ -56,7 +56,8 @@ type Result struct {
 	Probe    string        `json:"probe"`
 	OK       bool          `json:"ok"`
 	Skipped  bool          `json:"skipped,omitempty"`
-	Result   string        `json:"result"` // what was answered, or what went wrong
+	Result   string        `json:"result"`           // what was answered, or what went wrong
+	Remedy   string        `json:"remedy,omitempty"` // what to do about it, where it failed
 	Latency  time.Duration `json:"latency_ns"`
 	Curl     string        `json:"curl"` // a command line that does the same
 }
@@ -308,7 +309,7 @@ func (c *Check) run(ctx context.Context, timeout time.Duration) Result {
 		r.Skipped, r.Result = true, c.Skip
 		return r
 	case c.Unknown != "":
-		r.Result = c.Unknown
+		r.Result, r.Remedy = c.Unknown, startIt
 		return r
 	}
 	r.Curl = c.curl(timeout)
@@ -319,7 +320,7 @@ func (c *Check) run(ctx context.Context, timeout time.Duration) Result {
 	r.Latency = time.Since(start)
 	r.OK, r.Result = err == nil, answer
 	if err != nil {
-		r.Result = explain(ctx, err, timeout)
+		r.Result, r.Remedy = explain(ctx, err, timeout), c.remedy(ctx, err)
 	}
 	return r
 }
