@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -268,6 +269,28 @@ func TestClientWithoutDaemon(t *testing.T) {
 	ln.Close()
 	if _, err := admin.NewClient(dead).Status(t.Context()); !errors.Is(err, admin.ErrNotRunning) {
 		t.Errorf("nobody listens: %v", err)
+	}
+}
+
+// To somebody who is not trusted nothing is sent.
+func TestClientOfSomebody(t *testing.T) {
+	f := start(t)
+	var asked []int
+	trusted := func(answer bool) func(int) bool {
+		return func(uid int) bool {
+			asked = append(asked, uid)
+			return answer
+		}
+	}
+	if err := admin.NewClientOf(f.path, trusted(true)).Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	_, err := admin.NewClientOf(f.path, trusted(false)).Reload(t.Context(), true)
+	if err == nil || !strings.Contains(err.Error(), "belongs to another user") || len(f.reloads) > 0 {
+		t.Errorf("got %v, reloads %v", err, f.reloads)
+	}
+	if want := []int{os.Getuid(), os.Getuid()}; !slices.Equal(asked, want) {
+		t.Errorf("asked for %v, want %v", asked, want)
 	}
 }
 

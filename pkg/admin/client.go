@@ -46,10 +46,22 @@ type Client struct {
 }
 
 // NewClient returns a client for the socket at path. It connects with each call.
-func NewClient(path string) *Client {
+func NewClient(path string) *Client { return NewClientOf(path, func(int) bool { return true }) }
+
+// NewClientOf is NewClient for a socket that anybody may have made: nothing is
+// sent where the one who listens there is not trusted.
+func NewClientOf(path string, trusted func(uid int) bool) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		d := net.Dialer{Timeout: 5 * time.Second}
-		return d.DialContext(ctx, "unix", path)
+		c, err := d.DialContext(ctx, "unix", path)
+		if err != nil {
+			return nil, err
+		}
+		if uid, ok := peerUID(c); !ok || !trusted(uid) {
+			_ = c.Close() // nothing was sent
+			return nil, os.ErrPermission
+		}
+		return c, nil
 	}
 	return &Client{path: path, http: http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true, Proxy: nil}}}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"syscall"
 	"time"
 
 	"github.com/porticod/portico/pkg/account"
@@ -21,18 +20,16 @@ const userTimeout = 30 * time.Second
 func (e *env) withAccounts(ctx context.Context, fn func(context.Context, *account.AdminAPI) error) error {
 	ctx, cancel := context.WithTimeout(ctx, userTimeout)
 	defer cancel()
-	c, err := e.client()
-	if err != nil {
-		return err
-	}
-	err = c.Ping(ctx)
-	switch {
-	case err == nil:
-		return failed(fn(ctx, account.RemoteAdmin(c.HTTP(), admin.Base+"/users")))
-	case errors.Is(err, admin.ErrNotRunning):
+	err := e.withDaemon(func(c *admin.Client) error {
+		if err := c.Ping(ctx); err != nil {
+			return err
+		}
+		return fn(ctx, account.RemoteAdmin(c.HTTP(), admin.Base+"/users"))
+	})
+	if errors.Is(err, admin.ErrNotRunning) {
 		return e.withLocalAccounts(ctx, fn)
 	}
-	return failed(err)
+	return err
 }
 
 // withLocalAccounts opens the accounts in this process.
@@ -70,13 +67,9 @@ func (e *env) withLocalAccounts(ctx context.Context, fn func(context.Context, *a
 // ownFolder is an error where root is about to write into another user's data
 // folder: that user could not open the files afterwards.
 func ownFolder(dir string) error {
-	fi, err := os.Stat(dir)
-	if err != nil {
+	uid, ok := userOf(dir)
+	if !ok || uid == os.Geteuid() {
 		return nil // it will be made, or the reason be told, later
 	}
-	st, ok := fi.Sys().(*syscall.Stat_t)
-	if !ok || int(st.Uid) == os.Geteuid() {
-		return nil
-	}
-	return fmt.Errorf("data_dir %s belongs to the user with the id %d; run `sudo -u '#%d' portico` instead", dir, st.Uid, st.Uid)
+	return fmt.Errorf("data_dir %s belongs to the user with the id %d; run `sudo -u '#%d' portico` instead", dir, uid, uid)
 }

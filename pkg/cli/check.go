@@ -9,7 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/porticod/portico/pkg/admin"
+	"github.com/porticod/portico/pkg/admin/watch"
 	"github.com/porticod/portico/pkg/config"
+	"github.com/porticod/portico/pkg/daemon"
 	"github.com/porticod/portico/pkg/hostcheck"
 	"github.com/porticod/portico/pkg/probe"
 	"github.com/porticod/portico/pkg/settings"
@@ -134,19 +137,25 @@ type running struct {
 }
 
 func (e *env) running(ctx context.Context, cfg *config.Config) (r running) {
-	c, err := e.client()
-	if err != nil {
-		return r
-	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	v, err := c.View(ctx)
-	if err != nil || v.File != cfg.File {
+	var s daemon.Status
+	var v *watch.View
+	err := e.withDaemon(func(c *admin.Client) (err error) {
+		if s, err = c.Status(ctx); err == nil && s.File == cfg.File {
+			v = e.numbers(ctx, c)
+		}
+		return err
+	})
+	if err != nil || s.File != cfg.File {
 		return r
 	}
 	r.bound = probe.Bound{}
-	for _, l := range v.Listeners {
+	for _, l := range s.Listeners {
 		r.bound[l.Name] = l.Addresses
+	}
+	if v == nil {
+		return r
 	}
 	r.daemon = &hostcheck.Daemon{Files: uint64(v.Process.Files), MaxFiles: uint64(v.Process.MaxFiles)}
 	return r

@@ -12,8 +12,9 @@ import (
 const maxSockets = 64
 
 // listeningSockets are the unix sockets at which processes of this program's name
-// listen, of those that we may look into: our own user's, for root all.
-func listeningSockets() (paths []string) {
+// listen, of those that we may look into, and that belong to a user who is trusted.
+// A program that changed its user may pass for root's here.
+func listeningSockets(trusted func(uid int) bool) (paths []string) {
 	byInode := socketPaths()
 	own, err := os.ReadFile("/proc/self/comm")
 	if err != nil || len(byInode) == 0 {
@@ -23,6 +24,9 @@ func listeningSockets() (paths []string) {
 	for _, name := range names {
 		comm, err := os.ReadFile(name)
 		if err != nil || !bytes.Equal(comm, own) {
+			continue
+		}
+		if uid, ok := userOf(filepath.Dir(name)); !ok || !trusted(uid) {
 			continue
 		}
 		fds, _ := filepath.Glob(filepath.Join(filepath.Dir(name), "fd", "*"))

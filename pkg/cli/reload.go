@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/porticod/portico/pkg/admin"
 )
 
 func newReload(e *env) *cobra.Command {
@@ -22,15 +24,15 @@ a port is in use.`,
   portico reload --diff
   portico reload --config /etc/portico/config.hcl`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := e.client()
-			if err != nil {
-				return err
-			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), applyTimeout+10*time.Second)
 			defer cancel()
-			res, err := c.Reload(ctx, diff)
+			var res admin.Reload
+			err := e.withDaemon(func(c *admin.Client) (err error) {
+				res, err = c.Reload(ctx, diff)
+				return err
+			})
 			if err != nil {
-				return failed(e.explain(err))
+				return err
 			}
 			fmt.Fprint(e.Err, res.Text)
 			if res.Exit != exitOK {

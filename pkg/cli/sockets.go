@@ -42,17 +42,16 @@ to what, for how long, and how much went either way.`,
 			if !ok {
 				return usage("--sort %s: possible are listener, peer, service, state, age, in and out", order)
 			}
-			c, err := e.client()
-			if err != nil {
-				return err
-			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
 			defer cancel()
-			list, err := c.Sockets(ctx)
+			var list []admin.Socket
+			err := e.withDaemon(func(c *admin.Client) (err error) {
+				if list, err = c.Sockets(ctx); err == nil {
+					list, err = only(ctx, c, list, args)
+				}
+				return err
+			})
 			if err != nil {
-				return failed(e.explain(err))
-			}
-			if list, err = only(ctx, c, list, args); err != nil {
 				return err
 			}
 			if compare != nil {
@@ -76,7 +75,7 @@ func only(ctx context.Context, c *admin.Client, list []admin.Socket, names []str
 	}
 	s, err := c.Status(ctx)
 	if err != nil {
-		return nil, failed(err)
+		return nil, err
 	}
 	var known []string
 	for _, l := range s.Listeners {

@@ -50,17 +50,15 @@ text; --once prints one and ends.`,
 			if err != nil {
 				return err
 			}
-			c, err := e.client()
-			if err != nil {
-				return err
-			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 			defer stop()
 			t, live := openTerminal(e.In, e.Out)
-			if f.once || f.json || !live {
-				return e.topPlain(ctx, c, f, m)
-			}
-			return e.topLive(ctx, c, f, m, t)
+			return e.withDaemon(func(c *admin.Client) error {
+				if f.once || f.json || !live {
+					return e.topPlain(ctx, c, f, m)
+				}
+				return e.topLive(ctx, c, f, m, t)
+			})
 		},
 	}
 	flags := cmd.Flags()
@@ -128,7 +126,7 @@ func (e *env) topPlain(ctx context.Context, c *admin.Client, f topFlags, m *topM
 	if err == nil {
 		err = errors.New("the daemon ended")
 	}
-	return failed(e.explain(err))
+	return err
 }
 
 func (f topFlags) print(out io.Writer, m *topModel) error {
@@ -158,7 +156,7 @@ type topEvent struct {
 // terminal is as it was.
 func (e *env) topLive(ctx context.Context, c *admin.Client, f topFlags, m *topModel, t *terminal) error {
 	if err := c.Ping(ctx); err != nil {
-		return failed(e.explain(err))
+		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
