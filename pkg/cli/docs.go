@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
@@ -47,6 +48,7 @@ portico itself:
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root := cmd.Root()
 			root.DisableAutoGenTag = true // the same program writes the same pages
+			layOut(root)
 			head := &doc.GenManHeader{Section: "1", Source: "portico " + Version, Manual: "portico"}
 			if len(args) == 0 {
 				return failed(doc.GenMan(root, head, e.Out))
@@ -57,4 +59,25 @@ portico itself:
 			return failed(doc.GenManTree(root, head, args[0]))
 		},
 	}
+}
+
+// layOut makes the descriptions of cmd and of those below it Markdown, of which
+// manual pages are made.
+func layOut(cmd *cobra.Command) {
+	cmd.Long = markdown(cmd.Long)
+	for _, c := range cmd.Commands() {
+		layOut(c)
+	}
+}
+
+// markdown makes the lists of a description, paragraphs that stand apart from the
+// text by two spaces, what Markdown leaves as it is: those of four.
+func markdown(text string) string {
+	paragraphs := strings.Split(text, "\n\n")
+	for i, p := range paragraphs {
+		if strings.HasPrefix(p, "  ") && !strings.HasPrefix(p, "    ") {
+			paragraphs[i] = "  " + strings.ReplaceAll(p, "\n", "\n  ")
+		}
+	}
+	return strings.Join(paragraphs, "\n\n")
 }
