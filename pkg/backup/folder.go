@@ -105,11 +105,12 @@ func ToFolder(ctx context.Context, o *Options, dir string, keep int) (r Report, 
 	defer func() { err = errors.Join(writeOnly(err), work.close()) }()
 	to := &folder{root: filepath.Join(work.path, "new")}
 	if len(old) > 0 {
-		to.before = filepath.Join(dir, old[len(old)-1])
-		if to.listed, err = openSums(to.before); err != nil {
-			return r, err
+		// Where its list cannot be read, nothing of it is trusted: all is copied.
+		before := filepath.Join(dir, old[len(old)-1])
+		if to.listed, err = openSums(before); err == nil {
+			to.before = before
+			defer func() { err = errors.Join(err, to.listed.close()) }()
 		}
-		defer func() { err = errors.Join(err, to.listed.close()) }()
 	}
 	if r, err = o.make(ctx, work.path, to); err != nil {
 		return r, err

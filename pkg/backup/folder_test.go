@@ -140,3 +140,32 @@ func TestDamagedDataIsNotShared(t *testing.T) {
 		}
 	}
 }
+
+// A backup before of which the list cannot be read stops no later one: that has
+// everything itself, and the next one shares files with it.
+func TestUnreadableListBefore(t *testing.T) {
+	s := newShop(t)
+	for i := range 3 {
+		s.sell(fmt.Sprint("ware ", i))
+	}
+	to := t.TempDir()
+	for i, linked := range []int64{0, 0, 3} {
+		r, err := backup.ToFolder(t.Context(), s.options(), to, 0)
+		if err != nil || r.Linked != linked {
+			t.Fatalf("backup %d: %d files are links, want %d; %v", i, r.Linked, linked, err)
+		}
+		if n := whole(t, restore(t, r.Path)); n != 3 {
+			t.Errorf("backup %d: %d wares", i, n)
+		}
+		if i > 0 {
+			continue
+		}
+		list := filepath.Join(r.Path, "SHA256SUMS")
+		if err := os.Remove(list); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("nowhere", list); err != nil { // root may read all but this
+			t.Fatal(err)
+		}
+	}
+}
