@@ -38,7 +38,7 @@ func (s *secrets) redact(text string) string {
 // short, is looked for only between them.
 func (s *secrets) redactMessage(text string) string {
 	text = s.redactQuoted(text)
-	parts := strings.Split(text, `"`)
+	parts := splitQuotes(text)
 	if len(parts)%2 == 0 {
 		return s.redact(text) // somebody forgot one
 	}
@@ -52,6 +52,22 @@ func (s *secrets) redactMessage(text string) string {
 	return strings.Join(parts, `"`)
 }
 
+// splitQuotes splits a message at the quotes that no backslash takes their meaning
+// from: those belong to what is quoted.
+func splitQuotes(text string) (parts []string) {
+	from := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			parts = append(parts, text[from:i])
+			from = i + 1
+		}
+	}
+	return append(parts, text[from:])
+}
+
 // redactQuoted takes out secrets that have quotes or line ends themselves, as
 // messages write them.
 func (s *secrets) redactQuoted(text string) string {
@@ -63,10 +79,11 @@ func (s *secrets) redactQuoted(text string) string {
 	return text
 }
 
-// likeWords reports whether a secret is some lower-case letters, few enough to be
-// part of a sentence.
+// likeWords reports whether a secret is a few lower-case letters, as many words of
+// a message are, and too few to protect anything. Longer ones are taken out
+// wherever they are: not all who write messages put values in quotes.
 func likeWords(secret string) bool {
-	return len(secret) < 12 && !strings.ContainsFunc(secret, func(r rune) bool { return r != ' ' && (r < 'a' || r > 'z') })
+	return len(secret) < 6 && !strings.ContainsFunc(secret, func(r rune) bool { return r != ' ' && (r < 'a' || r > 'z') })
 }
 
 // plainFunctions are the functions that depend on nothing but their arguments.

@@ -150,6 +150,11 @@ func TestRedaction(t *testing.T) {
 		{"hunter2", `is hunter2 and "xhunter2"`, `is *** and "x***"`},
 		{"a long passphrase", "it is a long passphrase", "it is ***"},
 		{`a"b"c`, `say "a\"b\"c"`, `say "***"`},
+		{"short", `it is "Authorization: \"short\""`, `it is "Authorization: \"***\""`},
+		{"short", `too short after "C:\\", "short"`, `too short after "C:\\", "***"`},
+		{"short", `"\`, `"\`},
+		{"short", `short "\"`, `*** "\"`},
+		{"hunter", "lookup hunter: no such host", "lookup ***: no such host"},
 		{"abc", `"abc"`, `"abc"`},
 	} {
 		if got := config.Redact(c.message, c.secret); got != c.want {
