@@ -15,9 +15,12 @@ const lagTime = time.Second
 
 // Bounds of what is handed out at once.
 const (
-	corkMost = 20_000 // subscribers, before they are written to
-	sameMost = 64     // events to one of them
-	lockMost = 256    // notices, before others may come and go
+	corkMost  = 20_000             // pushes, before what was pushed is written
+	corkBytes = maxQueueBytes / 4  // to one subscriber at most, before that
+	corkItems = maxQueueEvents / 4 // to one subscriber at most, before that
+	sameMost  = 64                 // events in a push
+	sameBytes = corkBytes / 2      // of their texts
+	lockMost  = 256                // notices, before others may come and go
 )
 
 // A hub knows who is connected and hands committed events to them. It keeps
@@ -37,6 +40,8 @@ type hub struct {
 	ticking  bool                            // guarded by mu
 	closed   bool                            // guarded by mu
 	count    int                             // of subscribers; guarded by mu
+	pushes   int                             // since the writers were let at it; guarded by mu
+	corked   size                            // what was pushed by them; guarded by mu
 }
 
 // A subscriber is one connection, event stream or long poll of a user.
@@ -223,7 +228,7 @@ func (h *hub) advance(cursor int64) {
 }
 
 // deliver hands out notices that came together: who is in several of them is
-// written to once.
+// written to once, unless that is as much as fills a good part of his queue.
 func (h *hub) deliver(ns ...Notice) {
 	h.writers.cork()
 	defer h.writers.uncork()
@@ -238,24 +243,19 @@ func (h *hub) deliverSome(ns []Notice) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var same []*store.Event
-	handed := 0
+	bytes := 0 // of their texts
 	flush := func() {
-		if len(same) == 0 {
-			return
+		if len(same) > 0 {
+			h.publish(same)
 		}
-		if handed += h.publish(same); handed > corkMost {
-			handed = 0
-			h.writers.uncork()
-			h.writers.cork()
-		}
-		same = same[:0]
+		same, bytes = same[:0], 0
 	}
 	at := h.visible // with what is collected
 	for i := range ns {
 		n := &ns[i]
 		if n.Signal != nil {
 			flush()
-			handed += h.push(n.Audience, newPushItem(0, n.Signal))
+			h.push(n.Audience, newPushItem(0, n.Signal))
 			continue
 		}
 		if n.Prev > at {
@@ -269,10 +269,11 @@ func (h *hub) deliverSome(ns []Notice) {
 			if e.Cursor <= at { // of a position there may be two, which read differently
 				continue
 			}
-			if len(same) == sameMost || len(same) > 0 && !together(same[0], e) {
+			if len(same) == sameMost || bytes > sameBytes || len(same) > 0 && !together(same[0], e) {
 				flush()
 			}
 			same = append(same, e)
+			bytes += len(e.Text)
 		}
 		at = max(at, n.Cursor)
 	}
@@ -286,39 +287,50 @@ func together(a, b *store.Event) bool {
 		(len(a.Audience) == 0 || &a.Audience[0] == &b.Audience[0]) // the store keeps one for each group
 }
 
-// push needs mu.
-func (h *hub) push(audience []int64, its ...*item) (handed int) {
+// push needs mu. It counts as if all were pushed to the same subscriber.
+func (h *hub) push(audience []int64, its ...*item) {
+	before := h.pushes
 	for _, user := range audience {
 		for _, s := range h.people[user] {
 			s.push(its...)
-			handed++
+			h.pushes++
 		}
 	}
-	return handed
+	if h.pushes == before {
+		return
+	}
+	for _, it := range its {
+		h.corked.add(it, +1)
+	}
+	if h.pushes > corkMost || h.corked.bytes > corkBytes || h.corked.items > corkItems {
+		h.pushes, h.corked = 0, size{}
+		h.writers.uncork()
+		h.writers.cork()
+	}
 }
 
-// publish hands out events that are together, and returns to how many. They are
-// encoded once, and only if somebody is there; one with addresses that are signed
-// for their viewer once for each of them. It needs mu.
-func (h *hub) publish(events []*store.Event) (handed int) {
+// publish hands out events that are together. They are encoded once, and only if
+// somebody is there; one with addresses that are signed for their viewer once for
+// each of them. It needs mu.
+func (h *hub) publish(events []*store.Event) {
 	if e := events[0]; isPersonal(e) {
 		for _, user := range e.Audience {
 			if len(h.people[user]) > 0 {
-				handed += h.push([]int64{user}, newPushItem(e.Cursor, h.encode(e, user)))
+				h.push([]int64{user}, newPushItem(e.Cursor, h.encode(e, user)))
 			}
 		}
-		return handed
+		return
 	}
 	audience := events[0].Audience
 	first := slices.IndexFunc(audience, func(user int64) bool { return len(h.people[user]) > 0 })
 	if first < 0 {
-		return 0
+		return
 	}
 	its := make([]*item, len(events))
 	for i, e := range events {
 		its[i] = newPushItem(e.Cursor, h.encode(e, 0))
 	}
-	return h.push(audience[first:], its...)
+	h.push(audience[first:], its...)
 }
 
 // lagLocked tells everybody to read what was lost up to a position. It needs mu.

@@ -32,8 +32,9 @@ const (
 const (
 	maxQueueBytes  = 512 << 10 // of events that are not written yet
 	maxQueueEvents = 2048
-	replyRoom      = 64 << 10 // answers wait until less than this of them is queued
-	batchBytes     = 64 << 10 // roughly, written in one go
+	replyRoom      = 64 << 10               // answers wait until less than this of them is queued
+	batchBytes     = 64 << 10               // roughly, written in one go
+	slowTime       = 500 * time.Millisecond // a client may take nothing though its queue is full
 	drainTimeout   = 30 * time.Second
 	connectTimeout = 10 * time.Second
 	pongTimeout    = 10 * time.Second
@@ -117,6 +118,7 @@ type session struct {
 	broken    bool          // writing failed
 	lagged    bool          // while held: some of what is to come cannot be handed over
 	pinged    int64         // when an unanswered ping was sent; 0: none
+	resting   int64         // since when its client is waited for; 0: it is not
 	room      chan struct{} // one token: something was written; nil: nobody waits for that
 	out       []*item       // to write
 	wait      []*item       // held back until the replay is written
@@ -155,8 +157,10 @@ func newSession(c *Chat, tr transport) *session {
 	return s
 }
 
-// push queues live events. It never blocks: a session whose queue is full is
-// told to come back and resume. The hub calls it, with its lock held.
+// push queues live events. It never blocks. A session whose queue is full reads on
+// from the store: it may be that nobody has come to write it yet. One whose client
+// does not take what is written is told to come back and resume. The hub calls it,
+// with its lock held.
 func (s *session) push(its ...*item) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -168,7 +172,7 @@ func (s *session) push(its ...*item) {
 		return
 	}
 	for _, it := range its {
-		if s.pushOne(it); s.ending != nil {
+		if s.pushOne(it); s.ending != nil || s.state == deaf {
 			return
 		}
 	}
@@ -201,9 +205,14 @@ func (s *session) pushOne(it *item) {
 	if s.full(it) {
 		s.shed()
 	}
-	if s.full(it) {
+	switch {
+	case !s.full(it):
+	case s.slow():
 		s.end(closeSlow, "too slow", nil)
 		s.chat.metrics.slow.Inc()
+		return
+	default:
+		s.missed(it.cursor - 1)
 		return
 	}
 	if s.state == held {
@@ -218,6 +227,11 @@ func (s *session) pushOne(it *item) {
 // full needs mu.
 func (s *session) full(it *item) bool {
 	return int(s.pushed.bytes)+len(it.data) > maxQueueBytes || s.pushed.items >= maxQueueEvents
+}
+
+// slow says that the client has not taken what was written for a while. It needs mu.
+func (s *session) slow() bool {
+	return s.resting != 0 && s.chat.wheel.moment(time.Now())-s.resting >= int64(slowTime)
 }
 
 // shed makes room by leaving out what is not stored. It needs mu.
@@ -236,10 +250,17 @@ func (s *session) shed() {
 func (s *session) lag(after int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.ending != nil || s.broken || s.state == deaf:
+	if s.ending == nil && !s.broken {
+		s.missed(after)
+	}
+}
+
+// missed needs mu.
+func (s *session) missed(after int64) {
+	switch s.state {
+	case deaf:
 		return
-	case s.state == held:
+	case held:
 		s.lagged = true
 		return
 	}

@@ -21,10 +21,29 @@ type fakeTransport struct {
 	code  int
 	ended bool
 	stuck chan struct{} // not nil: rest waits for its end
+	late  chan struct{} // not nil: offer does
 	fail  error
 }
 
+// goOn ends what it waits for.
+func (f *fakeTransport) goOn() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, ch := range []*chan struct{}{&f.stuck, &f.late} {
+		if *ch != nil {
+			close(*ch)
+			*ch = nil
+		}
+	}
+}
+
 func (f *fakeTransport) offer(batch []*item) (bool, error) {
+	f.mu.Lock()
+	late := f.late
+	f.mu.Unlock()
+	if late != nil {
+		<-late
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.stuck != nil {
@@ -36,7 +55,12 @@ func (f *fakeTransport) offer(batch []*item) (bool, error) {
 }
 
 func (f *fakeTransport) rest() error {
-	<-f.stuck
+	f.mu.Lock()
+	stuck := f.stuck
+	f.mu.Unlock()
+	if stuck != nil {
+		<-stuck
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.items = append(f.items, f.kept...)
@@ -162,7 +186,7 @@ func TestSlowReaderIsClosedAndOthersAreNot(t *testing.T) {
 		n := 0
 		for ; !s.over(); n++ {
 			publish(c, []store.Event{{Cursor: int64(n + 1), Type: store.Message, Conv: 1, Seq: int64(n + 1), Text: text, Audience: []int64{1}}})
-			synctest.Wait() // the quick one takes it
+			time.Sleep(2 * slowTime / (maxQueueBytes / 1000)) // the quick one takes it
 			if n > maxQueueEvents {
 				t.Fatalf("%d events are queued", n)
 			}

@@ -88,16 +88,24 @@ func (s *session) flush(mayWait bool) {
 		all, err := s.tr.offer(batch)
 		if !all && err == nil && !mayWait {
 			s.chat.writers.aside(func() {
-				s.wrote(batch, s.tr.rest())
+				s.wrote(batch, s.rest())
 				s.flush(true)
 			})
 			return
 		}
 		if !all && err == nil {
-			err = s.tr.rest()
+			err = s.rest()
 		}
 		s.wrote(batch, err)
 	}
+}
+
+// rest waits for the client, who is slow if that takes long.
+func (s *session) rest() error {
+	s.mu.Lock()
+	s.resting = s.chat.wheel.moment(time.Now())
+	s.mu.Unlock()
+	return s.tr.rest()
 }
 
 // take cuts the next batch off the queue. Where there is none it ends the
@@ -136,6 +144,7 @@ func (s *session) wrote(batch []*item, err error) {
 	for _, it := range batch {
 		s.count(it, -1)
 	}
+	s.resting = 0
 	if err != nil {
 		s.broken = true
 		if s.ending == nil {
