@@ -36,6 +36,8 @@ func (p *Port) Adopt(nc net.Conn, a Adopted) (*Conn, error) {
 	c.verdict.Protocol, c.choice.Label = a.Protocol, a.Label
 	c.ticket = ticket{stats: s.stats}
 	c.guard.limit.Store(int64(s.Front.WriteTimeout))
+	n := c.bytes()
+	c.tally.in, c.tally.out = n.in, n.written // the other process counted these
 	c.SetService(a.Service)
 	c.setState(StateHijacked)
 	s.stats.open.Inc()

@@ -62,7 +62,8 @@ type Conn struct {
 	ticket ticket // what Close gives back
 	flight atomic.Pointer[front]
 	counts ioCount // unix sockets only; TCP has TCP_INFO
-	plain  bool    // plain HTTP on a TLS port
+	tally  tally
+	plain  bool // plain HTTP on a TLS port
 
 	proxied bool // a PROXY header is due; owned by the goroutine that looks
 
@@ -217,12 +218,13 @@ func (c *Conn) Close() error {
 		return net.ErrClosed
 	}
 	c.land()
+	n := c.bytes()
 	if s := State(c.state.Load()); s == StateRaw || s == StateHijacked {
-		in, out := c.liveBytes()
 		c.mu.Lock()
-		c.final = [2]int64{in, out}
+		c.final = [2]int64{n.in, n.out}
 		c.mu.Unlock()
 	}
+	c.tally.count(c.ticket.stats, n.in, n.written)
 	err := c.sock.Close()
 	c.port.remove(c)
 	return err
@@ -246,12 +248,18 @@ func (c *Conn) Bytes() (in, out int64) {
 			return c.final[0], c.final[1]
 		}
 	}
-	return c.liveBytes()
+	n := c.bytes()
+	return n.in, n.out
 }
 
-func (c *Conn) liveBytes() (in, out int64) {
+// A volume is what went through a socket, in bytes. What was written was taken by the
+// kernel; out may be less, what the peer has acknowledged.
+type volume struct{ in, out, written int64 }
+
+func (c *Conn) bytes() volume {
 	if _, ok := c.sock.(*net.UnixConn); ok {
-		return c.counts.in.Load(), c.counts.out.Load()
+		out := c.counts.out.Load()
+		return volume{c.counts.in.Load(), out, out}
 	}
 	return tcpBytes(c.sock)
 }

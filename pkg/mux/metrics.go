@@ -16,6 +16,9 @@ type Metrics struct {
 	detect       *prometheus.HistogramVec
 	acceptErrors *prometheus.CounterVec
 	slow         *prometheus.CounterVec
+	received     *prometheus.CounterVec
+	sent         *prometheus.CounterVec
+	ports        openPorts
 }
 
 // NewMetrics makes the counters.
@@ -24,6 +27,9 @@ func NewMetrics() *Metrics {
 		return prometheus.CounterOpts{Namespace: "portico", Subsystem: "listener", Name: n, Help: help}
 	}
 	return &Metrics{
+		ports:        openPorts{list: map[*Port]struct{}{}},
+		received:     prometheus.NewCounterVec(name("received_bytes_total", "Bytes that came from clients, on the wire."), []string{"listener"}),
+		sent:         prometheus.NewCounterVec(name("sent_bytes_total", "Bytes that went to clients, on the wire."), []string{"listener"}),
 		accepted:     prometheus.NewCounterVec(name("connections_total", "Connections accepted."), []string{"listener"}),
 		open:         prometheus.NewGaugeVec(prometheus.GaugeOpts(name("connections_open", "Connections open now.")), []string{"listener"}),
 		refusals:     prometheus.NewCounterVec(name("refused_total", "Connections closed before a service had them."), []string{"listener", "reason"}),
@@ -39,7 +45,7 @@ func NewMetrics() *Metrics {
 }
 
 func (m *Metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.accepted, m.open, m.refusals, m.protocols, m.detect, m.acceptErrors, m.slow}
+	return []prometheus.Collector{m.accepted, m.open, m.refusals, m.protocols, m.detect, m.acceptErrors, m.slow, m.received, m.sent}
 }
 
 // Describe implements prometheus.Collector.
@@ -51,6 +57,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
+	m.ports.count()
 	for _, c := range m.all() {
 		c.Collect(ch)
 	}
@@ -61,7 +68,7 @@ func (m *Metrics) Forget(listener string) {
 	l := prometheus.Labels{"listener": listener}
 	for _, v := range []interface {
 		DeletePartialMatch(prometheus.Labels) int
-	}{m.accepted, m.open, m.refusals, m.protocols, m.detect, m.acceptErrors, m.slow} {
+	}{m.accepted, m.open, m.refusals, m.protocols, m.detect, m.acceptErrors, m.slow, m.received, m.sent} {
 		v.DeletePartialMatch(l)
 	}
 }
@@ -75,6 +82,8 @@ type portStats struct {
 	listener string
 	accepted prometheus.Counter
 	open     prometheus.Gauge
+	received prometheus.Counter
+	sent     prometheus.Counter
 	detect   prometheus.Observer
 }
 
@@ -84,6 +93,8 @@ func (m *Metrics) port(listener string) *portStats {
 		listener: listener,
 		accepted: m.accepted.WithLabelValues(listener),
 		open:     m.open.WithLabelValues(listener),
+		received: m.received.WithLabelValues(listener),
+		sent:     m.sent.WithLabelValues(listener),
 		detect:   m.detect.WithLabelValues(listener),
 	}
 }

@@ -53,7 +53,9 @@ func NewPort(log zerolog.Logger, m *Metrics) *Port {
 		m = NewMetrics()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Port{log: log, metrics: m, ctx: ctx, cancel: cancel, conns: map[*Conn]struct{}{}, sessions: map[*session]struct{}{}}
+	p := &Port{log: log, metrics: m, ctx: ctx, cancel: cancel, conns: map[*Conn]struct{}{}, sessions: map[*session]struct{}{}}
+	m.ports.add(p)
+	return p
 }
 
 // Apply makes pol the port's policy. Connections that were handed over keep

@@ -17,6 +17,7 @@ type session struct {
 	remote   net.Addr
 	protocol Protocol
 	ticket   ticket
+	tally    tally
 	service  atomic.Pointer[string]
 	traffic  func() (local net.Addr, in, out int64) // nil: not known yet
 }
@@ -65,6 +66,7 @@ func (p *Port) closeSession(c *session) {
 	p.mu.Lock()
 	delete(p.sessions, c)
 	p.mu.Unlock()
+	c.count(p)
 	c.ticket.giveBack(p)
 }
 

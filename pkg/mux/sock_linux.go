@@ -13,22 +13,23 @@ func control(s sock, f func(fd int)) {
 	}
 }
 
-// tcpBytes asks the kernel how much came and was acknowledged.
-func tcpBytes(s sock) (in, out int64) {
+// tcpBytes asks the kernel how much came, was acknowledged, and was written: that
+// has some which is to be sent yet.
+func tcpBytes(s sock) (n volume) {
 	control(s, func(fd int) {
 		if ti, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-			in, out = int64(ti.Bytes_received), int64(ti.Bytes_acked)
+			n.in, n.out = int64(ti.Bytes_received), int64(ti.Bytes_acked)
+			n.written = max(n.out, int64(ti.Bytes_sent-ti.Bytes_retrans)+int64(ti.Notsent_bytes))
 		}
 	})
-	return in, out
+	return n
 }
 
 // sent is a number that changes when the peer takes data and, while no write
 // succeeds, not otherwise.
 func sent(s sock) (n int64) {
 	if _, ok := s.(*net.TCPConn); ok {
-		_, n = tcpBytes(s)
-		return n
+		return tcpBytes(s).out
 	}
 	control(s, func(fd int) {
 		if q, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ); err == nil {
