@@ -74,6 +74,8 @@ func TestUnit(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := scene(t, "config.hcl", demands)
+			t.Setenv("PORTICO_VAR_port", "none") // that of the unit counts
+			t.Setenv("STATE_DIRECTORY", "/nonexistent")
 			fakeUnit(t, hardened(filepath.Join(dir, "config.hcl"), c.unit...)...)
 			golden(t, c.name, transcript(dir, "", "validate"))
 		})
@@ -102,5 +104,33 @@ func TestUnitInCheck(t *testing.T) {
 		"SystemCallFilter=", "ProtectHome=no", "ProtectSystem=no")...)
 	if _, stdout, _ := portico("", "check", "--host"); strings.Contains(stdout, "unit portico.service") {
 		t.Error(stdout)
+	}
+}
+
+// The unit runs a file that its command line names in any way, that its
+// environment names, or the packaged one.
+func TestWhatTheUnitRuns(t *testing.T) {
+	dir := scene(t, "config.hcl", strings.Replace(demanding, "{ type = number }", "{ default = 0 }", 1))
+	file := filepath.Join(dir, "config.hcl")
+	for _, c := range []struct {
+		argv, environment string
+		runs              bool
+	}{
+		{"run " + file, "", true},
+		{"run --config=" + file, "", true},
+		{"--config " + file + " run --var port=80", "", true},
+		{"-c " + file + " run", "", true},
+		{"run", "PORTICO_CONFIG=" + file, true},
+		{"run --admin /run/s --var port=80", "PORTICO_CONFIG=" + file, true},
+		{"run", "", false},
+		{"run --config /etc/other.hcl", "PORTICO_CONFIG=" + file, false},
+		{"run /etc/other.hcl", "PORTICO_CONFIG=" + file, false},
+		{"run --config=" + file + " /etc/other.hcl", "", false},
+	} {
+		fakeUnit(t, hardened(file, "Environment="+c.environment,
+			"ExecStart={ path=/usr/bin/portico ; argv[]=/usr/bin/portico "+c.argv+" ; ignore_errors=no ; status=0/0 }")...)
+		if _, _, stderr := portico("", "validate"); strings.Contains(stderr, "hides") != c.runs {
+			t.Errorf("%s with %s: %s", c.argv, c.environment, stderr)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package hostcheck
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"os/exec"
@@ -50,23 +51,60 @@ func FindUnit(ctx context.Context) *Unit {
 	return u
 }
 
+// packaged is the file that portico runs where none is named.
+const packaged = "/etc/portico/config.hcl"
+
 // Runs reports whether the unit is what runs the config file, by its absolute
 // path.
-func (u *Unit) Runs(file string) bool {
+func (u *Unit) Runs(file string) bool { return u.file() == file }
+
+// file is what the unit's command line names, portico run FILE, else what its
+// environment does, else the packaged one.
+func (u *Unit) file() string {
 	_, argv, _ := strings.Cut(u.props["ExecStart"], "argv[]=")
 	argv, _, _ = strings.Cut(argv, " ;")
-	return slices.Contains(words(argv), file)
+	file := cmp.Or(u.environment()["PORTICO_CONFIG"], packaged)
+	var rest []string // besides flags
+	args := words(argv)
+	for i := 0; i < len(args); i++ {
+		name, value, whole := strings.Cut(args[i], "=")
+		switch name {
+		case "--config", "-c", "--admin", "--var":
+			if !whole && i+1 < len(args) {
+				i++
+				value = args[i]
+			}
+			if name == "--config" || name == "-c" {
+				file = value
+			}
+		default:
+			if !strings.HasPrefix(name, "-") {
+				rest = append(rest, args[i])
+			}
+		}
+	}
+	if len(rest) > 2 {
+		return rest[2]
+	}
+	return file
 }
 
-// Getenv is getenv with what the unit adds to the environment of its daemon, so
-// that the file means what it means there.
-func (u *Unit) Getenv(getenv func(string) string) func(string) string {
+// environment is what Environment= sets.
+func (u *Unit) environment() map[string]string {
 	vars := map[string]string{}
 	for _, v := range words(u.props["Environment"]) {
 		if name, value, ok := strings.Cut(v, "="); ok {
 			vars[name] = value
 		}
 	}
+	return vars
+}
+
+// Getenv is getenv but for what the unit sets in the environment of its daemon, so
+// that the file means what it means there. What an EnvironmentFile= has is not
+// known: it may be for root's eyes.
+func (u *Unit) Getenv(getenv func(string) string) func(string) string {
+	vars := u.environment()
 	for name, dirs := range map[string][]string{
 		"STATE_DIRECTORY": u.below("/var/lib", "StateDirectory"), "RUNTIME_DIRECTORY": u.below("/run", "RuntimeDirectory"),
 		"LOGS_DIRECTORY": u.below("/var/log", "LogsDirectory"), "CACHE_DIRECTORY": u.below("/var/cache", "CacheDirectory"),
@@ -75,10 +113,10 @@ func (u *Unit) Getenv(getenv func(string) string) func(string) string {
 		vars[name] = strings.Join(dirs, ":")
 	}
 	return func(name string) string {
-		if v := getenv(name); v != "" {
+		if v, ok := vars[name]; ok {
 			return v
 		}
-		return vars[name]
+		return getenv(name)
 	}
 }
 
@@ -143,24 +181,31 @@ func (u *Unit) hides(path string) string {
 	return ""
 }
 
-// seals says by which setting the daemon cannot write to path; empty: it may, as
-// far as the unit goes.
-func (u *Unit) seals(path string) string {
+// writable reports whether path is where the unit lets the daemon write, whatever
+// it seals.
+func (u *Unit) writable(path string) bool {
 	open := slices.Concat(u.below("/var/lib", "StateDirectory"), u.below("/run", "RuntimeDirectory"), u.below("/var/log", "LogsDirectory"),
-		u.below("/var/cache", "CacheDirectory"), words(u.props["ReadWritePaths"]), u.bound("BindPaths"))
+		u.below("/var/cache", "CacheDirectory"), words(u.props["ReadWritePaths"]), u.bound("BindPaths"), []string{"/dev", "/proc", "/sys"})
 	for i, p := range open {
 		open[i] = strings.TrimLeft(p, "+-") // they say what if it is missing
 	}
-	sealed := map[string][]string{"strict": {"/"}, "full": {"/usr", "/boot", "/efi", "/etc"}, "yes": {"/usr", "/boot", "/efi"}}
-	system := u.props["ProtectSystem"]
-	switch {
-	case under(path, open...), under(path, "/dev", "/proc", "/sys"), u.props["PrivateTmp"] == "yes" && under(path, "/tmp", "/var/tmp"):
+	return under(path, open...) || u.props["PrivateTmp"] == "yes" && under(path, "/tmp", "/var/tmp")
+}
+
+// sealed are the folders that ProtectSystem= makes read-only, besides homes.
+var sealed = map[string][]string{"strict": {"/"}, "full": {"/usr", "/boot", "/efi", "/etc"}, "yes": {"/usr", "/boot", "/efi"}}
+
+// seals says by which setting the daemon cannot write to path; empty: it may, as
+// far as the unit goes.
+func (u *Unit) seals(path string) string {
+	if u.writable(path) {
 		return ""
-	case u.props["ProtectHome"] == "read-only" && under(path, homes...):
-		return "ProtectHome=read-only"
-	case under(path, homes...): // ProtectSystem=strict leaves them alone
-		return ""
-	case under(path, sealed[system]...):
+	}
+	home, system := u.props["ProtectHome"], u.props["ProtectSystem"]
+	switch inHome := under(path, homes...); {
+	case inHome && home == "read-only":
+		return "ProtectHome=" + home
+	case !inHome && under(path, sealed[system]...):
 		return "ProtectSystem=" + system
 	}
 	return ""
