@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 )
 
 const (
@@ -30,6 +31,7 @@ type body struct {
 	mu     sync.Mutex // guards the rest, and reading
 	left   int64      // bytes of the body or, where it is chunked, of the chunk
 	inside bool       // a chunk was begun, and the end of its data is to come
+	ending bool       // the last chunk was; the trailer is to come
 	excess int64
 	err    error // of the body: io.EOF is its good end
 	late   bool  // the last read was ended by a deadline
@@ -129,6 +131,9 @@ func cutShort(err error) error {
 // nextChunk goes on to the data of the next chunk; io.EOF: there is none.
 func (b *body) nextChunk() error {
 	in := &b.x.conn.in
+	if b.ending {
+		return b.trailer()
+	}
 	if b.inside {
 		for in.buffered() < 2 {
 			if err := in.more(inputSize); err != nil {
@@ -157,6 +162,7 @@ func (b *body) nextChunk() error {
 	}
 	in.skip(len(line) + 2)
 	if size == 0 {
+		b.ending = true
 		return b.trailer()
 	}
 	b.left, b.inside = size, true
@@ -280,6 +286,10 @@ func (b *body) discard() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err == nil && !b.late && (b.chunked || b.left <= maxLeft) {
+		// Under mu: at the end of the body a watch may set another one.
+		if b.x.done.Load() || !b.x.conn.moved.Load() {
+			b.x.conn.setReadDeadline(time.Now().Add(leftTime))
+		}
 		buf := discardBuffers.Get().(*[discardSize]byte)
 		defer discardBuffers.Put(buf)
 		for n := 0; n <= maxLeft; {

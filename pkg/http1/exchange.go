@@ -49,6 +49,9 @@ type exchange struct {
 	pend     []byte // of the body, what waits for the head or for a chunk to be filled
 	pendBuf  *[pendSize]byte
 
+	deadlines sync.Mutex // held while a handler's read deadline is set
+	shut      bool       // handlers may set none any more; guarded by deadlines
+
 	expect  sync.Mutex  // held while 100 Continue is sent
 	expects atomic.Bool // the client waits for 100 Continue
 
@@ -116,8 +119,9 @@ func (x *exchange) sayContinue() {
 	}
 	x.expect.Lock()
 	defer x.expect.Unlock()
-	if x.expects.Swap(false) {
+	if x.expects.Load() {
 		_, _ = io.WriteString(x.conn.nc, "HTTP/1.1 100 Continue\r\n\r\n") // what fails shows when the body is read
+		x.expects.Store(false)                                            // only now may an answer begin
 	}
 }
 
@@ -140,13 +144,24 @@ func (x *exchange) Header() http.Header {
 	return x.header
 }
 
-// SetReadDeadline is for http.ResponseController.
+// SetReadDeadline is for http.ResponseController. Whoever reads the body may call it
+// late.
 func (x *exchange) SetReadDeadline(t time.Time) error {
-	if x.done.Load() {
+	x.deadlines.Lock()
+	defer x.deadlines.Unlock()
+	if x.shut {
 		return os.ErrClosed
 	}
 	x.conn.moved.Store(true)
 	return x.conn.nc.SetReadDeadline(t)
+}
+
+// keepDeadlines leaves the read deadline to the server, or to who takes the connection
+// over.
+func (x *exchange) keepDeadlines() {
+	x.deadlines.Lock()
+	defer x.deadlines.Unlock()
+	x.shut = true
 }
 
 // SetWriteDeadline is for http.ResponseController.
@@ -182,12 +197,18 @@ func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	x.hijacked = true
 	x.drop()
 	c := x.conn
+	x.keepDeadlines()
+	_ = c.nc.SetReadDeadline(past) // who reads the body still, ends
+	_ = x.body.Close()             // and has, before what it reads into is given away
 	c.unwatch()
 	_ = c.nc.SetDeadline(time.Time{})
-	br := bufio.NewReader(&leftover{rest: string(c.in.bytes()), nc: c.nc})
-	if n := c.in.buffered(); n > 0 {
+	n := c.in.buffered()
+	// What was read already is in the reader's buffer, all of it: many take what is
+	// there and then read the connection itself.
+	br := bufio.NewReaderSize(&leftover{rest: string(c.in.bytes()), nc: c.nc}, max(inputSize, n))
+	if n > 0 {
 		c.in.skip(n)
-		_, _ = br.Peek(min(n, br.Size())) // it is all there
+		_, _ = br.Peek(n)
 	}
 	c.in.Drop()
 	c.srv.State(c.nc, http.StateHijacked)
@@ -269,12 +290,6 @@ func (x *exchange) finish() outcome {
 // consumed reads what the handler left of the request's body, so that another
 // request can follow. It reports false if that takes too much.
 func (x *exchange) consumed() bool {
-	if x.body.ended() {
-		return true
-	}
-	if x.done.Load() || !x.conn.moved.Load() {
-		x.conn.setReadDeadline(time.Now().Add(leftTime))
-	}
 	return x.body.discard()
 }
 

@@ -50,6 +50,8 @@ const (
 	// be reset, and the answer lost (RFC 9112 section 9.6).
 	lingerTime = 500 * time.Millisecond
 	lingerSize = 1 << 20
+	// maxEmpty is how many bytes of empty lines may follow on a POST, at most.
+	maxEmpty = 4
 	// leftTime is how long a client may take to send the rest of a body that nobody
 	// read.
 	leftTime = 5 * time.Second
@@ -66,7 +68,7 @@ type conn struct {
 	armed  time.Time   // the read deadline that is set; zero: none
 	moved  atomic.Bool // a handler has set another
 	served bool        // it had a request
-	posted bool        // that was a POST
+	empty  int         // bytes of empty lines that may come before the next one
 
 	mu       sync.Mutex // guards the rest
 	watching *watch
@@ -167,20 +169,22 @@ func (c *conn) serve() {
 	for {
 		c.srv.State(c.nc, http.StateActive)
 		x, err := c.readRequest()
-		if err != nil {
+		if err != nil && err != errNothing { //nolint:errorlint // our own
 			c.refuse(err)
 			return
 		}
-		switch c.answer(x) {
-		case lingers:
-			c.linger()
-			c.close()
-			return
-		case ends:
-			c.close()
-			return
-		case given:
-			return
+		if err == nil {
+			switch c.answer(x) {
+			case lingers:
+				c.linger()
+				c.close()
+				return
+			case ends:
+				c.close()
+				return
+			case given:
+				return
+			}
 		}
 		if c.in.buffered() > 0 {
 			continue // the next request has come already
@@ -264,6 +268,7 @@ func (c *conn) readRequest() (*exchange, error) {
 	}
 	head := string(c.in.bytes()[:n])
 	c.in.skip(n)
+	c.in.Drop() // a large one should not be kept for as long as the answer takes
 	if err := x.parseHead(head); err != nil {
 		return nil, err
 	}
@@ -273,11 +278,11 @@ func (c *conn) readRequest() (*exchange, error) {
 
 // readHead waits until the head is here, and says how long it is.
 func (c *conn) readHead(x *exchange) (n int, err error) {
-	if c.posted {
-		c.skipEmptyLine()
-	}
 	from, looked, waits := 0, false, false
 	for {
+		if c.skipEmptyLine(); c.in.buffered() == 0 {
+			return 0, errNothing
+		}
 		b := c.in.bytes()
 		if len(b) > c.srv.MaxHeader {
 			b = b[:c.srv.MaxHeader]
@@ -311,12 +316,16 @@ func (c *conn) readHead(x *exchange) (n int, err error) {
 // skipEmptyLine is for old clients that end what they POST with a line break that
 // does not count: RFC 9112 section 2.2.
 func (c *conn) skipEmptyLine() {
-	for range 4 {
-		if b := c.in.bytes(); len(b) > 0 && (b[0] == '\r' || b[0] == '\n') {
-			c.in.skip(1)
+	for ; c.empty > 0; c.empty-- {
+		if b := c.in.bytes(); len(b) == 0 || b[0] != '\r' && b[0] != '\n' {
+			return
 		}
+		c.in.skip(1)
 	}
 }
+
+// errNothing says that no request has begun yet.
+var errNothing = errors.New("http1: nothing but empty lines")
 
 const errorHeader = "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
 
@@ -351,12 +360,16 @@ func (c *conn) answer(x *exchange) outcome {
 	c.mu.Lock()
 	c.closed = false
 	c.mu.Unlock()
-	c.served, c.posted = true, x.req.Method == http.MethodPost
+	c.served, c.empty = true, 0
+	if x.req.Method == http.MethodPost {
+		c.empty = maxEmpty
+	}
 	ok := x.run()
 	x.ctx.end()
 	if x.hijacked {
 		return given
 	}
+	x.keepDeadlines() // one that comes late would keep the watch
 	c.unwatch()
 	if !ok {
 		x.abandon()
@@ -377,16 +390,14 @@ func (x *exchange) run() (ok bool) {
 		}
 		v := recover()
 		if v == nil {
-			_ = x.conn.nc.Close() // runtime.Goexit: nobody comes after this
+			x.abandon() // runtime.Goexit: nobody comes after this
+			x.ctx.end()
+			x.conn.unwatch()
 		} else if v != http.ErrAbortHandler { //nolint:errorlint // panics are compared, not unwrapped
 			x.conn.srv.ErrorLog.Printf("http: panic serving %v: %v\n%s", x.conn.remote, v, debug.Stack())
 		}
 	}()
 	if x.refusesExpectation() {
-		return true
-	}
-	if x.req.RequestURI == "*" && x.req.Method == http.MethodOptions {
-		x.Header().Set("Content-Length", "0")
 		return true
 	}
 	x.conn.srv.Handler.ServeHTTP(x, &x.req)

@@ -174,7 +174,7 @@ var exchanges = []string{
 	post("/unread", "Expect: 100-continue|Content-Length: 5", "hello"), post("/continue", "Expect: 100-continue|Content-Length: 5", "hello"),
 	post("/echo", "Expect: something", ""), post("/empty", "Expect: 100-continue", ""), post("/html", "", "") + "\r\n" + get("/html"),
 	"POST /html HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n\r\n", "GET /html HTTP/1.1\r\nHost: x\r\n\r\n\r\n",
-	"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "OPTIONS /echo HTTP/1.1\r\nHost: x\r\n\r\n", "GET * HTTP/1.1\r\nHost: x\r\n\r\n",
+	"OPTIONS /echo HTTP/1.1\r\nHost: x\r\n\r\n", "GET * HTTP/1.1\r\nHost: x\r\n\r\n",
 	"GET http://y/echo?a=b HTTP/1.1\r\nHost: x\r\n\r\n", "GET /echo?a%20b=%zz HTTP/1.1\r\nHost: x\r\n\r\n", "GET /ec%68o HTTP/1.1\r\nHost: x\r\n\r\n", "GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n",
 	"GET //echo HTTP/1.1\r\nHost: x\r\n\r\n", "GET /echo?a#b HTTP/1.1\r\nHost: x\r\n\r\n", "GET /echo? HTTP/1.1\r\nHost: x\r\n\r\n", "GET /echo?\x01 HTTP/1.1\r\nHost: x\r\n\r\n",
 	"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n", "CONNECT /echo HTTP/1.1\r\n\r\n", "GET echo HTTP/1.1\r\nHost: x\r\n\r\n", "G/T /echo HTTP/1.1\r\nHost: x\r\n\r\n",

@@ -29,6 +29,9 @@ func (x *exchange) WriteHeader(status int) {
 		panic("invalid WriteHeader code " + strconv.Itoa(status))
 	}
 	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
+		if !x.is11 {
+			return // RFC 9110 section 15.2
+		}
 		if status == http.StatusContinue {
 			x.dontContinue()
 		}

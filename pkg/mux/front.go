@@ -96,6 +96,7 @@ func (c connContext) Value(key any) any {
 
 // serveHTTP2 has the server of HTTP/2 serve a connection, of which begun was read.
 func (f *front) serveHTTP2(nc net.Conn, begun []byte) {
+	unwrap(nc).h2.Store(true) // also before the first request
 	if len(begun) > 0 {
 		nc = &begunConn{Conn: nc, begun: begun}
 	}

@@ -203,12 +203,40 @@ func TestPlainOnTLS(t *testing.T) {
 func TestTransferEncoding(t *testing.T) {
 	t.Parallel()
 	r := serve(t, mux.Policy{})
+	for _, line := range []string{"POST / HTTP/1.1", "OPTIONS * HTTP/1.1"} {
+		nc := r.dial()
+		io.WriteString(nc, line+"\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"+
+			"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+		b, err := io.ReadAll(nc)
+		if n := strings.Count(string(b), "HTTP/1.1 "); n != 1 || err != nil {
+			t.Fatalf("%s: %d answers, %v:\n%s", line, n, err, b)
+		}
+	}
+}
+
+// TestHTTP2WithoutRequests: a connection that speaks HTTP/2 and asks for nothing holds
+// nobody up.
+func TestHTTP2WithoutRequests(t *testing.T) {
+	t.Parallel()
+	r := serve(t, mux.Policy{Look: mux.LookHTTP, Front: mux.Front{HeaderTimeout: wait.Patience, IdleTimeout: wait.Patience}})
 	nc := r.dial()
-	io.WriteString(nc, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"+
-		"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
-	b, err := io.ReadAll(nc)
-	if n := strings.Count(string(b), "HTTP/1.1 "); n != 1 || err != nil {
-		t.Fatalf("%d answers, %v:\n%s", n, err, b)
+	io.WriteString(nc, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+	head := make([]byte, 9)
+	for head[3] != 6 { // until it answers a ping, which comes after what it does not answer
+		if _, err := io.ReadFull(nc, head); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(nc, make([]byte, int(head[1])<<8|int(head[2]))); err != nil {
+			t.Fatal(err)
+		}
+		if head[3] == 4 && head[4] == 0 { // its settings
+			io.WriteString(nc, "\x00\x00\x00\x04\x01\x00\x00\x00\x00\x00\x00\x08\x06\x00\x00\x00\x00\x00pingpong")
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), wait.Patience)
+	defer cancel()
+	if err := r.Port.Close(ctx); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -167,6 +167,10 @@ func (p *Port) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refusePlain(w, r)
 		return
 	}
+	if r.RequestURI == "*" && r.Method == http.MethodOptions { // asks of the server, RFC 9110 section 9.3.7
+		w.Header().Set("Content-Length", "0")
+		return
+	}
 	if s.AltSvc != "" && r.TLS != nil {
 		w.Header().Set("Alt-Svc", s.AltSvc)
 	}

@@ -412,4 +412,19 @@ func TestOnlyWebSocketsUpgrade(t *testing.T) {
 			t.Errorf("%s: %s\n%s", upgrade, res.Status, b)
 		}
 	}
+	// Nor with a body, of which nobody would know where it ends and frames begin.
+	req, err := http.NewRequest("POST", r.URL+"/headers", strings.NewReader("body"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Connection", "Upgrade")
+	req.Header.Set("Upgrade", "websocket")
+	res, err := r.Client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if b, _ := io.ReadAll(res.Body); res.StatusCode != 200 || strings.Contains(string(b), "Upgrade") {
+		t.Errorf("with a body: %s\n%s", res.Status, b)
+	}
 }

@@ -123,9 +123,9 @@ func (v *visit) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 func rewrite(r *httputil.ProxyRequest) {
 	r.Out.URL.Scheme, r.Out.URL.Host = "http", "localhost"
 	r.Out.URL.RawQuery = r.In.URL.RawQuery // as it came: the program decides what is good
-	if !strings.EqualFold(r.Out.Header.Get("Upgrade"), "websocket") {
+	if !strings.EqualFold(r.Out.Header.Get("Upgrade"), "websocket") || r.In.ContentLength != 0 {
 		// Above all not h2c: what goes over it then would be requests that nobody
-		// looks into.
+		// looks into. And a handshake has no body.
 		r.Out.Header.Del("Upgrade")
 		r.Out.Header.Del("Connection")
 	}
