@@ -209,8 +209,12 @@ func getPicture(ctx context.Context, url string) ([]byte, error) {
 		case res.StatusCode != http.StatusOK:
 			return nil, fmt.Errorf("%s: %s", url, res.Status)
 		}
-		if cfg, err := jpeg.DecodeConfig(bytes.NewReader(b)); err != nil || cfg.Width != picturesWide {
-			return nil, fmt.Errorf("%s: %d wide: %w", url, cfg.Width, err)
+		cfg, err := jpeg.DecodeConfig(bytes.NewReader(b))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", url, err)
+		}
+		if cfg.Width != picturesWide {
+			return nil, fmt.Errorf("%s: %d wide, not %d", url, cfg.Width, picturesWide)
 		}
 		return b, nil
 	}

@@ -114,7 +114,7 @@ func timePortico(ctx context.Context, b *bench, n int) (s startSample, err error
 	if s.first, err = untilAnswer(ctx, last, "one", begun); err != nil {
 		return s, fmt.Errorf("%w: %s", err, p.log)
 	}
-	if err := p.untilReady(ctx); err != nil { // a SIGHUP before that is not heard
+	if err := p.untilReady(ctx); err != nil { // what follows times a reload alone
 		return s, err
 	}
 	s.memory = rss(p.pid()) / 1024

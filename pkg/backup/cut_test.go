@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/fstest"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/backup"
 	"github.com/porticod/portico/pkg/sqlite"
 )
@@ -45,23 +47,24 @@ func TestLongTransaction(t *testing.T) {
 	go func() {
 		done <- s.db.Write(t.Context(), func(*sqlite.Tx) error { close(begun); <-release; return nil })
 	}()
+	end := sync.OnceFunc(func() { close(release) })
+	defer end()
 	<-begun
 	go func() {
 		_, err := backup.ToStream(t.Context(), o, io.Discard, temp)
 		done <- err
 	}()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if names, _ := filepath.Glob(filepath.Join(temp, ".portico-work-*")); len(names) > 0 {
-			break
-		}
-	}
+	wait.Until(t, "the backup begins", func() bool {
+		names, err := filepath.Glob(filepath.Join(temp, ".portico-work-*"))
+		return err == nil && len(names) > 0
+	})
 	for end := time.Now().Add(time.Second); time.Now().Before(end) && err == nil; {
 		err = other.Write(t.Context(), insert)
 	}
 	if err != nil { // after five seconds
 		t.Error(err)
 	}
-	close(release)
+	end()
 	for range 2 {
 		if err := <-done; err != nil {
 			t.Error(err)

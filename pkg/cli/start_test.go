@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/cli"
 	"github.com/porticod/portico/pkg/service"
 )
@@ -117,20 +118,19 @@ func TestReloadDuringStart(t *testing.T) {
 	syscall.Kill(syscall.Getpid(), syscall.SIGHUP)
 	<-spare
 	close(kind.open)
-	for deadline := time.Now().Add(testkit.Patience); ; time.Sleep(5 * time.Millisecond) {
+	defer func() {
+		syscall.Kill(syscall.Getpid(), syscall.SIGTERM)
+		select {
+		case <-ended:
+		case <-time.After(testkit.Patience):
+			t.Error("it did not end")
+		}
+	}()
+	wait.Right(t, func() string {
 		_, out := run("status", "--json")
 		if strings.Contains(out, `"changed"`) {
-			break
+			return ""
 		}
-		if time.Now().After(deadline) {
-			t.Errorf("the changed file is not served: %s", out)
-			break
-		}
-	}
-	syscall.Kill(syscall.Getpid(), syscall.SIGTERM)
-	select {
-	case <-ended:
-	case <-time.After(testkit.Patience):
-		t.Error("it did not end")
-	}
+		return "the changed file is not served: " + out
+	})
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/cli"
 )
 
@@ -268,11 +269,12 @@ func TestTopWithoutADaemon(t *testing.T) {
 	if err := c.cmd.Wait(); err == nil || c.cmd.ProcessState.ExitCode() != 1 {
 		t.Errorf("got %v", err)
 	}
-	for deadline := time.Now().Add(testkit.Patience); !strings.Contains(c.output(), "no daemon answers at"); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("it says %q", c.output())
+	wait.Right(t, func() string {
+		if out := c.output(); !strings.Contains(out, "no daemon answers at") {
+			return fmt.Sprintf("it says %q", out)
 		}
-	}
+		return ""
+	})
 	if strings.Contains(c.output(), "\x1b[") {
 		t.Errorf("it says %q", c.output())
 	}

@@ -23,7 +23,7 @@ type cell struct {
 
 func words(s string) cell { return cell{text: printable(s)} }
 
-// A grid is rows of cells; each row may have lines below it, which stay with it.
+// A grid is rows of cells.
 type grid struct {
 	columns []column
 	rows    []gridRow
@@ -32,7 +32,6 @@ type grid struct {
 type gridRow struct {
 	cells []cell
 	bad   bool
-	below []gridRow
 }
 
 // sort orders the rows by the column with that title: numbers the greatest
@@ -58,10 +57,6 @@ func (g *grid) sort(title string, reverse bool) {
 // lines lays the grid out in width characters; 0 is as wide as it needs to be.
 // sorted marks the column of that title.
 func (g *grid) lines(width int, sorted string) []line {
-	var rows []gridRow
-	for _, r := range g.rows {
-		rows = append(append(rows, r), r.below...)
-	}
 	head := make([]cell, len(g.columns))
 	for i, c := range g.columns {
 		head[i].text = c.title
@@ -69,9 +64,9 @@ func (g *grid) lines(width int, sorted string) []line {
 			head[i].text += "*"
 		}
 	}
-	widths := g.fit(rows, head, width)
+	widths := g.fit(head, width)
 	list := []line{{text: g.line(head, widths), style: styleHead}}
-	for _, r := range rows {
+	for _, r := range g.rows {
 		l := line{text: g.line(r.cells, widths)}
 		if r.bad {
 			l.style = styleBad
@@ -82,11 +77,11 @@ func (g *grid) lines(width int, sorted string) []line {
 }
 
 // fit says how wide each column is; 0 is not shown.
-func (g *grid) fit(rows []gridRow, head []cell, width int) []int {
+func (g *grid) fit(head []cell, width int) []int {
 	widths := make([]int, len(g.columns))
 	for i := range g.columns {
 		widths[i] = utf8.RuneCountInString(head[i].text)
-		for _, r := range rows {
+		for _, r := range g.rows {
 			widths[i] = max(widths[i], utf8.RuneCountInString(r.cells[i].text))
 		}
 	}

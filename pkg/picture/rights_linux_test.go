@@ -3,6 +3,7 @@ package picture_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/picture"
 )
 
@@ -66,11 +68,12 @@ func startsWithRights(t *testing.T) {
 	// Threads that end are gone a moment later. The first one stays until the
 	// program ends, but the runtime does not use it any more.
 	first := without(t, strconv.Itoa(os.Getpid()))
-	for deadline := time.Now().Add(time.Minute); without(t, "*") > first; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("without workers %d threads have no rights to hand on", without(t, "*"))
+	wait.Right(t, func() string {
+		if n := without(t, "*"); n > first {
+			return fmt.Sprintf("without workers %d threads have no rights to hand on", n)
 		}
-	}
+		return ""
+	})
 }
 
 // without counts the threads that have no rights for what they start.

@@ -86,7 +86,8 @@ func (c *trace) quiet() map[string]int {
 		}
 		got = next
 	}
-	return got
+	c.t.Fatalf("it does not come to rest: %v", got)
+	return nil
 }
 
 // traced is a daemon under strace, and the address of a relay to upstream in it.
