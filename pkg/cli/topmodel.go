@@ -249,8 +249,9 @@ p          pause
 ?          this help
 
 Rates are a second, over the time between two looks. p50 and p99 are how long
-the faster half and 99 of 100 requests took at most. Out is bytes of answers
-a second.`
+the faster half and 99 of 100 requests took at most. 5xx counts connections
+too that no upstream of a relay took. Out is bytes a second: of a listener all
+that went out, of routes and services bodies and what relays passed on.`
 	var lines []line
 	for l := range strings.SplitSeq(text, "\n") {
 		lines = append(lines, line{text: l})

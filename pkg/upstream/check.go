@@ -58,7 +58,7 @@ func (p *Pool) checked(ctx context.Context, u *Upstream, by Active, err error) b
 		u.streak = min(u.streak, 0) - 1
 	}
 	switch {
-	case u.failing && u.streak >= by.Rise:
+	case (u.failing || u.broken && !time.Now().Before(u.until)) && u.streak >= by.Rise:
 		// The checks are thorough: what its use had shown before is history.
 		p.change(u, nil, func() { u.failing, u.broken, u.fails = false, false, 0 })
 	case !u.failing && -u.streak >= by.Fall:

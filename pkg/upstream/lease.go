@@ -172,9 +172,9 @@ func (l *Lease) Fail(err error) {
 	switch {
 	case u.broken && !l.trial: // it began before
 	case u.broken:
-		u.until = now.Add(by.Down)
+		u.until, u.streak = now.Add(by.Down), min(u.streak, 0)
 	case by.Fails > 0 && u.fails >= by.Fails:
-		u.until = now.Add(by.Down)
+		u.until, u.streak = now.Add(by.Down), min(u.streak, 0)
 		p.change(u, err, func() { u.broken = true })
 	}
 }

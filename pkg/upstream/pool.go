@@ -72,7 +72,7 @@ type Upstream struct {
 	turn int // see inTurn
 
 	failing  bool // by active checks
-	streak   int  // of checks with the same result; positive: good ones
+	streak   int  // of checks with the same result; positive: good ones, since its use failed
 	broken   bool // by passive ones
 	until    time.Time
 	trials   int // leases taken while it was broken

@@ -374,6 +374,35 @@ func TestActiveChecks(t *testing.T) {
 	})
 }
 
+// What its use has shown is history when the time of it is over and enough checks in
+// a row were good: else a server that nobody is sent to would be down for ever.
+func TestChecksEndWhatUseHasShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opt := options("a")
+		opt.Passive.Down = 10 * time.Second
+		opt.Active = &upstream.Active{
+			Interval: time.Second, Timeout: time.Second, Rise: 2, Fall: 3,
+			Check: func(context.Context, upstream.Address) error { return nil },
+		}
+		p, h := pool(t, opt)
+		time.Sleep(5 * time.Second)
+		for range 3 {
+			use(t, p, upstream.Want{}, errNo)
+		}
+		time.Sleep(8 * time.Second)
+		if err := p.Ready(); !errors.Is(err, upstream.ErrDown) {
+			t.Errorf("%v while what was shown still holds", err)
+		}
+		time.Sleep(4 * time.Second)
+		if got := h.String(); p.Ready() != nil || got != "a false 0, a true 1" {
+			t.Errorf("reported %q", got)
+		}
+		if got := use(t, p, upstream.Want{}, nil); got != "a" {
+			t.Errorf("%s", got)
+		}
+	})
+}
+
 func TestQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		opt := options("a", "b")

@@ -117,13 +117,14 @@ func (c *comparison) count() {
 		to.AllRequests += value(m)
 	})
 	c.each("portico_http_client_errors_total", func(to *counted, _ *dto.Metric, rate float64) { to.ClientErrors += rate })
-	c.each("portico_http_server_errors_total", func(to *counted, m *dto.Metric, rate float64) {
-		to.ServerErrors += rate
-		to.AllServerErrors += value(m)
-	})
+	for _, name := range []string{"portico_http_server_errors_total", "portico_tcp_unserved_total"} {
+		c.each(name, func(to *counted, m *dto.Metric, rate float64) {
+			to.ServerErrors += rate
+			to.AllServerErrors += value(m)
+		})
+	}
 	c.each("portico_http_requests_in_flight", func(to *counted, m *dto.Metric, _ float64) { to.InFlight += value(m) })
-	c.each("portico_http_request_bytes_total", func(to *counted, _ *dto.Metric, rate float64) { to.BytesIn += rate })
-	c.each("portico_http_response_bytes_total", func(to *counted, _ *dto.Metric, rate float64) { to.BytesOut += rate })
+	c.countBytes()
 	c.each("portico_http_request_seconds", func(to *counted, m *dto.Metric, _ float64) {
 		if c.seconds > 0 {
 			to.took.add(m.GetHistogram(), c.before.series[key("portico_http_request_seconds", m)].GetHistogram())
@@ -131,15 +132,37 @@ func (c *comparison) count() {
 	})
 }
 
+// countBytes counts what listeners moved as a whole, and of it what is known of routes
+// and services: bodies, and what relays and proxies passed on.
+func (c *comparison) countBytes() {
+	in := func(to *counted, _ *dto.Metric, rate float64) { to.BytesIn += rate }
+	out := func(to *counted, _ *dto.Metric, rate float64) { to.BytesOut += rate }
+	c.each("portico_listener_received_bytes_total", in)
+	c.each("portico_listener_sent_bytes_total", out)
+	for _, name := range []string{"portico_http_request_bytes_total", "portico_tcp_received_bytes_total", "portico_proxy_websocket_received_bytes_total"} {
+		c.parts(name, in)
+	}
+	for _, name := range []string{"portico_http_response_bytes_total", "portico_tcp_sent_bytes_total", "portico_proxy_websocket_sent_bytes_total"} {
+		c.parts(name, out)
+	}
+}
+
 // each adds every series of a metric to all that it belongs to.
 func (c *comparison) each(name string, add func(to *counted, m *dto.Metric, rate float64)) {
 	for _, m := range c.now.families[name].GetMetric() {
 		rate := c.rate(name, m)
-		listener := label(m, "listener")
 		add(&c.total, m, rate)
-		add(at(c.listeners, listener), m, rate)
+		add(at(c.listeners, label(m, "listener")), m, rate)
+	}
+	c.parts(name, add)
+}
+
+// parts is each without the total and the listeners.
+func (c *comparison) parts(name string, add func(to *counted, m *dto.Metric, rate float64)) {
+	for _, m := range c.now.families[name].GetMetric() {
+		rate := c.rate(name, m)
 		if route := label(m, "route"); route != "" {
-			add(at(c.routes, listener+" "+route), m, rate)
+			add(at(c.routes, label(m, "listener")+" "+route), m, rate)
 		}
 		if service := label(m, "service"); service != "" {
 			add(at(c.services, service), m, rate)

@@ -44,16 +44,19 @@ type Process struct {
 	GCPause    float64 `json:"gc_pause_seconds"` // the longest of late
 }
 
-// Traffic is HTTP. The quantiles are absent where nothing was answered.
+// Traffic is HTTP, and where a field says so, raw connections. The quantiles are absent
+// where nothing was answered.
 type Traffic struct {
 	Requests     float64 `json:"requests"`
 	ClientErrors float64 `json:"client_errors"` // answers from 400 to 499
-	ServerErrors float64 `json:"server_errors"` // answers from 500 on
+	ServerErrors float64 `json:"server_errors"` // answers from 500 on, and what no upstream of a relay took
 	InFlight     float64 `json:"in_flight"`
-	BytesIn      float64 `json:"bytes_in"` // of bodies
-	BytesOut     float64 `json:"bytes_out"`
-	P50          float64 `json:"p50_seconds,omitempty"`
-	P99          float64 `json:"p99_seconds,omitempty"`
+	// Of listeners and the total all that came and went, on the wire; of routes and
+	// services bodies, and what relays and proxied WebSockets passed on.
+	BytesIn  float64 `json:"bytes_in"`
+	BytesOut float64 `json:"bytes_out"`
+	P50      float64 `json:"p50_seconds,omitempty"`
+	P99      float64 `json:"p99_seconds,omitempty"`
 
 	// Since the daemon started.
 	AllRequests     float64 `json:"all_requests"`

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/pkg/admin/watch"
 	"github.com/porticod/portico/pkg/daemon"
@@ -155,6 +156,7 @@ func TestNames(t *testing.T) {
 	f.Counters("web", "default", "echo.e")
 	m := mux.NewMetrics()
 	reg.MustRegister(m)
+	mux.NewPort(zerolog.Nop(), m).Apply(mux.Policy{Listener: "web"})
 	m.AcceptError("web")
 	v := watch.Compare(nil, watch.Take(reg, func() daemon.Status { return daemon.Status{} }))
 	if len(v.Numbers) != 0 {
@@ -168,7 +170,7 @@ func TestNames(t *testing.T) {
 	for _, f := range list {
 		have[f.GetName()] = f.GetType()
 	}
-	for _, name := range []string{"portico_http_requests_total", "portico_http_client_errors_total", "portico_http_server_errors_total", "portico_http_request_bytes_total", "portico_http_response_bytes_total", "portico_listener_accept_errors_total"} {
+	for _, name := range []string{"portico_http_requests_total", "portico_http_client_errors_total", "portico_http_server_errors_total", "portico_http_request_bytes_total", "portico_http_response_bytes_total", "portico_listener_accept_errors_total", "portico_listener_received_bytes_total", "portico_listener_sent_bytes_total"} {
 		if typ, ok := have[name]; !ok || typ != dto.MetricType_COUNTER {
 			t.Errorf("%s is no counter of the daemon's", name)
 		}
