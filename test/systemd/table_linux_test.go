@@ -28,16 +28,19 @@ func writeTable(t *testing.T, r Report, load string) {
 	if !ok || !ok2 {
 		t.Fatalf("%s has no place for the table", *page)
 	}
-	if err := os.WriteFile(*page, []byte(head+tableBegins+table(r, load)+tableEnds+after), 0o644); err != nil {
+	if err := os.WriteFile(*page, []byte(head+tableBegins+table(r, load, t.Failed())+tableEnds+after), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // table has a column for each kind of event.
-func table(r Report, load string) string {
+func table(r Report, load string, failed bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%s, %d cores, for clients and server together, beside a load of %s of other programs. %d messages were acknowledged, of which %d are lost; %d posts and attachments, of which %d are lost, damaged or there twice.\n\n",
 		r.System, runtime.NumCPU(), load, r.Acked, r.Lost, r.Uploads, r.UploadFaults)
+	if failed {
+		b.WriteString("**This run failed**: it did not hold everything that is promised above.\n\n")
+	}
 	row := func(what string, cell func(Phase) string) {
 		fmt.Fprintf(&b, "| %s |", what)
 		for _, ph := range r.Phases {
