@@ -38,11 +38,11 @@ type wsConn struct {
 	slot     int32           // the poller's; -1: none
 	busy     atomic.Bool     // it is being read
 	phase    atomic.Uint32
-	dec      decoder   // of who reads
-	cmd      commander // of who reads
-	left     []byte    // of an offer: what could not be written yet
-	writeBy  int64     // of TLS: the deadline that writes have, a moment of the wheel
-	untrack  func()    // guarded by the session's lock
+	dec      decoder    // of who reads
+	cmd      commander  // of who reads
+	left     []byte     // of an offer: what could not be written yet
+	limit    writeLimit // of TLS
+	untrack  func()     // guarded by the session's lock
 }
 
 // newWSConn makes a connection and its session. It counts in c.work until its
@@ -130,6 +130,7 @@ func (t *wsConn) park() {
 		return
 	}
 	c.failures.Warn().Err(err).Msg("a connection cannot be parked")
+	_ = t.SetReadDeadline(time.Time{}) // of records; where that fails, so does reading
 	c.poller.aside(func() { t.readOn(nil) })
 }
 

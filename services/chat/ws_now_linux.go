@@ -7,9 +7,10 @@ import (
 	"unsafe"
 )
 
-// send and receive are system calls on a socket that do not wait. Go's scheduler
-// is not told of them, as it is not of any other piece of code that takes some
-// microseconds: that would be a tenth of what a message to a large group costs.
+// send and receive are system calls on a socket that do not wait for the peer
+// (though on loopback the kernel does his part of receiving within a send). Go's
+// scheduler is not told of them, as it is not of any other piece of code that takes
+// some microseconds: that would be a tenth of what a message to a large group costs.
 
 func send(fd int, b []byte) (int, error) {
 	return transfer(syscall.SYS_SENDTO, fd, b, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)

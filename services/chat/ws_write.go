@@ -71,14 +71,14 @@ func (t *wsConn) offerBytes(b []byte) (all bool, err error) {
 // rest implements transport.
 func (t *wsConn) rest() error {
 	left := t.left
-	t.left, t.writeBy = nil, 0
-	if err := t.SetWriteDeadline(time.Now().Add(drainTimeout)); err != nil {
+	t.left = nil
+	if err := t.unlimited(time.Now().Add(drainTimeout)); err != nil {
 		return err
 	}
 	if _, err := t.Write(left); err != nil {
 		return err
 	}
-	return t.SetWriteDeadline(time.Time{})
+	return t.unlimited(time.Time{})
 }
 
 func writeItem(buf *bytes.Buffer, it *item) {
