@@ -9,9 +9,11 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/pkg/http1"
 	"github.com/porticod/portico/pkg/service"
 )
 
@@ -120,8 +122,9 @@ type HTTPServer struct {
 
 	t    testing.TB
 	ln   *acceptor
-	srv  *http.Server
+	ctx  context.Context // of all requests
 	kill context.CancelFunc
+	busy atomic.Int64 // requests
 	done chan struct{}
 	once sync.Once
 }
@@ -141,19 +144,38 @@ func HTTP(t testing.TB, h http.Handler) *HTTPServer {
 			Timeout:       3 * patience,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		t: t, ln: ln, kill: kill, done: make(chan struct{}),
+		t: t, ln: ln, ctx: ctx, kill: kill, done: make(chan struct{}),
 	}
-	s.srv = &http.Server{
-		Handler: h, ReadHeaderTimeout: patience,
-		BaseContext: func(net.Listener) context.Context { return ctx },
-		ErrorLog:    log.New(panics{t}, "", 0),
+	srv := &http1.Server{
+		Handler: s.counted(h), HeaderTimeout: patience, IdleTimeout: patience, MaxHeader: http.DefaultMaxHeaderBytes,
+		Context:  func(net.Conn) context.Context { return context.Background() },
+		State:    func(net.Conn, http.ConnState) {},
+		ErrorLog: log.New(panics{t}, "", 0),
 	}
 	go func() {
 		defer close(s.done)
-		_ = s.srv.Serve(ln)
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go srv.ServeConn(c)
+		}
 	}()
 	t.Cleanup(s.Close)
 	return s
+}
+
+// counted has h called with a context that Kill ends.
+func (s *HTTPServer) counted(h http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		s.busy.Add(1)
+		defer s.busy.Add(-1)
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		defer context.AfterFunc(s.ctx, cancel)()
+		h.ServeHTTP(w, r.WithContext(ctx))
+	}
 }
 
 // Kill ends the context of every request, as the daemon does when time is up.
@@ -165,17 +187,19 @@ func (s *HTTPServer) Close() {
 	s.once.Do(func() {
 		s.Kill()
 		s.Client.CloseIdleConnections()
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := s.srv.Shutdown(ctx); err != nil {
-			s.t.Errorf("requests did not end %v after their context did: %v", patience, err)
-		}
+		_ = s.ln.TCPListener.Close()
 		<-s.done
+		for end := time.Now().Add(patience); s.busy.Load() > 0; <-time.After(time.Millisecond) {
+			if time.Now().After(end) {
+				s.t.Errorf("requests did not end %v after their context did", patience)
+				break
+			}
+		}
 		s.ln.cut()
 	})
 }
 
-// panics fails a test when net/http logs that a handler panicked.
+// panics fails a test when the server logs that a handler panicked.
 type panics struct{ t testing.TB }
 
 func (p panics) Write(b []byte) (int, error) {
