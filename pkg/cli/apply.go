@@ -81,6 +81,12 @@ func (r *runner) reloadLocked(ctx context.Context, dry bool) admin.Reload {
 	}
 	plan := r.daemon.Plan(l.cfg)
 	res.Plan, res.Changes = &plan, plan.String()
+	if r.degraded.Load() != nil { // also where the copy says the same as the file
+		const back = "~ the file is in force again, in place of its last good copy\n"
+		if res.Changes = back + res.Changes; plan.Empty() {
+			res.Changes = back
+		}
+	}
 	if dry {
 		res.OK, res.Exit = true, exitOK
 		return res

@@ -31,7 +31,9 @@ func newCheck(e *env) *cobra.Command {
 		Long: `Make a real request through every port of the config, or of the listeners named:
 an HTTP request, a WebSocket handshake, bytes that have to come back or a mere
 connection, as the kind of the service asks for. Each has a deadline. The table
-ends with the curl line that does the same; the exit status is 1 if one fails.
+ends with the curl line that does the same; below it stands what to do about those
+that failed, by what the daemon says of the service. The exit status is 1 if one
+fails.
 
 Without a listener's name it also looks for what commonly goes wrong on a host:
 names that lead elsewhere, ports that cannot be reached by them, certificates
@@ -51,7 +53,7 @@ else.`,
 			r := e.running(ctx, cfg)
 			var found checked
 			if !onlyHost {
-				found.Ports = probe.Run(ctx, probe.Checks(cfg, r.bound, names), timeout)
+				found.Ports = r.ports(ctx, probe.Checks(cfg, r.bound, names), timeout)
 			}
 			if onlyHost || len(names) == 0 {
 				found.Host = hostcheck.Host{Unit: unit, Daemon: r.daemon}.Run(ctx, cfg)
@@ -100,7 +102,7 @@ type checked struct {
 }
 
 func (c checked) failed() bool {
-	return slices.ContainsFunc(c.Ports, func(r probe.Result) bool { return !r.OK && !r.Skipped }) ||
+	return slices.ContainsFunc(c.Ports, bad) ||
 		slices.ContainsFunc(c.Host, func(f hostcheck.Finding) bool { return f.Level == hostcheck.Fail })
 }
 
@@ -132,9 +134,36 @@ func printHost(out io.Writer, findings []hostcheck.Finding) {
 // running is what the daemon says of itself; the zero running, where none answers
 // or it runs another file.
 type running struct {
+	client *admin.Client
 	bound  probe.Bound // without it the file has to do
 	daemon *hostcheck.Daemon
 }
+
+// ports makes the checks. Where one fails the daemon is asked, now, what is wrong
+// with the service; a check may be what it died of.
+func (r running) ports(ctx context.Context, checks []probe.Check, timeout time.Duration) []probe.Result {
+	results := probe.Run(ctx, checks, timeout)
+	if r.client == nil || !slices.ContainsFunc(results, bad) {
+		return results
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	s, err := r.client.Status(ctx)
+	if err != nil {
+		return results // it went away: that is what the results say
+	}
+	health := probe.Health{}
+	for _, v := range s.Services {
+		if v.State == "running" {
+			health[v.Kind+"."+v.Name] = v.Health
+		}
+	}
+	probe.Advise(results, health)
+	return results
+}
+
+// bad reports whether the port was looked at and is not as it should be.
+func bad(r probe.Result) bool { return !r.OK && !r.Skipped }
 
 func (e *env) running(ctx context.Context, cfg *config.Config) (r running) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
@@ -143,7 +172,7 @@ func (e *env) running(ctx context.Context, cfg *config.Config) (r running) {
 	var v *watch.View
 	err := e.withDaemon(func(c *admin.Client) (err error) {
 		if s, err = c.Status(ctx); err == nil && s.File == cfg.File {
-			v = e.numbers(ctx, c)
+			r.client, v = c, e.numbers(ctx, c)
 		}
 		return err
 	})
@@ -213,6 +242,11 @@ func printResults(out io.Writer, results []probe.Result) error {
 	}
 	if err := t.end(); err != nil {
 		return failed(err)
+	}
+	for _, r := range results {
+		if bad(r) {
+			fmt.Fprintf(out, "\nFAILED: %s, %s, %s: %s.\n  %s\n", r.Listener, r.Address, r.Service, r.Result, r.Remedy)
+		}
 	}
 	fmt.Fprintf(out, "\n%d checked, %d failed", len(results)-skipped, failures)
 	if skipped > 0 {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -183,5 +184,38 @@ func TestCheckFails(t *testing.T) {
 	}
 	if status, _, _ := portico("", "--config", d.File(), "check", "web"); status != 0 {
 		t.Errorf("a check of the other listener: exit status %d", status)
+	}
+}
+
+// Of a port whose service is not well the daemon is asked why, and people and
+// programs are told what to do.
+func TestCheckRemedy(t *testing.T) {
+	d := testkit.Start(t, testkit.App(), hello)
+	r := d.Reload(`
+service "process" "app" {
+  command = ["sh", "-c", "exit 3"]
+  queue { timeout = "1s" }
+}
+listener "web" {
+  address = "127.0.0.1:0"
+  service = service.process.app
+}
+`)
+	if !r.OK {
+		t.Fatalf("%+v", r)
+	}
+	d.Eventually("the program has ended", func() bool { return strings.Contains(d.Status().Services[0].Health, "status 3") })
+	status, stdout, _ := portico("", "--config", d.File(), "check", "--json", "web")
+	results := answer(t, stdout).Ports
+	if status != 1 || len(results) != 1 || results[0].OK {
+		t.Fatalf("exit status %d, %s", status, stdout)
+	}
+	if says := results[0].Remedy; !strings.HasPrefix(says, "service.process.app: ") || !strings.Contains(says, "it ended with status 3 before it was ready; its output is in the log") {
+		t.Errorf("%+v", results[0])
+	}
+	status, stdout, _ = portico("", "--config", d.File(), "check", "web")
+	shown := regexp.MustCompile(`\nFAILED: web, 127\.0\.0\.1:\d+, process\.app: [^\n]+\.\n  service\.process\.app: [^\n]*it ended with status 3 before it was ready; its output is in the log\n\n1 checked, 1 failed\n`)
+	if status != 1 || !shown.MatchString(stdout) {
+		t.Errorf("exit status %d\n%s", status, stdout)
 	}
 }

@@ -141,8 +141,12 @@ func TestLastGood(t *testing.T) {
 	}
 	again.Find("THE CONFIG FILE HAS MISTAKES")
 
-	if r := again.Reload(hello); !r.OK || !again.Status().Ready {
+	const back = "~ the file is in force again, in place of its last good copy\n"
+	if r := again.Reload(hello); !r.OK || !again.Status().Ready || r.Changes != back {
 		t.Errorf("after the file was mended: %+v, %+v", r, again.Status())
+	}
+	if r := again.Reload(hello); !r.OK || r.Changes != "nothing changes\n" {
+		t.Errorf("once more: %+v", r)
 	}
 }
 
