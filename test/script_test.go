@@ -27,7 +27,7 @@ import (
 )
 
 // patience is how long a script waits for what it waits for.
-const patience = 30 * time.Second
+const patience = 90 * time.Second
 
 // TestScript runs *.txtar against the program, built with the race
 // detector. Beside testscript's own commands they have:
