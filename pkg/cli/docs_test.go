@@ -51,6 +51,26 @@ func TestManLists(t *testing.T) {
 	}
 }
 
+// Values of flags that are one of a few are completed, not with files.
+func TestCompletionOfFlags(t *testing.T) {
+	scene(t, "config.hcl", hello)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"top", "--page", ""}, "overview\nroutes\nservices\nconnections\n:4\n"},
+		{[]string{"sockets", "--sort", ""}, "age\nin\nlistener\nout\npeer\nservice\nstate\n:4\n"},
+	} {
+		if status, stdout, _ := portico("", append([]string{"__complete"}, c.args...)...); status != 0 || stdout != c.want {
+			t.Errorf("%v: exit status %d, %q", c.args, status, stdout)
+		}
+	}
+	_, stdout, _ := portico("", "__complete", "top", "--page", "routes", "--sort", "")
+	if !strings.Contains(stdout, "\nREQ/S\n") || !strings.HasSuffix(stdout, ":4\n") {
+		t.Errorf("columns: %q", stdout)
+	}
+}
+
 // apart is what a page sets as it is.
 func apart(roff string) string {
 	var b strings.Builder

@@ -278,6 +278,12 @@ func (d *draft) Flag() string {
 	return " -c" + d.File
 }
 
+// Command is a command with its arguments, as wide as the widest of those that the
+// head of the file lists.
+func (d *draft) Command(text string) string {
+	return fmt.Sprintf("%-*s", max(len("portico validate"+d.File), len("portico reload"+d.Flag())), text)
+}
+
 // render makes the file, in the usual layout.
 func (d *draft) render() ([]byte, error) {
 	t, err := template.ParseFS(templates, "templates/init/*.hcl")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -65,6 +66,7 @@ to what, for how long, and how much went either way.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "for programs")
 	cmd.Flags().StringVar(&order, "sort", "listener", "by listener, peer, service, state, age (the oldest first), in or out (the most first)")
+	_ = cmd.RegisterFlagCompletionFunc("sort", cobra.FixedCompletions(slices.Sorted(maps.Keys(socketOrders)), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 

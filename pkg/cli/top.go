@@ -65,6 +65,11 @@ text; --once prints one and ends.`,
 	flags.DurationVarP(&f.interval, "interval", "n", time.Second, "how `LONG` between two looks, from 1s to 60s")
 	flags.StringVar(&f.page, "page", pageNames[0], "what to show: overview, routes, services or connections")
 	flags.StringVar(&f.sort, "sort", "", "the title of the `COLUMN` to sort by")
+	_ = cmd.RegisterFlagCompletionFunc("page", cobra.FixedCompletions(pageNames[:], cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("sort", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		m := &topModel{page: max(0, slices.Index(pageNames[:], f.page))}
+		return m.titles(), cobra.ShellCompDirectiveNoFileComp
+	})
 	flags.BoolVar(&f.once, "once", false, "print one picture and end")
 	flags.BoolVar(&f.json, "json", false, "print the numbers for programs, a line for each look")
 	return cmd
@@ -79,18 +84,24 @@ func (f topFlags) model() (*topModel, error) {
 	if page < 0 {
 		return nil, usage("--page %s: there are %s", f.page, strings.Join(pageNames[:], ", "))
 	}
-	m := &topModel{page: page, view: new(watch.View)}
-	var titles []string
+	m := &topModel{page: page}
+	titles := m.titles()
+	if m.sort = strings.ToUpper(f.sort); m.sort != "" && !slices.Contains(titles, m.sort) {
+		return nil, usage("--sort %s: the page %s has the columns %s", f.sort, f.page, strings.Join(titles, ", "))
+	}
+	return m, nil
+}
+
+// titles are those of the columns of the page, of which nothing is shown yet.
+func (m *topModel) titles() (titles []string) {
+	m.view = new(watch.View)
 	for _, g := range m.grids() {
 		for _, c := range g.columns {
 			titles = append(titles, c.title)
 		}
 	}
 	m.view = nil
-	if m.sort = strings.ToUpper(f.sort); m.sort != "" && !slices.Contains(titles, m.sort) {
-		return nil, usage("--sort %s: the page %s has the columns %s", f.sort, f.page, strings.Join(slices.Compact(titles), ", "))
-	}
-	return m, nil
+	return slices.Compact(titles)
 }
 
 func (f topFlags) seconds() int { return int(f.interval / time.Second) }

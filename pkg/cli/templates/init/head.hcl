@@ -1,10 +1,10 @@
 # portico's config: which ports there are on this machine, and what answers
 # behind each.
 #
-#     portico validate{{.File}}   look for mistakes
-#     portico run{{.File}}        run the daemon
-#     portico check{{.Flag}}      make a real request through every port
-#     portico reload{{.Flag}}     apply a change without closing a connection
+#     {{.Command (print "portico validate" .File)}}   look for mistakes
+#     {{.Command (print "portico run" .File)}}   run the daemon
+#     {{.Command (print "portico check" .Flag)}}   make a real request through every port
+#     {{.Command (print "portico reload" .Flag)}}   apply a change without closing a connection
 #
 # `portico services` lists the kinds of service, `portico services KIND` the
 # options of one; docs/config.md says what each is for.
