@@ -17,6 +17,7 @@ import (
 
 	"github.com/porticod/portico/pkg/backup"
 	"github.com/porticod/portico/pkg/config"
+	"github.com/porticod/portico/pkg/durable"
 	"github.com/porticod/portico/pkg/logging"
 	"github.com/porticod/portico/pkg/service"
 )
@@ -188,7 +189,7 @@ func folderOf(k service.Kept) backup.Folder {
 // folder, by its name or where that leads.
 func within(file, dir string) bool {
 	folder, err := os.Stat(dir)
-	return err == nil && (isBelow(file, folder) || isBelow(whereLeads(file), folder))
+	return err == nil && (isBelow(file, folder) || isBelow(durable.Real(file), folder))
 }
 
 // isBelow reports whether the path leads through the folder.
@@ -198,15 +199,6 @@ func isBelow(path string, folder fs.FileInfo) bool {
 	}
 	above := filepath.Dir(path)
 	return above != path && isBelow(above, folder)
-}
-
-// whereLeads is a path without links, up to what there is of it.
-func whereLeads(path string) string {
-	real, err := filepath.EvalSymlinks(path)
-	if above := filepath.Dir(path); err != nil && above != path {
-		return whereLeads(above)
-	}
-	return real
 }
 
 // patiently returns a context that ends with SIGINT, SIGTERM and the time given.

@@ -1,28 +1,6 @@
 package hostcheck
 
-import (
-	"os"
-
-	"golang.org/x/sys/unix"
-)
-
-// capabilities are the numbers of those that services may need.
-var capabilities = map[string]uint{
-	"CAP_CHOWN": unix.CAP_CHOWN, "CAP_DAC_OVERRIDE": unix.CAP_DAC_OVERRIDE, "CAP_FOWNER": unix.CAP_FOWNER,
-	"CAP_KILL": unix.CAP_KILL, "CAP_SETUID": unix.CAP_SETUID, "CAP_SETGID": unix.CAP_SETGID,
-}
-
-// ownCapability reports whether this process has the capability named. What
-// cannot be told, root has.
-func ownCapability(name string) bool {
-	var has [2]unix.CapUserData
-	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	bit, known := capabilities[name]
-	if err := unix.Capget(&head, &has[0]); err != nil || !known {
-		return os.Geteuid() == 0
-	}
-	return has[bit/32].Effective&(1<<(bit%32)) != 0
-}
+import "golang.org/x/sys/unix"
 
 func room(dir string) (Room, bool) {
 	var st unix.Statfs_t

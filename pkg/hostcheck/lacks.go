@@ -12,7 +12,9 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/porticod/portico/pkg/ambient"
 	"github.com/porticod/portico/pkg/config"
+	"github.com/porticod/portico/pkg/durable"
 	"github.com/porticod/portico/pkg/settings"
 )
 
@@ -38,7 +40,7 @@ func ownLacks(cfg *config.Config) (all []Finding) {
 		if n.User == "" || sameUser(n.User, strconv.Itoa(os.Geteuid())) {
 			continue
 		}
-		if missing := without(n.Capabilities, ownCapability); len(missing) > 0 {
+		if missing := without(n.Capabilities, ambient.Has); len(missing) > 0 {
 			all = append(all, Finding{
 				Check: "rights", Level: Warn, At: cfg.Place("service." + s.Ref().String()),
 				Found:  fmt.Sprintf("as it runs now, portico lacks %s: service.%s cannot become the user %s", strings.Join(missing, ", "), s.Ref(), n.User),
@@ -117,7 +119,7 @@ func freePort() int {
 // reading finds files and folders that the daemon cannot see.
 func (u *Unit) reading(cfg *config.Config) (all []Finding) {
 	look := func(at hcl.Range, who string, path string) {
-		path = real(path)
+		path = durable.Real(path)
 		switch by := u.hides(path); {
 		case by == "PrivateTmp=yes":
 			all = append(all, u.finding(at, "Move it to a place such as /srv.", "has a /tmp of its own (%s): %s cannot read %s", by, who, path))
@@ -166,7 +168,7 @@ func tlsFiles(t *config.TLS) (files []string) {
 // writing finds folders that the daemon cannot write to.
 func (u *Unit) writing(cfg *config.Config) (all []Finding) {
 	look := func(at hcl.Range, what, dir string) {
-		dir = real(dir)
+		dir = durable.Real(dir)
 		if by := u.hides(dir); by != "" {
 			all = append(all, u.finding(at, "Move it to /var/lib/portico or /run/portico.", "hides %s (%s) or has one of its own, where %s lies", dir, by, what))
 		} else if by := u.seals(dir); by != "" {

@@ -244,17 +244,3 @@ func words(list string) []string {
 	}
 	return all
 }
-
-// real is path with symbolic links followed, as far as it is there.
-func real(path string) string {
-	rest := ""
-	for dir := path; ; dir = filepath.Dir(dir) {
-		if p, err := filepath.EvalSymlinks(dir); err == nil {
-			return filepath.Join(p, rest)
-		}
-		if dir == filepath.Dir(dir) {
-			return path
-		}
-		rest = filepath.Join(filepath.Base(dir), rest)
-	}
-}

@@ -155,9 +155,9 @@ func (Type) Needs(cfg Config) (n service.Needs) {
 	if cfg.User == "" {
 		return n
 	}
-	n.User, n.Capabilities = cfg.User, names(needed(cfg.Pass == passSocket))
+	n.User, n.Capabilities = cfg.User, needed(cfg.Pass == passSocket)
 	if cfg.Pass == passSocket {
-		n.Remedy = `With pass = "port" or "fd" it takes only ` + strings.Join(names(needed(false)), ", ") + "."
+		n.Remedy = `With pass = "port" or "fd" it takes only ` + strings.Join(needed(false), ", ") + "."
 	}
 	return n
 }
