@@ -64,7 +64,7 @@ func (p *Port) countOpen() bool {
 
 // countRest is how many times as long as a count of all open connections took
 // it rests: with a million of them it takes seconds.
-const countRest = 20
+const countRest = 10
 
 // openPorts are the ports whose connections are counted when somebody gathers.
 type openPorts struct {
@@ -81,7 +81,7 @@ func (o *openPorts) add(p *Port) {
 	o.list[p] = struct{}{}
 }
 
-// count takes up to a twentieth of the time, however often it is called.
+// count takes up to a tenth of the time, however often it is called.
 func (o *openPorts) count() {
 	o.counting.Lock()
 	defer o.counting.Unlock()
