@@ -240,7 +240,10 @@ func TestExamples(t *testing.T) {
 	look(t)
 	var compose struct {
 		Services map[string]struct {
-			Build   string
+			Build struct {
+				Context string
+				Args    map[string]string
+			}
 			Volumes []string
 			Secrets []string
 		}
@@ -248,10 +251,10 @@ func TestExamples(t *testing.T) {
 	}
 	readYAML(t, "../../examples/docker/compose.yaml", &compose)
 	s, ok := compose.Services["portico"]
-	if !ok || len(s.Volumes) != 3 || compose.Secrets["images"] == nil {
+	if !ok || len(s.Volumes) != 3 || s.Build.Args["VERSION"] == "" || compose.Secrets["images"] == nil {
 		t.Errorf("compose.yaml is %+v", compose)
 	}
-	for _, path := range []string{s.Build + "/Dockerfile", strings.Split(s.Volumes[1], ":")[0], strings.Split(s.Volumes[2], ":")[0]} {
+	for _, path := range []string{s.Build.Context + "/Dockerfile", strings.Split(s.Volumes[1], ":")[0], strings.Split(s.Volumes[2], ":")[0]} {
 		if _, err := os.Stat(filepath.Join("../../examples/docker", path)); err != nil {
 			t.Errorf("compose.yaml: %v", err)
 		}

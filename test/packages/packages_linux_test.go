@@ -74,6 +74,7 @@ func TestPackages(t *testing.T) {
 	root := t.TempDir()
 	do(t, folder, nil, "dpkg-deb", "--extract", deb, root)
 	t.Run("contents", func(t *testing.T) { contents(t, folder) })
+	t.Run("links", func(t *testing.T) { links(t, filepath.Join(root, "usr/share/doc/portico")) })
 	t.Run("manual", func(t *testing.T) { manual(t, root) })
 	t.Run("completions", func(t *testing.T) { completions(t, root) })
 	t.Run("scripts", func(t *testing.T) { scripts(t, folder) })
@@ -86,10 +87,10 @@ func TestPackages(t *testing.T) {
 	t.Run("reproducible", func(t *testing.T) { reproducible(t, folder) })
 }
 
-var pages = regexp.MustCompile(`(?m)^.*/man1?/portico-.*\n|^.*/(doc/portico|docs)/[a-z-]+\.md\n`)
+var pages = regexp.MustCompile(`(?m)^.*/man1?/portico-.*\n|^.*/(doc/portico|docs)/(pictures/|plots/)?[a-z0-9-]+\.(md|png|svg)\n`)
 
 // contents compares the lists of files, with modes, with what they were; but for
-// the pages of commands and kinds, which others look after.
+// the pages of commands and kinds and their pictures, which others look after.
 func contents(t *testing.T, folder string) {
 	list := "deb\n" + do(t, folder, nil, "sh", "-c", "dpkg-deb --contents "+deb+" | awk '{print $1, $6}' | sort -k 2")
 	list += "rpm\n" + do(t, folder, nil, "rpm", "-qp", "--queryformat", "[%{FILEMODES:perms} %{FILENAMES} %{FILEFLAGS:fflags}\n]", rpm)
@@ -263,7 +264,7 @@ func reproducible(t *testing.T, folder string) {
 // and does not take an old result for one of the present tree.
 func look(t *testing.T) {
 	t.Helper()
-	for _, dir := range []string{"cmd", "pkg", "services", "systemd", "packaging", "internal", "docs"} {
+	for _, dir := range []string{"cmd", "pkg", "services", "systemd", "packaging", "internal", "docs", "examples"} {
 		err := filepath.WalkDir(filepath.Join("../..", dir), func(path string, _ fs.DirEntry, err error) error {
 			if err == nil {
 				_, err = os.Stat(path)
