@@ -59,41 +59,53 @@ func (c *Chat) startReplay(ctx context.Context, user int64, from *resumption, pu
 // the session live: strictly growing cursors, each event once. It reads on as
 // the client takes what was written. False means that the session is ending.
 func (s *session) catchUp(ctx context.Context, r replay) (bool, error) {
+	for {
+		var ok bool
+		var err error
+		if r.upTo, ok, err = s.readOn(ctx, r); !ok || err != nil {
+			return false, err
+		}
+		if !s.synced && !s.reply(&item{kind: itemSynced, cursor: r.upTo}) {
+			return false, nil
+		}
+		s.synced = true
+		if s.release() {
+			return true, nil
+		}
+		r.plan = nil // more was lost meanwhile
+	}
+}
+
+// readOn writes what r holds and what happened since, and leaves the session held: at
+// which position.
+func (s *session) readOn(ctx context.Context, r replay) (upTo int64, ok bool, err error) {
 	holding := false
 	for {
 		if r.plan != nil {
 			if ok, err := s.replay(ctx, r.plan); !ok || err != nil {
-				return ok, err
+				return 0, ok, err
 			}
 		}
 		if holding {
-			break
+			return r.upTo, true, nil
 		}
 		// The further passes have no limit: the client was told that it resumes.
 		next := s.chat.hub.position()
 		plan, err := s.chat.store.Plan(ctx, s.user.ID, r.upTo, next, 1<<30)
 		if err != nil {
-			return false, fmt.Errorf("plan replay: %w", err)
+			return 0, false, fmt.Errorf("plan replay: %w", err)
 		}
 		if plan.Len() <= closeGap {
 			at := next
 			next, holding = s.chat.hub.hold(s), true
 			if next != at { // more happened just now
 				if plan, err = s.chat.store.Plan(ctx, s.user.ID, r.upTo, next, 1<<30); err != nil {
-					return false, fmt.Errorf("plan replay: %w", err)
+					return 0, false, fmt.Errorf("plan replay: %w", err)
 				}
 			}
 		}
 		r = replay{plan: plan, upTo: next}
 	}
-	if !s.synced && !s.reply(&item{kind: itemSynced, cursor: r.upTo}) {
-		return false, nil
-	}
-	s.synced = true
-	if !s.release() { // more was lost meanwhile
-		return s.catchUp(ctx, replay{upTo: r.upTo})
-	}
-	return true, nil
 }
 
 func (s *session) replay(ctx context.Context, plan store.Plan) (bool, error) {
