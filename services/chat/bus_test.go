@@ -10,14 +10,16 @@ import (
 // and in order all the same.
 func TestLostWakeUpsLoseNoMessage(t *testing.T) {
 	w := start(t, nil)
+	var lossy atomic.Bool
+	var n atomic.Int64
+	w.chat.LoseNotices(func() bool { return lossy.Load() && n.Add(1)%5 != 0 })
 	a, b := w.join("alice"), w.join("bob")
 	id := a.with("bob")
 	sa := a.connect()
 	a.say(id, "first", "x")
 	sa.next("the first message, handed out", isMessage) // else bob might get it, too
 	sb := b.connect()
-	var n atomic.Int64
-	w.chat.LoseNotices(func() bool { return n.Add(1)%5 != 0 })
+	lossy.Store(true)
 	const messages = 52
 	for i := range messages {
 		a.say(id, fmt.Sprint(i), "x")

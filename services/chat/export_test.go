@@ -31,7 +31,7 @@ func (c *Chat) Collect(ctx context.Context) error {
 	return nil
 }
 
-// LoseNotices has the bus lose what lost picks.
+// LoseNotices has the bus lose what lost picks. It is called before anybody connects.
 func (c *Chat) LoseNotices(lost func() bool) {
 	inner := c.bus
 	c.bus = lossy{inner, lost}
