@@ -4,7 +4,6 @@
 package testkit
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"os"
@@ -12,11 +11,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/internal/testkit/buffer"
 	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/admin"
 	"github.com/porticod/portico/pkg/cli"
@@ -34,8 +33,8 @@ type Daemon struct {
 	Admin *admin.Client // to steer it
 
 	t    testing.TB
-	out  *Buffer // stdout and stderr
-	quit func()  // asks it to end, gently
+	out  *buffer.Buffer // stdout and stderr
+	quit func()         // asks it to end, gently
 	kill func()
 	done chan struct{}
 	exit int // valid after done
@@ -63,7 +62,7 @@ func Start(t testing.TB, app cli.App, config string, files ...string) *Daemon {
 // have ended. It waits until the daemon answers, ready or not.
 func Restart(t testing.TB, earlier *Daemon, app cli.App) *Daemon {
 	t.Helper()
-	d := &Daemon{Dir: earlier.Dir, Admin: earlier.Admin, t: t, out: new(Buffer), done: make(chan struct{})}
+	d := &Daemon{Dir: earlier.Dir, Admin: earlier.Admin, t: t, out: new(buffer.Buffer), done: make(chan struct{})}
 	t.Cleanup(d.end)
 	d.run(app)
 	d.await(false)
@@ -107,7 +106,7 @@ func StartBinaryLogging(t testing.TB, bin, config string, stderr *os.File) *Daem
 // one, which must have ended, and waits until it is ready.
 func RestartBinary(t testing.TB, earlier *Daemon, bin string, env ...string) *Daemon {
 	t.Helper()
-	d := &Daemon{Dir: earlier.Dir, Admin: earlier.Admin, t: t, out: new(Buffer), done: make(chan struct{})}
+	d := &Daemon{Dir: earlier.Dir, Admin: earlier.Admin, t: t, out: new(buffer.Buffer), done: make(chan struct{})}
 	t.Cleanup(d.end)
 	d.spawn(bin, env, d.out)
 	d.await(true)
@@ -152,7 +151,7 @@ func prepare(t testing.TB, config string, files []string) *Daemon {
 		t.Fatal(err)
 	}
 	d := &Daemon{
-		Dir: dir, t: t, out: new(Buffer), done: make(chan struct{}),
+		Dir: dir, t: t, out: new(buffer.Buffer), done: make(chan struct{}),
 		Admin: admin.NewClient(filepath.Join(dir, "data", "admin.sock")),
 	}
 	t.Cleanup(d.end)
@@ -294,23 +293,4 @@ func (d *Daemon) Stop() int {
 		return -1
 	}
 	return d.exit
-}
-
-// A Buffer keeps what several goroutines write. It has no bound.
-type Buffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *Buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-// String is what was written so far.
-func (b *Buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

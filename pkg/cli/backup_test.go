@@ -12,7 +12,7 @@ import (
 func TestBackupHelp(t *testing.T) {
 	dir := scene(t)
 	for _, c := range []string{"backup", "restore"} {
-		golden(t, "help-"+c, transcript(dir, "", c, "--help"))
+		matches(t, "help-"+c, transcript(dir, "", c, "--help"))
 	}
 }
 
@@ -31,7 +31,7 @@ func TestBackupCommands(t *testing.T) {
 	} {
 		b.WriteString(transcript(dir, "", strings.Fields(line)...) + "\n")
 	}
-	golden(t, "backup", times.ReplaceAllString(b.String(), "…"))
+	matches(t, "backup", times.ReplaceAllString(b.String(), "…"))
 	if got, err := os.ReadFile(filepath.Join(dir, "new/secrets/key")); err != nil || string(got) != "secret" {
 		t.Errorf("%q, %v", got, err)
 	}

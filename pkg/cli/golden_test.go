@@ -3,7 +3,6 @@ package cli_test
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,14 +10,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/golden"
 	"github.com/porticod/portico/pkg/cli"
 	"github.com/porticod/portico/services"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // portico runs one command line and returns all that it said.
 func portico(stdin string, args ...string) (status int, stdout, stderr string) {
@@ -31,26 +27,10 @@ func portico(stdin string, args ...string) (status int, stdout, stderr string) {
 	return status, out.String(), err.String()
 }
 
-// golden compares got with testdata/NAME.golden.
-func golden(t *testing.T, name, got string) {
+// matches compares got with testdata/NAME.golden.
+func matches(t *testing.T, name, got string) {
 	t.Helper()
-	file := filepath.Join(home, "testdata", name+".golden")
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (run with -update to accept):\n%s", file, diff)
-	}
+	golden.Match(t, filepath.Join(home, "testdata", name+".golden"), got)
 }
 
 // home is the folder of the package; tests work in others.
@@ -114,7 +94,7 @@ func TestHelp(t *testing.T) {
 	}
 	for _, c := range commands {
 		name := strings.Join(append([]string{"help"}, c...), "-")
-		golden(t, name, transcript(dir, "", append(c, "--help")...))
+		matches(t, name, transcript(dir, "", append(c, "--help")...))
 	}
 }
 
@@ -183,7 +163,7 @@ func TestMistakes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := scene(t, c.files...)
-			golden(t, "mistake-"+c.name, transcript(dir, c.stdin, c.args...))
+			matches(t, "mistake-"+c.name, transcript(dir, c.stdin, c.args...))
 		})
 	}
 }
@@ -193,7 +173,7 @@ func TestSecondDaemon(t *testing.T) {
 	d := testkit.Start(t, testkit.App(), hello)
 	scene(t)
 	got := transcript(d.Dir, "", "run", d.File())
-	golden(t, "mistake-second-daemon", got)
+	matches(t, "mistake-second-daemon", got)
 	if s := d.Status(); !s.Ready {
 		t.Errorf("the first one suffered: %+v", s)
 	}
@@ -240,7 +220,7 @@ address = "127.0.0.1:0"
 
 func TestFmt(t *testing.T) {
 	dir := scene(t, "config.hcl", crooked)
-	golden(t, "fmt", transcript(dir, "", "fmt")+
+	matches(t, "fmt", transcript(dir, "", "fmt")+
 		transcript(dir, "", "fmt", "--check")+
 		transcript(dir, "", "fmt", "--diff", "config.hcl")+
 		transcript(dir, "a=1\n", "fmt", "-")+
@@ -275,7 +255,7 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%s: exit status %d", shell, status)
 		}
 	}
-	golden(t, "complete-listeners", transcript(dir, "", "__complete", "check", ""))
+	matches(t, "complete-listeners", transcript(dir, "", "__complete", "check", ""))
 	if _, stdout, _ := portico("", "__complete", "services", ""); !strings.HasPrefix(stdout, "chat\n") {
 		t.Errorf("kinds are not completed: %s", stdout)
 	}
@@ -312,7 +292,7 @@ func TestUser(t *testing.T) {
 		}
 		return regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`).ReplaceAllString(b.String(), "2026-11-23 10:00:00")
 	}
-	golden(t, "user", steps())
+	matches(t, "user", steps())
 	if status, stdout, _ := portico("", "--config", d.File(), "user", "invite", "--uses", "3"); status != 0 || len(strings.TrimSpace(stdout)) < 10 {
 		t.Errorf("invite: exit status %d: %s", status, stdout)
 	}
@@ -321,5 +301,5 @@ func TestUser(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(d.Dir, "data")); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "user", steps())
+	matches(t, "user", steps())
 }

@@ -77,7 +77,7 @@ func TestUnit(t *testing.T) {
 			t.Setenv("PORTICO_VAR_port", "none") // that of the unit counts
 			t.Setenv("STATE_DIRECTORY", "/nonexistent")
 			fakeUnit(t, hardened(filepath.Join(dir, "config.hcl"), c.unit...)...)
-			golden(t, c.name, transcript(dir, "", "validate"))
+			matches(t, c.name, transcript(dir, "", "validate"))
 		})
 	}
 }

@@ -2,18 +2,14 @@ package config_test
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/porticod/portico/internal/testkit/golden"
 	"github.com/porticod/portico/pkg/config"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 func options(env map[string]string) config.Options {
 	return config.Options{Kinds: kinds(), Getenv: func(name string) string { return env[name] }}
@@ -38,32 +34,19 @@ func TestBad(t *testing.T) {
 			if err := src.WriteText(&b, diags, 0, false); err != nil {
 				t.Fatal(err)
 			}
-			golden(t, strings.TrimSuffix(file, ".hcl")+".txt", b.Bytes())
+			matches(t, strings.TrimSuffix(file, ".hcl")+".txt", b.Bytes())
 		})
 	}
 }
 
-// golden compares got with the file, in which the folder of the tests is <dir>.
-func golden(t *testing.T, file string, got []byte) {
+// matches compares got with the file, in which the folder of the tests is <dir>.
+func matches(t *testing.T, file string, got []byte) {
 	t.Helper()
 	wd, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
 	}
-	got = bytes.ReplaceAll(got, []byte(wd), []byte("<dir>"))
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("read golden file (write it with -update): %v", err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("differs from %s (-want +got):\n%s", file, diff)
-	}
+	golden.Match(t, file, strings.ReplaceAll(string(got), wd, "<dir>"))
 }
 
 // TestGood loads every file of testdata/good without a diagnostic.

@@ -2,7 +2,6 @@ package front_test
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
 
+	"github.com/porticod/portico/internal/testkit/buffer"
 	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/accesslog"
 	"github.com/porticod/portico/pkg/front"
@@ -34,30 +33,13 @@ type rig struct {
 	metrics  *front.Metrics
 	registry *prometheus.Registry
 	stopping atomic.Bool
-	lines    *lockedBuffer
-	log      *lockedBuffer
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	lines    *buffer.Buffer
+	log      *buffer.Buffer
 }
 
 func newRig(t *testing.T, s front.Settings, h http.HandlerFunc) *rig {
 	t.Helper()
-	r := &rig{registry: prometheus.NewRegistry(), lines: &lockedBuffer{}, log: &lockedBuffer{}}
+	r := &rig{registry: prometheus.NewRegistry(), lines: &buffer.Buffer{}, log: &buffer.Buffer{}}
 	r.metrics = front.NewMetrics(r.registry)
 	access := accesslog.NewWriter(r.lines, "json")
 	r.front = front.New(zerolog.New(r.log), r.stopping.Load, func() *accesslog.Log { return access })

@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
-	"flag"
 	"fmt"
 	"math/big"
 	"net"
@@ -19,8 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/porticod/portico/internal/testkit/golden"
 	"github.com/porticod/portico/pkg/config"
 	"github.com/porticod/portico/pkg/hostcheck"
 )
@@ -207,30 +205,7 @@ func TestWords(t *testing.T) {
 		}
 		cfg.Listeners = nil // they were seen
 	}
-	golden(t, "words", strings.ReplaceAll(b.String(), dir, "DIR"))
-}
-
-var update = flag.Bool("update", false, "write the golden files")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name+".golden")
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (run with -update to accept):\n%s", file, diff)
-	}
+	golden.Match(t, "testdata/words.golden", strings.ReplaceAll(b.String(), dir, "DIR"))
 }
 
 // obtainedFile is where the daemon keeps what the CA ca.test gave.

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/internal/testkit/buffer"
 	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/http1"
 )
@@ -26,27 +27,10 @@ const patience = wait.Patience
 type rig struct {
 	*http1.Server
 	ln  net.Listener
-	log syncBuffer
+	log buffer.Buffer
 
 	mu     sync.Mutex // guards the rest
 	states map[net.Conn][]http.ConnState
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 type addrKey struct{}

@@ -2,7 +2,6 @@ package mux_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -23,6 +22,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/rs/zerolog"
 
+	"github.com/porticod/portico/internal/testkit/buffer"
 	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/mux"
 )
@@ -33,7 +33,7 @@ type rig struct {
 	t       testing.TB
 	ln      net.Listener
 	metrics *mux.Metrics
-	log     *logBuffer
+	log     *buffer.Buffer
 }
 
 // serve makes a port with policy pol on loopback.
@@ -57,7 +57,7 @@ func serveUnix(t testing.TB, pol mux.Policy) *rig {
 }
 
 func serveOn(t testing.TB, ln net.Listener, pol mux.Policy) *rig {
-	r := &rig{t: t, ln: ln, metrics: mux.NewMetrics(), log: &logBuffer{}}
+	r := &rig{t: t, ln: ln, metrics: mux.NewMetrics(), log: &buffer.Buffer{}}
 	r.Port = mux.NewPort(zerolog.New(r.log), r.metrics)
 	if pol.Listener == "" {
 		pol.Listener = "test"
@@ -132,24 +132,6 @@ func (r *rig) refused(reason string, n float64) {
 	wait.Until(r.t, fmt.Sprintf("%v connections refused for %q", n, reason), func() bool {
 		return r.metric("portico_listener_refused_total", reason) == n
 	})
-}
-
-// logBuffer keeps what was logged.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func hello(w http.ResponseWriter, r *http.Request) {

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"flag"
 	"fmt"
 	"io"
 	"log"
@@ -12,21 +11,17 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/porticod/portico/internal/testkit/golden"
 	"github.com/porticod/portico/pkg/config"
 	"github.com/porticod/portico/pkg/probe"
 	"github.com/porticod/portico/pkg/service"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 const patience = 5 * time.Second
 
@@ -355,29 +350,8 @@ func TestChecks(t *testing.T) {
 		}
 		fmt.Fprintf(&b, "\n    %s\n", strings.TrimSpace(r.Curl))
 	}
-	golden(t, "checks", b.String())
+	golden.Match(t, "testdata/checks.golden", b.String())
 	if n := len(probe.Checks(cfg, nil, []string{"chat", "sock"})); n != 2 {
 		t.Errorf("%d checks for two listeners", n)
-	}
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name+".golden")
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (run with -update to accept):\n%s", file, diff)
 	}
 }

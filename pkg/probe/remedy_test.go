@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/internal/testkit/golden"
 	"github.com/porticod/portico/pkg/config"
 	"github.com/porticod/portico/pkg/probe"
 	"github.com/porticod/portico/pkg/service"
@@ -113,7 +114,7 @@ func TestRemedies(t *testing.T) {
 		}
 		fmt.Fprintf(&b, "%s %s: %s\n    %s\n", r.Service, r.Probe, found, r.Remedy)
 	}
-	golden(t, "remedies", b.String())
+	golden.Match(t, "testdata/remedies.golden", b.String())
 }
 
 // What works needs no advice, whatever the daemon says of the service.

@@ -153,20 +153,3 @@ func TestTheCAsWordIsStapled(t *testing.T) {
 	ca.issue(t, dir, "a.example.org") // is asked about at once
 	wait.Until(t, "a staple", func() bool { return staple() != nil })
 }
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}

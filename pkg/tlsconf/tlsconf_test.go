@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/porticod/portico/internal/testkit/buffer"
 	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/tlsconf"
 )
@@ -203,7 +204,7 @@ func handshake(s *tlsconf.Source, client *tls.Config) (tls.ConnectionState, erro
 	return c.ConnectionState(), err
 }
 
-var log = &syncBuffer{}
+var log = &buffer.Buffer{}
 
 func keeper(t *testing.T, dir string) *tlsconf.Keeper {
 	k := tlsconf.NewKeeper(dir, zerolog.New(log))

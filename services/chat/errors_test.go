@@ -1,38 +1,14 @@
 package chat_test
 
 import (
-	"flag"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/porticod/portico/internal/testkit/golden"
 	"github.com/porticod/portico/services/chat"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// golden compares got with testdata/name.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
-}
 
 func TestErrorsOverHTTP(t *testing.T) {
 	w := start(t, nil)
@@ -110,7 +86,7 @@ func TestErrorsOverHTTP(t *testing.T) {
 		}
 		fmt.Fprintf(&out, "%s %s %s\n  %d %s\n", c.method, c.path, strings.ToValidUTF8(c.body, "?"), status, body)
 	}
-	golden(t, "http.golden", out.String())
+	golden.Match(t, "testdata/http.golden", out.String())
 }
 
 func TestErrorsCarryTheirHeaders(t *testing.T) {
@@ -224,5 +200,5 @@ func TestErrorsOverWebSocket(t *testing.T) {
 		}
 		out.WriteByte('\n')
 	}
-	golden(t, "ws.golden", out.String())
+	golden.Match(t, "testdata/ws.golden", out.String())
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/porticod/portico/internal/testkit/buffer"
 	"github.com/porticod/portico/pkg/service"
 )
 
@@ -20,7 +21,7 @@ import (
 // does not exist yet, like the daemon's.
 type Env struct {
 	service.Env
-	logs *logBuffer
+	logs *buffer.Buffer
 
 	mu      sync.Mutex
 	tracked map[*tracked]struct{}
@@ -44,7 +45,7 @@ func NewEnv(t testing.TB, kind, name string) *Env {
 // after another.
 func NewEnvAt(t testing.TB, kind, name, dir string) *Env {
 	t.Helper()
-	e := &Env{logs: &logBuffer{}, tracked: map[*tracked]struct{}{}, changed: make(chan struct{})}
+	e := &Env{logs: &buffer.Buffer{}, tracked: map[*tracked]struct{}{}, changed: make(chan struct{})}
 	e.Env = service.Env{
 		Kind:  kind,
 		Name:  name,
@@ -155,21 +156,4 @@ func (e *Env) LoudLogs() (loud []string) {
 		}
 	}
 	return loud
-}
-
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/buffer"
 	"github.com/porticod/portico/internal/testkit/program"
 	"github.com/porticod/portico/internal/testkit/wait"
 )
@@ -86,7 +87,7 @@ func TestOnDemand(t *testing.T) {
 type CA struct {
 	root   string // file of the certificate of its API
 	issued *x509.CertPool
-	log    *testkit.Buffer
+	log    *buffer.Buffer
 	cmd    *exec.Cmd
 	done   chan struct{}
 }
@@ -105,7 +106,7 @@ func startCA(t *testing.T, more ...string) *CA {
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ca := &CA{root: cert, log: &testkit.Buffer{}, done: make(chan struct{})}
+	ca := &CA{root: cert, log: &buffer.Buffer{}, done: make(chan struct{})}
 	ca.cmd = exec.Command(filepath.Join(os.Getenv(insideEnv), "pebble"), "-config", conf, "-strict", "-dnsserver", "127.0.0.1:8053")
 	ca.cmd.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1")
 	ca.cmd.Stdout, ca.cmd.Stderr = ca.log, ca.log

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"flag"
 	"io"
 	"io/fs"
 	"os"
@@ -19,13 +18,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/golden"
 	"github.com/porticod/portico/pkg/cli"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 const patience = 5 * time.Minute
 
@@ -97,20 +93,7 @@ func contents(t *testing.T, folder string) {
 	list += "archive\n" + do(t, folder, nil, "sh", "-c", "tar tzvf "+archive+" | awk '{print $1, $2, $6}' | sort -k 3")
 	list = regexp.MustCompile(` +\n`).ReplaceAllString(list, "\n")
 	list = pages.ReplaceAllString(list, "")
-	const file = "testdata/contents.golden"
-	if *update {
-		if err := os.WriteFile(file, []byte(list), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), list); diff != "" {
-		t.Errorf("run with -update to accept:\n%s", diff)
-	}
+	golden.Match(t, "testdata/contents.golden", list)
 }
 
 // commands are all commands of the program, by what their completion says.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/buffer"
 	"github.com/porticod/portico/pkg/admin"
 )
 
@@ -73,7 +74,7 @@ func (s *seats) start(env []string, name string, args ...string) {
 	if err != nil {
 		path = filepath.Join("/usr/sbin", name) // not in everybody's PATH
 	}
-	out := &testkit.Buffer{}
+	out := &buffer.Buffer{}
 	cmd := exec.Command(path, args...)
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = out, out, time.Second
 	cmd.Env = append(os.Environ(), env...)
