@@ -73,28 +73,24 @@ func nginxStream() string {
 
 // nginxFiles serves a folder, plain and by TLS.
 func nginxFiles(plain, tls, root string, c certificate) string {
-	return fmt.Sprintf(`
-  server {
-    listen %s;
-    listen %s ssl;
-    ssl_certificate %s;
-    ssl_certificate_key %s;
-    root %s;
-  }
-`, plain, tls, c.cert, c.key, root)
+	return nginxServer(plain, tls, c, "root "+root+";")
 }
 
 // nginxAnswers answers everything with the same text, plain and by TLS.
 func nginxAnswers(plain, tls, body string, c certificate) string {
+	return nginxServer(plain, tls, c, fmt.Sprintf("location / { return 200 %q; }", body))
+}
+
+func nginxServer(plain, tls string, c certificate, what string) string {
 	return fmt.Sprintf(`
   server {
     listen %s;
     listen %s ssl;
     ssl_certificate %s;
     ssl_certificate_key %s;
-    location / { return 200 %q; }
+    %s
   }
-`, plain, tls, c.cert, c.key, body)
+`, plain, tls, c.cert, c.key, what)
 }
 
 // nginxProxy is what its manual says of upstreams that keep connections.

@@ -12,6 +12,9 @@ import (
 	"github.com/caddyserver/certmagic"
 )
 
+// Folder is where a daemon whose data is in dataDir has its Manager's files.
+func Folder(dataDir string) string { return filepath.Join(dataDir, "tls", "acme") }
+
 // Stored is the certificate for name that a Manager has in dir from the CA of
 // settings with this directory, as it lies there; nobody is asked. The error is
 // fs.ErrNotExist where there is none.

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/http"
-	"path/filepath"
 
 	"github.com/porticod/portico/pkg/acme"
 	"github.com/porticod/portico/pkg/config"
@@ -92,7 +91,7 @@ func (d *Daemon) acmeAccount(cfg *config.Config, l config.Listener) (*acme.Accou
 	}
 	m := d.acme.Load()
 	if m == nil {
-		m = acme.NewManager(filepath.Join(cfg.DataDir, "tls", "acme"), d.log.With().Str("part", "acme").Logger())
+		m = acme.NewManager(acme.Folder(cfg.DataDir), d.log.With().Str("part", "acme").Logger())
 		d.acme.Store(m)
 	}
 	return m.Account(s)

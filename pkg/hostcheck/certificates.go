@@ -25,7 +25,7 @@ func (h Host) certificates(cfg *config.Config) (all []Finding) {
 		}
 		if l.TLS.ACME != nil {
 			for _, n := range l.TLS.ACME.Names {
-				all = append(all, h.managed(filepath.Join(cfg.DataDir, "tls", "acme"), l.TLS.ACME.Directory, n))
+				all = append(all, h.managed(acme.Folder(cfg.DataDir), l.TLS.ACME.Directory, n))
 			}
 		}
 	}

@@ -65,7 +65,7 @@ func size(n uint64) string {
 		}
 		v, name = v/unit, u
 	}
-	return fmt.Sprintf("%.1f %s", v, name)
+	return fmt.Sprintf("%.1f%s", v, name)
 }
 
 // files compares the limit of open files with what the config promises, and with

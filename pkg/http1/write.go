@@ -157,8 +157,8 @@ func (x *exchange) WriteString(s string) (int, error) {
 	return write(x, s)
 }
 
-// admit checks that n more bytes of body may be written.
-func (x *exchange) admit(n int) error {
+// answers begins the answer, if that is not done; an error: nobody may any more.
+func (x *exchange) answers() error {
 	if x.hijacked {
 		return http.ErrHijacked
 	}
@@ -167,6 +167,14 @@ func (x *exchange) admit(n int) error {
 	}
 	if x.status == 0 {
 		x.WriteHeader(http.StatusOK)
+	}
+	return nil
+}
+
+// admit checks that n more bytes of body may be written.
+func (x *exchange) admit(n int) error {
+	if err := x.answers(); err != nil {
+		return err
 	}
 	if n == 0 {
 		return x.err
@@ -290,14 +298,8 @@ func (x *exchange) fails(err error) {
 
 // FlushError sends what is buffered; http.ResponseController finds it.
 func (x *exchange) FlushError() error {
-	if x.hijacked {
-		return http.ErrHijacked
-	}
-	if x.done.Load() {
-		return os.ErrClosed
-	}
-	if x.status == 0 {
-		x.WriteHeader(http.StatusOK)
+	if err := x.answers(); err != nil {
+		return err
 	}
 	x.decide(x.pend)
 	x.part()
