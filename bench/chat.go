@@ -16,7 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/pkg/account"
-	"github.com/porticod/portico/pkg/account/sqlite"
+	"github.com/porticod/portico/pkg/account/sqlstore"
 )
 
 // chatPeople is how many accounts the chat is measured with; the largest group
@@ -80,7 +80,7 @@ func (c *chatBench) signUp(ctx context.Context, dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	store, err := sqlite.Open(ctx, filepath.Join(dir, "accounts.db"), zerolog.Nop())
+	store, err := sqlstore.Open(ctx, filepath.Join(dir, "accounts.db"), zerolog.Nop())
 	if err != nil {
 		return err
 	}

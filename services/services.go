@@ -11,7 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/pkg/account"
-	"github.com/porticod/portico/pkg/account/sqlite"
+	"github.com/porticod/portico/pkg/account/sqlstore"
 	"github.com/porticod/portico/pkg/config"
 	"github.com/porticod/portico/pkg/durable"
 	"github.com/porticod/portico/pkg/picture"
@@ -83,7 +83,7 @@ func (s *Shared) Open(_ context.Context, cfg *config.Config, log zerolog.Logger)
 			if err := durable.MkdirAll(dir, 0o700); err != nil {
 				return nil, fmt.Errorf("make the folder of the accounts: %w", err)
 			}
-			return sqlite.Open(ctx, filepath.Join(dir, "accounts.db"), s.log)
+			return sqlstore.Open(ctx, filepath.Join(dir, "accounts.db"), s.log)
 		},
 		Log:          s.log,
 		Registration: account.Registration(cfg.Accounts.Registration),
@@ -103,7 +103,7 @@ func (s *Shared) Directory() *account.Directory { return s.Accounts }
 // Keeps is what lies in the data folder that is no service's, by its folder.
 func (s *Shared) Keeps() map[string]service.Kept {
 	return map[string]service.Kept{
-		"accounts": {Databases: []service.Database{{Path: "accounts.db", Schema: sqlite.Schema()}}},
+		"accounts": {Databases: []service.Database{{Path: "accounts.db", Schema: sqlstore.Schema()}}},
 	}
 }
 

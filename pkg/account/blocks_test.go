@@ -12,7 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/pkg/account"
-	"github.com/porticod/portico/pkg/account/sqlite"
+	"github.com/porticod/portico/pkg/account/sqlstore"
 )
 
 func (f *fixture) blocked(a, b account.User, want bool) {
@@ -139,7 +139,7 @@ func TestOldBlocksAreNotKept(t *testing.T) {
 	account.CheapHashes(f.Directory)
 	late := &lateStore{}
 	f.Configure(account.Options{Open: func(ctx context.Context) (_ account.Store, err error) {
-		late.Store, err = sqlite.Open(ctx, filepath.Join(f.dir, "accounts.db"), zerolog.Nop())
+		late.Store, err = sqlstore.Open(ctx, filepath.Join(f.dir, "accounts.db"), zerolog.Nop())
 		return late, err
 	}})
 	defer func() { f.no(f.Close()) }()

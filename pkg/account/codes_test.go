@@ -14,7 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/pkg/account"
-	"github.com/porticod/portico/pkg/account/sqlite"
+	"github.com/porticod/portico/pkg/account/sqlstore"
 )
 
 // From RFC 7636, appendix B.
@@ -139,7 +139,7 @@ func TestCodesAndClocks(t *testing.T) {
 	ann, app := f.user("ann"), f.app("photos.b")
 	for code, ahead := range map[string]time.Duration{"a little": 5 * time.Minute, "an hour": time.Hour, "years": 12 * 365 * 24 * time.Hour} {
 		f.no(f.Close())
-		st, err := sqlite.Open(ctx, filepath.Join(f.dir, "accounts.db"), zerolog.Nop())
+		st, err := sqlstore.Open(ctx, filepath.Join(f.dir, "accounts.db"), zerolog.Nop())
 		f.no(err)
 		f.no(st.AddCode(ctx, account.Code{
 			UserID: ann.ID, AppID: app.ID, Service: "photos.b", Scopes: "read", RedirectURI: callback, CreatedAt: time.Now().Add(ahead),

@@ -12,7 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/pkg/account"
-	"github.com/porticod/portico/pkg/account/sqlite"
+	"github.com/porticod/portico/pkg/account/sqlstore"
 )
 
 var somewhere = netip.MustParseAddr("192.0.2.1")
@@ -43,7 +43,7 @@ func (f *fixture) configure(r account.Registration) {
 	log := zerolog.New(zerolog.SyncWriter(&f.log))
 	f.Configure(account.Options{
 		Open: func(ctx context.Context) (account.Store, error) {
-			return sqlite.Open(ctx, filepath.Join(f.dir, "accounts.db"), log)
+			return sqlstore.Open(ctx, filepath.Join(f.dir, "accounts.db"), log)
 		},
 		Log: log, Registration: r,
 	})

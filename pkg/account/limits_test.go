@@ -13,7 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/pkg/account"
-	"github.com/porticod/portico/pkg/account/sqlite"
+	"github.com/porticod/portico/pkg/account/sqlstore"
 )
 
 func TestLimits(t *testing.T) {
@@ -137,7 +137,7 @@ func TestRehash(t *testing.T) {
 	stored := func() string {
 		t.Helper()
 		f.no(f.Close())
-		st, err := sqlite.Open(ctx, filepath.Join(f.dir, "accounts.db"), zerolog.Nop())
+		st, err := sqlstore.Open(ctx, filepath.Join(f.dir, "accounts.db"), zerolog.Nop())
 		f.no(err)
 		_, hash, err := st.Credentials(ctx, "ann")
 		f.no(err)
@@ -174,7 +174,7 @@ func TestSignInWhereRehashFails(t *testing.T) {
 	account.CheapHashes(f.Directory)
 	log := zerolog.New(zerolog.SyncWriter(&f.log))
 	f.Configure(account.Options{Log: log, Open: func(ctx context.Context) (account.Store, error) {
-		s, err := sqlite.Open(ctx, filepath.Join(f.dir, "accounts.db"), log)
+		s, err := sqlstore.Open(ctx, filepath.Join(f.dir, "accounts.db"), log)
 		return badStore{s}, err
 	}})
 	defer func() { f.no(f.Close()) }()

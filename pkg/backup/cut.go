@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/pkg/blob"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/pkg/sqlite"
 )
 
@@ -134,7 +135,7 @@ func (c *cut) holdAll(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if !errors.Is(err, sqlite.ErrBusy) {
+		if !errors.Is(err, sqldb.ErrBusy) {
 			return err
 		}
 		// Next time that one is the first, so that nothing is held while it is
@@ -161,7 +162,7 @@ func (c *cut) tryAll(ctx context.Context, order []string) (busy int, held time.D
 			if i > 0 {
 				held = time.Since(since)
 			}
-			if !errors.Is(err, sqlite.ErrBusy) || ctx.Err() != nil || held > holdAtMost {
+			if !errors.Is(err, sqldb.ErrBusy) || ctx.Err() != nil || held > holdAtMost {
 				return i, held, err
 			}
 			// A busy writer pauses for microseconds: whoever waits longer between

@@ -16,11 +16,12 @@ import (
 
 	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/backup"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/pkg/sqlite"
 )
 
 // insert adds a ware without bytes.
-func insert(tx *sqlite.Tx) error {
+func insert(tx *sqldb.Tx) error {
 	_, err := tx.Exec("INSERT INTO wares (hash) VALUES ('')")
 	return err
 }
@@ -45,7 +46,7 @@ func TestLongTransaction(t *testing.T) {
 	}
 	begun, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 2)
 	go func() {
-		done <- s.db.Write(t.Context(), func(*sqlite.Tx) error { close(begun); <-release; return nil })
+		done <- s.db.Write(t.Context(), func(*sqldb.Tx) error { close(begun); <-release; return nil })
 	}()
 	end := sync.OnceFunc(func() { close(release) })
 	defer end()

@@ -18,6 +18,7 @@ import (
 
 	"github.com/porticod/portico/pkg/backup"
 	"github.com/porticod/portico/pkg/blob"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/pkg/sqlite"
 )
 
@@ -74,7 +75,7 @@ func (s *shop) sell(text string) blob.ID {
 	s.t.Helper()
 	id, _, err := s.blobs.Put(s.t.Context(), strings.NewReader(text), 1<<30)
 	if err == nil {
-		err = s.db.Write(s.t.Context(), func(tx *sqlite.Tx) error {
+		err = s.db.Write(s.t.Context(), func(tx *sqldb.Tx) error {
 			s.n++
 			_, err := tx.Exec("INSERT INTO wares VALUES (?, ?)", s.n, id.String())
 			return err
@@ -89,7 +90,7 @@ func (s *shop) sell(text string) blob.ID {
 // drop takes something out, its row first.
 func (s *shop) drop(id blob.ID) {
 	s.t.Helper()
-	err := s.db.Write(s.t.Context(), func(tx *sqlite.Tx) error {
+	err := s.db.Write(s.t.Context(), func(tx *sqldb.Tx) error {
 		_, err := tx.Exec("DELETE FROM wares WHERE hash = ?", id.String())
 		return err
 	})

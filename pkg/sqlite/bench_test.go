@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/pkg/sqlite"
 )
 
@@ -56,7 +57,7 @@ func BenchmarkRead(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			var body string
-			err := db.Read(b.Context(), func(q sqlite.Queryer) error {
+			err := db.Read(b.Context(), func(q sqldb.Queryer) error {
 				return q.QueryRow("SELECT body FROM row WHERE id = ?", 1).Scan(&body)
 			})
 			if err != nil || body != "hello" {

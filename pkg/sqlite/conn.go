@@ -5,7 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"runtime/debug"
+
+	"github.com/porticod/portico/pkg/sqldb"
 )
 
 // maxStmts bounds the prepared statements that a connection keeps. A statement
@@ -17,7 +18,7 @@ const maxStmts = 200
 type conn struct {
 	c     *sql.Conn
 	stmts map[string]*stmt
-	open  map[*Rows]struct{} // not closed yet
+	open  map[*rows]struct{} // not closed yet
 	trace func(query string) // nil: nobody asks
 }
 
@@ -31,7 +32,7 @@ func newConn(ctx context.Context, db *sql.DB, trace func(string)) (*conn, error)
 	if err != nil {
 		return nil, classify(err)
 	}
-	return &conn{c: c, stmts: map[string]*stmt{}, open: map[*Rows]struct{}{}, trace: trace}, nil
+	return &conn{c: c, stmts: map[string]*stmt{}, open: map[*rows]struct{}{}, trace: trace}, nil
 }
 
 func (c *conn) close() error {
@@ -80,7 +81,8 @@ func (c *conn) makeRoom() bool {
 	return false
 }
 
-func (c *conn) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+// Exec implements sqldb.Conn.
+func (c *conn) Exec(ctx context.Context, query string, args ...any) (sqldb.Result, error) {
 	s, release, err := c.prepare(ctx, query)
 	if err != nil {
 		return nil, err
@@ -90,17 +92,18 @@ func (c *conn) exec(ctx context.Context, query string, args ...any) (sql.Result,
 	return res, classify(err)
 }
 
-func (c *conn) query(ctx context.Context, query string, args ...any) (*Rows, error) {
+// Query implements sqldb.Conn.
+func (c *conn) Query(ctx context.Context, query string, args ...any) (sqldb.Rows, error) {
 	s, release, err := c.prepare(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.s.QueryContext(ctx, args...)
+	found, err := s.s.QueryContext(ctx, args...)
 	if err != nil {
 		release()
 		return nil, classify(err)
 	}
-	r := &Rows{rows: rows}
+	r := &rows{rows: found}
 	r.release = func() { delete(c.open, r); release() }
 	c.open[r] = struct{}{}
 	return r, nil
@@ -114,93 +117,28 @@ func (c *conn) closeRows() {
 	}
 }
 
-// protect calls fn and turns a panic into an error.
-func protect(fn func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &PanicError{Value: v, Stack: debug.Stack()}
-		}
-	}()
-	return fn()
-}
-
-// A Queryer reads. It is good only within the function that it was passed to,
-// for one goroutine at a time.
-type Queryer interface {
-	// Query runs a statement that returns rows. The caller closes them; Read
-	// and Write close what is left open.
-	Query(query string, args ...any) (*Rows, error)
-	// QueryRow runs a statement that returns at most one row. Its error
-	// comes with Scan.
-	QueryRow(query string, args ...any) *Row
-}
-
-// Rows is the answer to a Query. Use it as database/sql's.
-type Rows struct {
+// rows is the answer to a query, as sqldb.Rows.
+type rows struct {
 	rows    *sql.Rows
 	release func()
 }
 
-// Next moves to the next row and reports whether there is one.
-func (r *Rows) Next() bool { return r.rows.Next() }
+func (r *rows) Next() bool { return r.rows.Next() }
 
-// Scan copies the columns of the row into dest.
-func (r *Rows) Scan(dest ...any) error {
+func (r *rows) Scan(dest ...any) error {
 	if err := r.rows.Scan(dest...); err != nil {
 		return fmt.Errorf("scan: %w", classify(err))
 	}
 	return nil
 }
 
-// Err is the error that ended Next, nil at the end of the rows.
-func (r *Rows) Err() error { return classify(r.rows.Err()) }
+func (r *rows) Err() error { return classify(r.rows.Err()) }
 
-// Close ends the query. It may be called more than once.
-func (r *Rows) Close() error {
+func (r *rows) Close() error {
 	err := classify(r.rows.Close())
 	if r.release != nil {
 		r.release()
 		r.release = nil
 	}
 	return err
-}
-
-// Row is the answer to a QueryRow.
-type Row struct {
-	rows *Rows
-	err  error
-}
-
-// Scan copies the columns of the row into dest. Without a row it returns an
-// error that matches ErrNoRows.
-func (r *Row) Scan(dest ...any) error {
-	if r.err != nil {
-		return r.err
-	}
-	defer r.rows.Close()
-	if !r.rows.Next() {
-		if err := r.rows.Err(); err != nil {
-			return err
-		}
-		return ErrNoRows
-	}
-	if err := r.rows.Scan(dest...); err != nil {
-		return err
-	}
-	return r.rows.Close()
-}
-
-// snapshot is the Queryer of a Read.
-type snapshot struct {
-	ctx context.Context
-	c   *conn
-}
-
-func (s *snapshot) Query(query string, args ...any) (*Rows, error) {
-	return s.c.query(s.ctx, query, args...)
-}
-
-func (s *snapshot) QueryRow(query string, args ...any) *Row {
-	rows, err := s.c.query(s.ctx, query, args...)
-	return &Row{rows: rows, err: err}
 }

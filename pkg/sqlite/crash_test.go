@@ -20,6 +20,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/pkg/durable"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/pkg/sqlite"
 )
 
@@ -63,7 +64,7 @@ func writeForever(path string) error {
 		return err
 	}
 	first := 0
-	err = db.Read(ctx, func(q sqlite.Queryer) error {
+	err = db.Read(ctx, func(q sqldb.Queryer) error {
 		return q.QueryRow("SELECT coalesce(max(id), 0) + 1 FROM row").Scan(&first)
 	})
 	if err != nil {
@@ -117,7 +118,7 @@ func TestKill(t *testing.T) {
 		db := open(t, path, schema(rowTable))
 		for _, id := range ids {
 			var length int
-			err := db.Read(t.Context(), func(q sqlite.Queryer) error {
+			err := db.Read(t.Context(), func(q sqldb.Queryer) error {
 				return q.QueryRow("SELECT length(body) FROM row WHERE id = ?", id).Scan(&length)
 			})
 			if err != nil || length != id%5000 {
@@ -174,7 +175,7 @@ func fill(path string, want error, makeRoom func() error) error {
 	if err := hasRows(ctx, db, acked); err != nil {
 		return err
 	}
-	if errors.Is(want, sqlite.ErrFull) { // without room it can be closed, opened and read
+	if errors.Is(want, sqldb.ErrFull) { // without room it can be closed, opened and read
 		if err := db.Close(); err != nil {
 			return fmt.Errorf("close without room: %w", err)
 		}
@@ -210,7 +211,7 @@ func insertUntilItFails(db *sqlite.DB) (acked int, failed []error) {
 	for i := range 8 {
 		wg.Go(func() {
 			for id := i; ; id += 8 {
-				err := db.Write(context.Background(), func(tx *sqlite.Tx) error {
+				err := db.Write(context.Background(), func(tx *sqldb.Tx) error {
 					_, err := tx.Exec("INSERT INTO row (id, body) VALUES (?, hex(?))", id, body)
 					return err
 				})
@@ -230,7 +231,7 @@ func insertUntilItFails(db *sqlite.DB) (acked int, failed []error) {
 }
 
 func hasRows(ctx context.Context, db *sqlite.DB, want int) error {
-	return db.Read(ctx, func(q sqlite.Queryer) error {
+	return db.Read(ctx, func(q sqldb.Queryer) error {
 		var n int
 		var ok string
 		if err := errors.Join(q.QueryRow("SELECT count(*) FROM row").Scan(&n), q.QueryRow("PRAGMA integrity_check").Scan(&ok)); err != nil {
@@ -256,7 +257,7 @@ func fillToTheLimit(path string) error {
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 		return err
 	}
-	return fill(path, sqlite.ErrIO, func() error { return syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old) })
+	return fill(path, sqldb.ErrIO, func() error { return syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old) })
 }
 
 func TestBrokenDisk(t *testing.T) {
@@ -273,13 +274,13 @@ func TestFullDisk(t *testing.T) {
 	if !mountSmall(t, dir) {
 		path := filepath.Join(dir, "x.db")
 		db := open(t, path, schema(rowTable))
-		err := db.Write(t.Context(), func(tx *sqlite.Tx) error {
+		err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
 			if _, err := tx.Exec("PRAGMA max_page_count = 2"); err != nil {
 				return err
 			}
 			return insert(1, strings.Repeat("x", 100_000))(tx)
 		})
-		if !errors.Is(err, sqlite.ErrFull) || count(t, db) != 0 {
+		if !errors.Is(err, sqldb.ErrFull) || count(t, db) != 0 {
 			t.Fatalf("error %v", err)
 		}
 		return
@@ -288,7 +289,7 @@ func TestFullDisk(t *testing.T) {
 	if err := os.WriteFile(ballast, make([]byte, 512<<10), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := fill(filepath.Join(dir, "x.db"), sqlite.ErrFull, func() error { return os.Remove(ballast) }); err != nil {
+	if err := fill(filepath.Join(dir, "x.db"), sqldb.ErrFull, func() error { return os.Remove(ballast) }); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -7,50 +7,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
 
 	"github.com/porticod/portico/pkg/durable"
+	"github.com/porticod/portico/pkg/sqldb"
 )
-
-type migration struct {
-	name string
-	sql  string
-}
-
-var migrationName = regexp.MustCompile(`^([0-9]{4})_[a-z0-9_]+\.sql$`)
-
-// readMigrations returns the migrations of fsys in order.
-func readMigrations(fsys fs.FS) ([]migration, error) {
-	if fsys == nil {
-		return nil, nil
-	}
-	entries, err := fs.ReadDir(fsys, ".") // sorted by name
-	if err != nil {
-		return nil, fmt.Errorf("read migrations: %w", err)
-	}
-	var ms []migration
-	for _, e := range entries {
-		m := migrationName.FindStringSubmatch(e.Name())
-		if m == nil {
-			continue
-		}
-		if n, _ := strconv.Atoi(m[1]); n != len(ms)+1 {
-			return nil, fmt.Errorf("read migrations: %s is not number %04d", e.Name(), len(ms)+1)
-		}
-		text, err := fs.ReadFile(fsys, e.Name())
-		if err != nil {
-			return nil, fmt.Errorf("read migrations: %w", err)
-		}
-		ms = append(ms, migration{e.Name(), string(text)})
-	}
-	return ms, nil
-}
 
 // migrate brings the schema to the last migration, each in a transaction of its
 // own. PRAGMA user_version holds the number of the last one that was applied.
 func (db *DB) migrate(ctx context.Context, fsys fs.FS) error {
-	ms, err := readMigrations(fsys)
+	ms, err := sqldb.Migrations(fsys)
 	if err != nil {
 		return err
 	}
@@ -60,7 +25,7 @@ func (db *DB) migrate(ctx context.Context, fsys fs.FS) error {
 	}
 	switch {
 	case have > len(ms):
-		return fmt.Errorf("%w: its schema is number %d and this program knows up to %d; run the newer program, or put back the backup %s if there is one", ErrNewer, have, len(ms), filepath.Base(db.backupPath(len(ms))))
+		return fmt.Errorf("%w: its schema is number %d and this program knows up to %d; run the newer program, or put back the backup %s if there is one", sqldb.ErrNewer, have, len(ms), filepath.Base(db.backupPath(len(ms))))
 	case have == len(ms):
 		return nil
 	case have > 0:
@@ -71,43 +36,43 @@ func (db *DB) migrate(ctx context.Context, fsys fs.FS) error {
 	// Rebuilding a table needs the checks off while it goes on (SQLite's
 	// documentation, "Making Other Kinds Of Table Schema Changes"). The pragma
 	// does nothing inside a transaction.
-	if _, err := db.writer.exec(ctx, "PRAGMA foreign_keys=OFF"); err != nil {
+	if _, err := db.writer.Exec(ctx, "PRAGMA foreign_keys=OFF"); err != nil {
 		return err
 	}
 	for i, m := range ms[have:] {
 		if err := db.apply(ctx, m, have+i+1); err != nil {
-			return fmt.Errorf("migration %s: %w", m.name, err)
+			return fmt.Errorf("migration %s: %w", m.Name, err)
 		}
-		db.log.Info().Str("file", db.path).Str("migration", m.name).Msg("migrated")
+		db.log.Info().Str("file", db.path).Str("migration", m.Name).Msg("migrated")
 	}
-	_, err = db.writer.exec(ctx, "PRAGMA foreign_keys=ON")
+	_, err = db.writer.Exec(ctx, "PRAGMA foreign_keys=ON")
 	return err
 }
 
-func (db *DB) apply(ctx context.Context, m migration, number int) (err error) {
-	if _, err := db.writer.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+func (db *DB) apply(ctx context.Context, m sqldb.Migration, number int) (err error) {
+	if _, err := db.writer.Exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, db.rollback(ctx))
+			err = errors.Join(err, (transactor{db.writer}).Rollback(ctx))
 		}
 	}()
 	// Not through the statement cache: it is run once and may be long.
-	if _, err := db.writer.c.ExecContext(ctx, m.sql); err != nil {
+	if _, err := db.writer.c.ExecContext(ctx, m.SQL); err != nil {
 		return classify(err)
 	}
 	var table string
 	switch err := db.scan(ctx, `SELECT "table" FROM pragma_foreign_key_check LIMIT 1`, &table); {
 	case err == nil:
-		return fmt.Errorf("table %s refers to rows that are not there: %w", table, ErrConstraint)
-	case !errors.Is(err, ErrNoRows):
+		return fmt.Errorf("table %s refers to rows that are not there: %w", table, sqldb.ErrConstraint)
+	case !errors.Is(err, sqldb.ErrNoRows):
 		return err
 	}
 	if _, err := db.writer.c.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version=%d", number)); err != nil {
 		return classify(err)
 	}
-	_, err = db.writer.exec(ctx, "COMMIT")
+	_, err = db.writer.Exec(ctx, "COMMIT")
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/pkg/durable"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/pkg/sqlite"
 )
 
@@ -27,7 +28,7 @@ func TestMigrateOld(t *testing.T) {
 	}
 	db = open(t, path, schema(rowTable, addColumn, `UPDATE row SET extra = 'newer';`))
 	var extra string
-	err := db.Read(t.Context(), func(q sqlite.Queryer) error {
+	err := db.Read(t.Context(), func(q sqldb.Queryer) error {
 		return q.QueryRow("SELECT extra FROM row WHERE id = 1").Scan(&extra)
 	})
 	if err != nil || extra != "newer" {
@@ -52,7 +53,7 @@ func TestMigrateOld(t *testing.T) {
 
 	// And the older program refuses what is newer, saying what to do.
 	_, err = sqlite.Open(t.Context(), path, sqlite.Options{Migrations: schema(rowTable)})
-	if !errors.Is(err, sqlite.ErrNewer) {
+	if !errors.Is(err, sqldb.ErrNewer) {
 		t.Fatalf("newer data: %v", err)
 	}
 	for _, part := range []string{path, "schema is number 3", "up to 1", "x.db.v1.bak"} {
@@ -81,7 +82,7 @@ func TestMigrateFailing(t *testing.T) {
 			}
 			db = open(t, path, schema(rowTable)) // the old program still works
 			var body string
-			err := db.Read(t.Context(), func(q sqlite.Queryer) error {
+			err := db.Read(t.Context(), func(q sqldb.Queryer) error {
 				return q.QueryRow("SELECT body FROM row").Scan(&body)
 			})
 			if err != nil || body != "one" {
@@ -101,11 +102,11 @@ func TestMigrationsWithAGap(t *testing.T) {
 
 func TestForeignKeysHold(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "x.db"), schema(rowTable, `CREATE TABLE child (row INTEGER NOT NULL REFERENCES row (id));`))
-	err := db.Write(t.Context(), func(tx *sqlite.Tx) error {
+	err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
 		_, err := tx.Exec("INSERT INTO child VALUES (99)")
 		return err
 	})
-	if !errors.Is(err, sqlite.ErrConstraint) {
+	if !errors.Is(err, sqldb.ErrConstraint) {
 		t.Fatalf("error %v", err)
 	}
 }
@@ -114,7 +115,7 @@ func TestDurableSettings(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "x.db"), nil)
 	var mode string
 	var sync, secure int
-	err := db.Write(t.Context(), func(tx *sqlite.Tx) error {
+	err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
 		return errors.Join(
 			tx.QueryRow("PRAGMA journal_mode").Scan(&mode),
 			tx.QueryRow("PRAGMA synchronous").Scan(&sync),
@@ -144,7 +145,7 @@ func TestDamagedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := sqlite.Open(t.Context(), path, sqlite.Options{Log: zerolog.Nop()})
-	if !errors.Is(err, sqlite.ErrCorrupt) {
+	if !errors.Is(err, sqldb.ErrCorrupt) {
 		t.Fatalf("error %v", err)
 	}
 	// A failed open holds nothing.

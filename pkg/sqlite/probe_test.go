@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 )
 
 // What was deleted is in no file once the log was scrubbed.
@@ -17,7 +17,7 @@ func TestScrub(t *testing.T) {
 	if err := db.Write(t.Context(), insert(1, strings.Repeat("xylophone", 500))); err != nil {
 		t.Fatal(err)
 	}
-	err := db.Write(t.Context(), func(tx *sqlite.Tx) error {
+	err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
 		_, err := tx.Exec("DELETE FROM row")
 		return err
 	})

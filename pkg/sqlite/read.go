@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/porticod/portico/pkg/sqldb"
 )
 
 // readers is a pool of connections that cannot write. They are opened when
@@ -35,7 +37,7 @@ func (p *readers) get(ctx context.Context) (*conn, error) {
 	select {
 	case p.slots <- struct{}{}:
 	case <-p.done:
-		return nil, ErrClosed
+		return nil, sqldb.ErrClosed
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -50,7 +52,7 @@ func (p *readers) get(ctx context.Context) (*conn, error) {
 	p.mu.Unlock()
 	if closed {
 		<-p.slots
-		return nil, ErrClosed
+		return nil, sqldb.ErrClosed
 	}
 	// Opening is not cut short by the caller's ctx: it takes a millisecond.
 	c, err := newConn(context.WithoutCancel(ctx), p.db, p.trace)
@@ -130,16 +132,10 @@ func (p *readers) close() error {
 	return errors.Join(append(errs, p.db.Close())...)
 }
 
-// Read runs fn on a connection that cannot write. All that fn reads is one
-// state of the database: that of its first query, with every commit that was
-// acknowledged before. It holds up neither the writer nor other readers, but
-// while it runs the log on disk cannot shrink, so fn should be short.
-//
-// Where no connection becomes free in time (Options.Wait) it returns ErrBusy;
-// when ctx ends, also amid a query, the error of ctx. fn must not call Write or
-// Read.
-func (db *DB) Read(ctx context.Context, fn func(q Queryer) error) error {
-	wait, cancel := context.WithTimeoutCause(ctx, db.wait, ErrBusy)
+// Read implements sqldb.DB. While fn runs the log on disk cannot shrink, so it
+// should be short.
+func (db *DB) Read(ctx context.Context, fn func(q sqldb.Queryer) error) error {
+	wait, cancel := context.WithTimeoutCause(ctx, db.wait, sqldb.ErrBusy)
 	defer cancel()
 	c, err := db.readers.get(wait)
 	if err != nil {
@@ -147,14 +143,14 @@ func (db *DB) Read(ctx context.Context, fn func(q Queryer) error) error {
 	}
 	broken := true
 	defer func() { db.readers.put(c, broken) }()
-	if _, err := c.exec(context.Background(), "BEGIN"); err != nil {
+	if _, err := c.Exec(context.Background(), "BEGIN"); err != nil {
 		return fmt.Errorf("read: %w", err)
 	}
-	db.stats.reads.Add(1)
-	err = protect(func() error { return fn(&snapshot{ctx, c}) })
+	db.reads.Add(1)
+	err = sqldb.Protect(func() error { return fn(sqldb.NewView(ctx, c, sqldb.SQLite)) })
 	c.closeRows()
-	db.logPanic(err)
-	if _, rerr := c.exec(context.Background(), "ROLLBACK"); rerr == nil || noTransaction(rerr) {
+	sqldb.LogPanic(db.log, err)
+	if _, rerr := c.Exec(context.Background(), "ROLLBACK"); rerr == nil || noTransaction(rerr) {
 		broken = false
 	}
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {

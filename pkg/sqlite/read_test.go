@@ -9,12 +9,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/pkg/sqlite"
 )
 
 func TestReadIsASnapshot(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "x.db"), schema(rowTable))
-	err := db.Read(t.Context(), func(q sqlite.Queryer) error {
+	err := db.Read(t.Context(), func(q sqldb.Queryer) error {
 		var before, after int
 		if err := q.QueryRow("SELECT count(*) FROM row").Scan(&before); err != nil {
 			return err
@@ -37,7 +38,7 @@ func TestReadIsASnapshot(t *testing.T) {
 
 func TestReadCannotWrite(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "x.db"), schema(rowTable))
-	err := db.Read(t.Context(), func(q sqlite.Queryer) error {
+	err := db.Read(t.Context(), func(q sqldb.Queryer) error {
 		var id int
 		return q.QueryRow("INSERT INTO row (id, body) VALUES (1, 'x') RETURNING id").Scan(&id)
 	})
@@ -49,12 +50,12 @@ func TestReadCannotWrite(t *testing.T) {
 func TestReadErrors(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "x.db"), schema(rowTable))
 	read := func(query string) error {
-		return db.Read(t.Context(), func(q sqlite.Queryer) error {
+		return db.Read(t.Context(), func(q sqldb.Queryer) error {
 			var v int
 			return q.QueryRow(query).Scan(&v)
 		})
 	}
-	if err := read("SELECT id FROM row"); !errors.Is(err, sqlite.ErrNoRows) {
+	if err := read("SELECT id FROM row"); !errors.Is(err, sqldb.ErrNoRows) {
 		t.Errorf("no rows: %v", err)
 	}
 	if err := read("SELECT nonsense"); err == nil {
@@ -63,8 +64,8 @@ func TestReadErrors(t *testing.T) {
 	if err := read("SELECT 'text'"); err == nil {
 		t.Error("no error for a text in an int")
 	}
-	err := db.Read(t.Context(), func(sqlite.Queryer) error { panic("oops") })
-	var p *sqlite.PanicError
+	err := db.Read(t.Context(), func(sqldb.Queryer) error { panic("oops") })
+	var p *sqldb.PanicError
 	if !errors.As(err, &p) || p.Value != "oops" {
 		t.Errorf("panic: %v", err)
 	}
@@ -82,7 +83,7 @@ func TestNestedAndManyStatements(t *testing.T) {
 		}
 	}
 	pairs := 0
-	err := db.Read(t.Context(), func(q sqlite.Queryer) error {
+	err := db.Read(t.Context(), func(q sqldb.Queryer) error {
 		const query = "SELECT id FROM row"
 		outer, err := q.Query(query)
 		if err != nil {
@@ -106,7 +107,7 @@ func TestNestedAndManyStatements(t *testing.T) {
 	if err != nil || pairs != 9 {
 		t.Fatalf("%d pairs, error %v", pairs, err)
 	}
-	err = db.Read(t.Context(), func(q sqlite.Queryer) error {
+	err = db.Read(t.Context(), func(q sqldb.Queryer) error {
 		for i := range 500 {
 			var v int
 			if err := q.QueryRow("SELECT " + string(rune('0'+i%10)) + " -- " + time.Duration(i).String()).Scan(&v); err != nil || v != i%10 {
@@ -124,7 +125,7 @@ func TestReadEndsWithItsContext(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "x.db"), schema(rowTable))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	err := db.Read(ctx, func(q sqlite.Queryer) error {
+	err := db.Read(ctx, func(q sqldb.Queryer) error {
 		var n int
 		return q.QueryRow("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c").Scan(&n)
 	})
@@ -146,12 +147,12 @@ func TestReadersAreBounded(t *testing.T) {
 	busy, gate := make(chan struct{}), make(chan struct{})
 	for range 2 {
 		wg.Go(func() {
-			_ = db.Read(t.Context(), func(sqlite.Queryer) error { busy <- struct{}{}; <-gate; return nil })
+			_ = db.Read(t.Context(), func(sqldb.Queryer) error { busy <- struct{}{}; <-gate; return nil })
 		})
 	}
 	<-busy
 	<-busy
-	if err := db.Read(t.Context(), func(sqlite.Queryer) error { return nil }); !errors.Is(err, sqlite.ErrBusy) {
+	if err := db.Read(t.Context(), func(sqldb.Queryer) error { return nil }); !errors.Is(err, sqldb.ErrBusy) {
 		t.Errorf("a third reader of two: %v", err)
 	}
 	close(gate)

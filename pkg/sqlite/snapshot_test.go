@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/pkg/sqlite"
 )
 
@@ -72,7 +73,7 @@ func TestSnapshotOfTwo(t *testing.T) {
 				if err == nil {
 					break
 				}
-				if !errors.Is(err, sqlite.ErrBusy) || time.Now().After(deadline) {
+				if !errors.Is(err, sqldb.ErrBusy) || time.Now().After(deadline) {
 					t.Fatal(err)
 				}
 			}
@@ -167,7 +168,7 @@ func TestFile(t *testing.T) {
 	if !slices.Equal(got, []string{"a", "b"}) {
 		t.Errorf("texts %q", got)
 	}
-	if n, err := sqlite.Schema(schema(rowTable, addColumn)); n != 2 || err != nil {
+	if n, err := sqldb.Schema(schema(rowTable, addColumn)); n != 2 || err != nil {
 		t.Errorf("%d migrations, %v", n, err)
 	}
 	bad := filepath.Join(t.TempDir(), "bad.db")
@@ -186,7 +187,7 @@ func TestFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer broken.Close()
-	if err := broken.Verify(t.Context()); !errors.Is(err, sqlite.ErrCorrupt) {
+	if err := broken.Verify(t.Context()); !errors.Is(err, sqldb.ErrCorrupt) {
 		t.Errorf("damage: %v", err)
 	}
 	if !sqlite.IsDatabase(path) || sqlite.IsDatabase(os.Args[0]) || sqlite.IsDatabase(filepath.Join(path, "x")) {

@@ -21,6 +21,7 @@ import (
 	driver "modernc.org/sqlite"
 
 	"github.com/porticod/portico/pkg/durable"
+	"github.com/porticod/portico/pkg/sqldb"
 )
 
 // minEngine is the oldest SQLite that is safe with this package: 3.51.3 fixed
@@ -50,27 +51,14 @@ type DB struct {
 	wait  time.Duration
 	lease *durable.Lease
 
-	queue      *queue
-	writerPool *sql.DB       // holds the one connection of writer
-	writer     *conn         // used by writeLoop only
-	writerDone chan struct{} // closed when writeLoop has ended
+	writerPool *sql.DB // holds the one connection of writer
+	writer     *conn   // used by the group only, once there is one
+	group      *sqldb.Group
 	readers    *readers
 
-	failure   atomic.Pointer[error] // of the last commit; nil: it went well
-	stats     counters
+	reads     atomic.Int64
 	closeOnce sync.Once
 	closeErr  error
-}
-
-type counters struct{ writes, commits, reads atomic.Int64 }
-
-// Stats are counts since the database was opened.
-type Stats struct {
-	Writes  int64 // requests that were stored
-	Commits int64 // transactions of the writer, failed ones too
-	Reads   int64
-	Queued  int // requests that wait or are being written, now
-	Readers int // reading connections that are open, now
 }
 
 // Open opens the database at path, makes it with mode 0600 where it is missing,
@@ -89,17 +77,16 @@ func Open(ctx context.Context, path string, opt Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
-	db := &DB{
-		path: path, log: opt.Log, wait: opt.Wait, lease: lease,
-		queue: newQueue(), writerDone: make(chan struct{}),
-	}
+	db := &DB{path: path, log: opt.Log, wait: opt.Wait, lease: lease}
 	if db.wait <= 0 {
 		db.wait = 10 * time.Second
 	}
 	if err := db.open(ctx, opt); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, classify(err)), db.abort())
 	}
-	go db.writeLoop()
+	db.group = sqldb.NewGroup(transactor{db.writer}, sqldb.GroupOptions{
+		Log: opt.Log.With().Str("file", path).Logger(), Dialect: sqldb.SQLite, Batch: batchLen, Wait: db.wait,
+	})
 	return db, nil
 }
 
@@ -199,10 +186,9 @@ func (db *DB) checkEngine(ctx context.Context) error {
 	return nil
 }
 
-// scan reads one row with the writer's connection, before writeLoop has it.
+// scan reads one row with the writer's connection, before the group has it.
 func (db *DB) scan(ctx context.Context, query string, dest ...any) error {
-	s := snapshot{ctx, db.writer}
-	return s.QueryRow(query).Scan(dest...)
+	return sqldb.NewView(ctx, db.writer, sqldb.SQLite).QueryRow(query).Scan(dest...)
 }
 
 // checkpoint syncs the log and moves it into the file. Where there is no room
@@ -212,7 +198,7 @@ func (db *DB) checkpoint(ctx context.Context) error {
 	var busy, logged, moved int
 	err := db.scan(ctx, "PRAGMA wal_checkpoint(TRUNCATE)", &busy, &logged, &moved)
 	switch {
-	case errors.Is(err, ErrFull):
+	case errors.Is(err, sqldb.ErrFull):
 		db.log.Warn().Err(err).Str("file", db.path).Msg("the log of the database stays until there is room")
 	case err != nil:
 		return fmt.Errorf("checkpoint: %w", err)
@@ -222,10 +208,10 @@ func (db *DB) checkpoint(ctx context.Context) error {
 
 // Scrub moves the log into the file and empties it, so that what was deleted is
 // in neither of them: the file's pages are overwritten by every deletion. Writes
-// wait meanwhile. It returns ErrBusy where somebody reads an older state.
+// wait meanwhile. It returns sqldb.ErrBusy where somebody reads an older state.
 func (db *DB) Scrub(ctx context.Context) error {
 	var scrubbed error
-	err := db.Write(ctx, func(tx *Tx) error {
+	err := db.Write(ctx, func(tx *sqldb.Tx) error {
 		tx.AfterCommit(func() { scrubbed = db.scrub() })
 		return nil
 	})
@@ -244,7 +230,7 @@ func (db *DB) scrub() error {
 	}
 	err := db.scan(ctx, "PRAGMA wal_checkpoint(TRUNCATE)", &busy, &logged, &moved)
 	if err == nil && busy != 0 {
-		err = ErrBusy
+		err = sqldb.ErrBusy
 	}
 	if err = errors.Join(err, db.scan(ctx, "PRAGMA busy_timeout = 5000", &ms)); err != nil {
 		return fmt.Errorf("scrub: %w", err)
@@ -256,81 +242,32 @@ func (db *DB) scrub() error {
 // (-wal, -shm), its lease (.lock) and backups of older schemas (.v1.bak).
 func (db *DB) Path() string { return db.path }
 
-// Stats returns the counts so far.
-func (db *DB) Stats() Stats {
-	return Stats{
-		Writes: db.stats.writes.Load(), Commits: db.stats.commits.Load(),
-		Reads: db.stats.reads.Load(), Queued: len(db.queue.slots),
+// Dialect implements sqldb.DB.
+func (db *DB) Dialect() sqldb.Dialect { return sqldb.SQLite }
+
+// Stats implements sqldb.DB.
+func (db *DB) Stats() sqldb.Stats {
+	return sqldb.Stats{
+		Writes: db.group.Writes(), Commits: db.group.Commits(),
+		Reads: db.reads.Load(), Queued: db.group.Queued(),
 		Readers: db.readers.connections(),
 	}
 }
 
-// Check reports the error of the last commit, nil where it went well, so that a
-// service can tell that it stores nothing at present.
-func (db *DB) Check() error {
-	if err := db.failure.Load(); err != nil {
-		return *err
-	}
-	return nil
-}
+// Check implements sqldb.DB.
+func (db *DB) Check() error { return db.group.Check() }
 
-// errUnknown: a batch stored nothing and did not try.
-var errUnknown = errors.New("nothing tried")
-
-// note keeps what became of a commit, and logs when it changes.
-func (db *DB) note(err error) {
-	if err == errUnknown {
-		return
-	}
-	if err == nil {
-		if db.failure.Swap(nil) != nil {
-			db.log.Info().Str("file", db.path).Msg("the database stores again")
-		}
-		return
-	}
-	if db.failure.Swap(&err) == nil {
-		db.log.Error().Err(err).Str("file", db.path).Msg("the database cannot store; callers get errors until it can")
-		time.AfterFunc(probeEvery, db.probe)
-	}
-}
-
-// probeEvery is how long after a failed commit another one is tried, should
-// nobody try meanwhile.
-const probeEvery = time.Second
-
-// probe finds out whether the database can store again, by a commit that changes
-// nothing: whoever asks Check before he sends work would wait for ever else.
-func (db *DB) probe() {
-	if db.failure.Load() == nil {
-		return
-	}
-	err := db.Write(context.Background(), func(tx *Tx) error {
-		var version int
-		if err := tx.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
-			return err
-		}
-		_, err := tx.Exec(fmt.Sprintf("PRAGMA user_version = %d", version))
-		return err
-	})
-	if err != nil && !errors.Is(err, ErrClosed) {
-		time.AfterFunc(probeEvery, db.probe)
-	}
-}
-
-func (db *DB) logPanic(err error) {
-	var p *PanicError
-	if errors.As(err, &p) {
-		db.log.Error().Interface("panic", fmt.Sprint(p.Value)).Bytes("stack", p.Stack).Msg("a database function panicked")
-	}
+// Write implements sqldb.DB.
+func (db *DB) Write(ctx context.Context, fn func(tx *sqldb.Tx) error) error {
+	return db.group.Write(ctx, fn)
 }
 
 // Close ends the database: requests that wait are still written, readers may
-// finish, new ones get ErrClosed. The log is moved into the file. It may be
+// finish, new ones get sqldb.ErrClosed. The log is moved into the file. It may be
 // called more than once; later calls return the same.
 func (db *DB) Close() error {
 	db.closeOnce.Do(func() {
-		db.queue.close()
-		<-db.writerDone
+		db.group.Close()
 		db.closeErr = errors.Join(db.readers.close(), db.checkpoint(context.Background()), db.abort())
 	})
 	return db.closeErr

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/pkg/sqlite"
 )
 
@@ -40,8 +41,8 @@ func open(t *testing.T, path string, migrations fs.FS) *sqlite.DB {
 	return db
 }
 
-func insert(id int, body string) func(*sqlite.Tx) error {
-	return func(tx *sqlite.Tx) error {
+func insert(id int, body string) func(*sqldb.Tx) error {
+	return func(tx *sqldb.Tx) error {
 		_, err := tx.Exec("INSERT INTO row (id, body) VALUES (?, ?)", id, body)
 		return err
 	}
@@ -49,7 +50,7 @@ func insert(id int, body string) func(*sqlite.Tx) error {
 
 func count(t *testing.T, db *sqlite.DB) (n int) {
 	t.Helper()
-	err := db.Read(context.Background(), func(q sqlite.Queryer) error {
+	err := db.Read(context.Background(), func(q sqldb.Queryer) error {
 		return q.QueryRow("SELECT count(*) FROM row").Scan(&n)
 	})
 	if err != nil {
@@ -67,7 +68,7 @@ func TestWriteThenRead(t *testing.T) {
 	if n := count(t, db); n != 1 {
 		t.Fatalf("%d rows, want 1", n)
 	}
-	if err := db.Write(t.Context(), insert(1, "again")); !errors.Is(err, sqlite.ErrUnique) {
+	if err := db.Write(t.Context(), insert(1, "again")); !errors.Is(err, sqldb.ErrUnique) {
 		t.Fatalf("the same key: %v, want ErrUnique", err)
 	}
 }
@@ -79,13 +80,13 @@ func TestGroupCommit(t *testing.T) {
 	var wg sync.WaitGroup
 	// The first request holds the writer until the others are queued.
 	wg.Go(func() {
-		_ = db.Write(t.Context(), func(*sqlite.Tx) error { close(held); <-gate; return nil })
+		_ = db.Write(t.Context(), func(*sqldb.Tx) error { close(held); <-gate; return nil })
 	})
 	<-held
 	bad := errors.New("bad")
 	for i := range n {
 		wg.Go(func() {
-			err := db.Write(t.Context(), func(tx *sqlite.Tx) error {
+			err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
 				if err := insert(i, "x")(tx); err != nil {
 					return err
 				}
@@ -97,7 +98,7 @@ func TestGroupCommit(t *testing.T) {
 				}
 				return nil
 			})
-			var p *sqlite.PanicError
+			var p *sqldb.PanicError
 			switch {
 			case i%10 == 3 && !errors.Is(err, bad), i%10 == 7 && !errors.As(err, &p), i%10 != 3 && i%10 != 7 && err != nil:
 				t.Errorf("request %d: %v", i, err)

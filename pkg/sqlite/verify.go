@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strings"
+
+	"github.com/porticod/portico/pkg/sqldb"
 )
 
 // magic is how each database file begins.
@@ -27,13 +28,6 @@ func IsDatabase(path string) bool {
 	b := make([]byte, len(magic))
 	_, err = io.ReadFull(f, b)
 	return err == nil && string(b) == magic
-}
-
-// Schema is the number of the last of the migrations, as in Options: the newest
-// schema that a program with them knows.
-func Schema(migrations fs.FS) (int, error) {
-	ms, err := readMigrations(migrations)
-	return len(ms), err
 }
 
 // A File is a database that nobody writes, such as a copy.
@@ -67,7 +61,7 @@ func (f *File) Schema(ctx context.Context) (n int, err error) {
 }
 
 // Verify reads everything: pages, indexes, constraints. Damage is an error that
-// matches ErrCorrupt.
+// matches sqldb.ErrCorrupt.
 func (f *File) Verify(ctx context.Context) error {
 	rows, err := f.db.QueryContext(ctx, "PRAGMA integrity_check(3)")
 	if err != nil {
@@ -86,7 +80,7 @@ func (f *File) Verify(ctx context.Context) error {
 		return fmt.Errorf("verify %s: %w", f.path, classify(err))
 	}
 	if len(found) != 1 || found[0] != "ok" {
-		return fmt.Errorf("%w: %s: %s", ErrCorrupt, f.path, strings.Join(found, "; "))
+		return fmt.Errorf("%w: %s: %s", sqldb.ErrCorrupt, f.path, strings.Join(found, "; "))
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/internal/testkit/wait"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/pkg/sqlite"
 )
 
@@ -24,7 +25,7 @@ func hold(t *testing.T, db *sqlite.DB) (release func() error) {
 	t.Helper()
 	started, gate, result := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
-		result <- db.Write(context.Background(), func(*sqlite.Tx) error { close(started); <-gate; return nil })
+		result <- db.Write(context.Background(), func(*sqldb.Tx) error { close(started); <-gate; return nil })
 	}()
 	<-started
 	release = sync.OnceValue(func() error { close(gate); return <-result })
@@ -39,7 +40,7 @@ func TestAfterCommitOrder(t *testing.T) {
 	for i := range 200 {
 		wg.Go(func() {
 			var told atomic.Bool
-			err := db.Write(t.Context(), func(tx *sqlite.Tx) error {
+			err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
 				var seq int
 				if err := tx.QueryRow("SELECT count(*) + 1 FROM row").Scan(&seq); err != nil {
 					return err
@@ -69,7 +70,7 @@ func TestAfterCommitPanicIsContained(t *testing.T) {
 	}
 	defer db.Close()
 	ran := false
-	err = db.Write(t.Context(), func(tx *sqlite.Tx) error {
+	err = db.Write(t.Context(), func(tx *sqldb.Tx) error {
 		tx.AfterCommit(func() { panic("oops") })
 		tx.AfterCommit(func() { ran = true })
 		return insert(1, "x")(tx)
@@ -94,14 +95,14 @@ func TestWriteGivesUp(t *testing.T) {
 	if err := db.Write(ctx, insert(1, "x")); !errors.Is(err, context.Canceled) {
 		t.Errorf("ended ctx: %v", err)
 	}
-	if err := db.Write(t.Context(), insert(2, "x")); !errors.Is(err, sqlite.ErrBusy) {
+	if err := db.Write(t.Context(), insert(2, "x")); !errors.Is(err, sqldb.ErrBusy) {
 		t.Errorf("no turn in time: %v", err)
 	}
 	// The queue is bounded: all beyond its length are refused too.
 	var wg sync.WaitGroup
 	for i := range 1500 {
 		wg.Go(func() {
-			if err := db.Write(t.Context(), insert(10+i, "x")); !errors.Is(err, sqlite.ErrBusy) {
+			if err := db.Write(t.Context(), insert(10+i, "x")); !errors.Is(err, sqldb.ErrBusy) {
 				t.Errorf("no turn in time: %v", err)
 			}
 		})
@@ -123,7 +124,7 @@ func TestWriteGivesUp(t *testing.T) {
 func TestWriteStarted(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "x.db"), schema(rowTable))
 	ctx, cancel := context.WithCancel(t.Context())
-	err := db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := db.Write(ctx, func(tx *sqldb.Tx) error {
 		cancel()
 		return insert(1, "x")(tx)
 	})
@@ -149,13 +150,13 @@ func TestCloseWritesWhatWaits(t *testing.T) {
 	wait.Until(t, "Close", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		return errors.Is(db.Write(ctx, insert(100, "x")), sqlite.ErrClosed)
+		return errors.Is(db.Write(ctx, insert(100, "x")), sqldb.ErrClosed)
 	})
 	if err := release(); err != nil {
 		t.Error(err)
 	}
 	wg.Wait()
-	if err := db.Read(t.Context(), func(sqlite.Queryer) error { return nil }); !errors.Is(err, sqlite.ErrClosed) {
+	if err := db.Read(t.Context(), func(sqldb.Queryer) error { return nil }); !errors.Is(err, sqldb.ErrClosed) {
 		t.Errorf("read after Close: %v", err)
 	}
 	if n := count(t, open(t, path, schema(rowTable))); n != 50 {
@@ -167,7 +168,7 @@ func TestCloseWritesWhatWaits(t *testing.T) {
 func TestForgottenRows(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "x.db"), schema(rowTable))
 	for i := range 3 {
-		err := db.Write(t.Context(), func(tx *sqlite.Tx) error {
+		err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
 			if err := insert(i, "x")(tx); err != nil {
 				return err
 			}
@@ -195,7 +196,7 @@ func TestLostTransaction(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 20 {
 		wg.Go(func() {
-			err := db.Write(t.Context(), func(tx *sqlite.Tx) error {
+			err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
 				if err := insert(i, "x")(tx); err != nil || i != 7 {
 					return err
 				}
@@ -204,7 +205,7 @@ func TestLostTransaction(t *testing.T) {
 			})
 			// Those that came after it are in a batch of their own.
 			n := -1
-			rerr := db.Read(t.Context(), func(q sqlite.Queryer) error {
+			rerr := db.Read(t.Context(), func(q sqldb.Queryer) error {
 				return q.QueryRow("SELECT count(*) FROM row WHERE id = ?", i).Scan(&n)
 			})
 			if rerr != nil || (err == nil) != (n == 1) || i == 7 && err == nil {
@@ -223,7 +224,7 @@ func TestLostTransaction(t *testing.T) {
 // t.Fatal in a request must not leave everybody waiting.
 func TestGoexit(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "x.db"), schema(rowTable))
-	err := db.Write(t.Context(), func(tx *sqlite.Tx) error {
+	err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
 		if err := insert(1, "x")(tx); err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/pkg/account"
-	accounts "github.com/porticod/portico/pkg/account/sqlite"
+	accounts "github.com/porticod/portico/pkg/account/sqlstore"
 	"github.com/porticod/portico/services/chat"
 	"github.com/porticod/portico/services/servicetest"
 )

@@ -13,7 +13,7 @@ import (
 	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/pkg/blob"
 	"github.com/porticod/portico/pkg/picture"
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/entity"
 	"github.com/porticod/portico/services/photos/params"
 	"github.com/porticod/portico/services/photos/store"
@@ -87,11 +87,11 @@ var answers = []struct {
 	{account.ErrCredentials, http.StatusUnprocessableEntity},
 	{account.ErrNotOpen, http.StatusServiceUnavailable},
 	{account.ErrSuspended, http.StatusForbidden},
-	{sqlite.ErrFull, http.StatusInsufficientStorage},
+	{sqldb.ErrFull, http.StatusInsufficientStorage},
 	{syscall.ENOSPC, http.StatusInsufficientStorage},
 	{syscall.EDQUOT, http.StatusInsufficientStorage},
-	{sqlite.ErrBusy, http.StatusServiceUnavailable},
-	{sqlite.ErrClosed, http.StatusServiceUnavailable},
+	{sqldb.ErrBusy, http.StatusServiceUnavailable},
+	{sqldb.ErrClosed, http.StatusServiceUnavailable},
 }
 
 // retryAfter is what a client that is told to come again waits at least.

@@ -23,11 +23,11 @@ import (
 
 	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/account"
-	accountstore "github.com/porticod/portico/pkg/account/sqlite"
+	accountstore "github.com/porticod/portico/pkg/account/sqlstore"
 	"github.com/porticod/portico/pkg/blob"
 	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/pkg/service"
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 	"github.com/porticod/portico/services/photos/store/sqlstore"
 )
@@ -160,10 +160,10 @@ func TestFailures(t *testing.T) {
 		status int
 		retry  bool
 	}{
-		"rows: full":  {&b.before, sqlite.ErrFull, http.StatusInsufficientStorage, false},
-		"rows: busy":  {&b.before, sqlite.ErrBusy, http.StatusServiceUnavailable, true},
-		"rows: disk":  {&b.before, sqlite.ErrIO, http.StatusInternalServerError, false},
-		"rows: late":  {&b.after, sqlite.ErrIO, http.StatusInternalServerError, false},
+		"rows: full":  {&b.before, sqldb.ErrFull, http.StatusInsufficientStorage, false},
+		"rows: busy":  {&b.before, sqldb.ErrBusy, http.StatusServiceUnavailable, true},
+		"rows: disk":  {&b.before, sqldb.ErrIO, http.StatusInternalServerError, false},
+		"rows: late":  {&b.after, sqldb.ErrIO, http.StatusInternalServerError, false},
 		"bytes: disk": {&b.put, errors.New("secret detail"), http.StatusInternalServerError, false},
 		"bytes: gone": {&b.put, context.Canceled, http.StatusServiceUnavailable, true},
 	} {
@@ -184,7 +184,7 @@ func TestFailures(t *testing.T) {
 		t.Fatalf("afterwards: %d %s", w.Code, w.Body)
 	}
 	id := strings.Split(w.Body.String(), `"`)[3]
-	b.after.set(sqlite.ErrIO)
+	b.after.set(sqldb.ErrIO)
 	post := func() *httptest.ResponseRecorder {
 		return b.do("POST", "/api/v1/statuses", "application/json", strings.NewReader(`{"media_ids":["`+id+`"]}`))
 	}
@@ -275,7 +275,7 @@ func TestUploadOnAFullDisk(t *testing.T) {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	at := w.Header().Get("Location")
-	b.before.set(sqlite.ErrFull)
+	b.before.set(sqldb.ErrFull)
 	if w := tus("PATCH", at, file.Bytes(), "Upload-Offset", "0"); w.Code != http.StatusInsufficientStorage {
 		t.Errorf("rows: %d %s", w.Code, w.Body)
 	}
@@ -306,7 +306,7 @@ func TestJobsAreTriedAgain(t *testing.T) {
 	if err := errors.Join(err, w.Close()); err != nil {
 		t.Fatal(err)
 	}
-	b.sizes.set(sqlite.ErrIO)
+	b.sizes.set(sqldb.ErrIO)
 	if w := b.do("POST", "/api/v2/media", w.FormDataContentType(), &body); w.Code != http.StatusOK {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
@@ -339,7 +339,7 @@ func TestJobsAreTriedAgain(t *testing.T) {
 // TestHealth: a service that cannot store says so.
 func TestHealth(t *testing.T) {
 	b := openBroken(t)
-	b.check.set(sqlite.ErrFull)
+	b.check.set(sqldb.ErrFull)
 	if w := b.do("GET", "/healthz", "", nil); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "no space left") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/pkg/account"
-	accountstore "github.com/porticod/portico/pkg/account/sqlite"
+	accountstore "github.com/porticod/portico/pkg/account/sqlstore"
 	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/services/photos"

@@ -12,7 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/pkg/account"
-	accountstore "github.com/porticod/portico/pkg/account/sqlite"
+	accountstore "github.com/porticod/portico/pkg/account/sqlstore"
 	"github.com/porticod/portico/pkg/blob"
 	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/pkg/service"

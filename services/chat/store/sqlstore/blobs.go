@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/chat/store"
 )
 
@@ -32,7 +32,7 @@ func (s *Store) AddBlob(ctx context.Context, owner store.Person, b store.Blob, q
 
 // Blob implements store.Blobs.
 func (s *Store) Blob(ctx context.Context, person int64, id string) (b store.Blob, err error) {
-	err = s.read(ctx, func(q sqlite.Queryer) error {
+	err = s.read(ctx, func(q sqldb.Queryer) error {
 		b, err = visibleBlob(q, person, id)
 		return err
 	})
@@ -41,7 +41,7 @@ func (s *Store) Blob(ctx context.Context, person int64, id string) (b store.Blob
 
 // visibleBlob returns what person uploaded, may see in a message, or sees as a
 // picture of somebody or of a group of his.
-func visibleBlob(q sqlite.Queryer, person int64, id string) (b store.Blob, err error) {
+func visibleBlob(q sqldb.Queryer, person int64, id string) (b store.Blob, err error) {
 	err = q.QueryRow(`SELECT `+blobColumns+` FROM blobs b WHERE b.id = ?1 AND (b.owner = ?2
 			OR EXISTS (SELECT 1 FROM avatars a WHERE a.blob = b.id)
 			OR EXISTS (SELECT 1 FROM conversations c JOIN members m ON m.conv = c.id AND m.person = ?2 AND m.left_seq IS NULL WHERE c.avatar = b.id)
@@ -49,7 +49,7 @@ func visibleBlob(q sqlite.Queryer, person int64, id string) (b store.Blob, err e
 				WHERE a.blob = b.id AND NOT EXISTS (SELECT 1 FROM hidden h WHERE h.person = ?2 AND h.conv = a.conv AND h.seq = a.seq) AND (a.seq BETWEEN m.from_seq AND coalesce(m.left_seq, a.seq)
 					OR EXISTS (SELECT 1 FROM spans x WHERE x.conv = a.conv AND x.person = ?2 AND a.seq BETWEEN x.from_seq AND x.to_seq))))`,
 		id, person).Scan(&b.ID, &b.Hash, &b.Name, &b.Type, &b.Size, &b.Width, &b.Height)
-	if errors.Is(err, sqlite.ErrNoRows) {
+	if errors.Is(err, sqldb.ErrNoRows) {
 		err = store.ErrBlob
 	}
 	return b, err
@@ -89,7 +89,7 @@ func setAvatar(t *txn, person int64, id string) error {
 
 // Holds implements store.Blobs.
 func (s *Store) Holds(ctx context.Context, hash string) (held bool, err error) {
-	err = s.read(ctx, func(q sqlite.Queryer) error {
+	err = s.read(ctx, func(q sqldb.Queryer) error {
 		held, err = exists(q, `SELECT 1 FROM blobs WHERE hash = ? LIMIT 1`, hash)
 		return err
 	})
@@ -134,7 +134,7 @@ func (s *Store) Collect(ctx context.Context, before time.Time) (more bool, err e
 
 // Loose implements store.Upkeep.
 func (s *Store) Loose(ctx context.Context, limit int) (hashes []string, err error) {
-	err = s.read(ctx, func(q sqlite.Queryer) error {
+	err = s.read(ctx, func(q sqldb.Queryer) error {
 		hashes, err = column[string](q, `SELECT hash FROM loose LIMIT ?`, limit)
 		return err
 	})

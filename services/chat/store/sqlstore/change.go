@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/chat/store"
 )
 
 // getMessage returns a message that a person may see, not hidden, without what
 // decorate adds.
-func getMessage(q sqlite.Queryer, person int64, conv store.ConvID, seq int64) (store.Event, error) {
+func getMessage(q sqldb.Queryer, person int64, conv store.ConvID, seq int64) (store.Event, error) {
 	ranges, err := visible(q, person, conv)
 	if err != nil {
 		return store.Event{}, err
@@ -20,7 +20,7 @@ func getMessage(q sqlite.Queryer, person int64, conv store.ConvID, seq int64) (s
 	}
 	e, err := oneEvent(q, `SELECT `+eventColumns+` FROM `+eventTables+` WHERE e.conv = ? AND e.seq = ? AND e.type = 1
 		AND NOT EXISTS (SELECT 1 FROM hidden h WHERE h.person = ? AND h.conv = e.conv AND h.seq = e.seq)`, conv, seq, person)
-	if errors.Is(err, sqlite.ErrNoRows) {
+	if errors.Is(err, sqldb.ErrNoRows) {
 		err = store.ErrMessage
 	}
 	return e, err
@@ -29,7 +29,7 @@ func getMessage(q sqlite.Queryer, person int64, conv store.ConvID, seq int64) (s
 // Get implements store.Messages.
 func (s *Store) Get(ctx context.Context, person int64, conv store.ConvID, seq int64) (*store.Event, error) {
 	var msgs []store.Event
-	err := s.read(ctx, func(q sqlite.Queryer) error {
+	err := s.read(ctx, func(q sqldb.Queryer) error {
 		e, err := getMessage(q, person, conv, seq)
 		if err != nil {
 			return err
@@ -61,7 +61,7 @@ func changing(t *txn, who store.Person, conv store.ConvID, seq int64, blocked st
 func before(t *txn, conv store.ConvID, seq int64, typ store.EventType, who int64) (did store.Did, err error) {
 	err = t.QueryRow(`SELECT seq, at FROM events WHERE conv = ? AND target = ? AND type = ? AND (? = 0 OR sender = ?) ORDER BY seq DESC LIMIT 1`,
 		conv, seq, typ, who, who).Scan(&did.Seq, &did.At)
-	if errors.Is(err, sqlite.ErrNoRows) { // it was so from the start
+	if errors.Is(err, sqldb.ErrNoRows) { // it was so from the start
 		err = t.QueryRow(`SELECT seq, at FROM events WHERE conv = ? AND seq = ?`, conv, seq).Scan(&did.Seq, &did.At)
 	}
 	return did, err
@@ -194,7 +194,7 @@ func (s *Store) React(ctx context.Context, who store.Person, conv store.ConvID, 
 		}
 		var old string
 		err = t.QueryRow(`SELECT emoji FROM reactions WHERE conv = ? AND seq = ? AND person = ?`, conv, seq, who.ID).Scan(&old)
-		if err != nil && !errors.Is(err, sqlite.ErrNoRows) {
+		if err != nil && !errors.Is(err, sqldb.ErrNoRows) {
 			return err
 		}
 		if (old == emoji) == on {

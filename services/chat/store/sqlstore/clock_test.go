@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/pkg/sqlite"
 )
 
@@ -24,7 +25,7 @@ func TestTimesOnlyGrow(t *testing.T) {
 	ahead := time.Now().AddDate(12, 0, 0).UnixMilli()
 	db, err := sqlite.Open(t.Context(), filepath.Join(dir, "chat.db"), sqlite.Options{Log: zerolog.Nop(), Migrations: os.DirFS("migrations")})
 	if err == nil {
-		err = db.Write(t.Context(), func(tx *sqlite.Tx) error {
+		err = db.Write(t.Context(), func(tx *sqldb.Tx) error {
 			_, err := tx.Exec(`UPDATE conversations SET last_at = ? WHERE id = ?`, ahead, int64(one))
 			return err
 		})

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/chat/store"
 )
 
@@ -30,7 +30,7 @@ type erasure struct {
 // Erasing implements store.Upkeep.
 func (s *Store) Erasing(ctx context.Context) (more bool, err error) {
 	var waiting bool
-	err = s.read(ctx, func(q sqlite.Queryer) error {
+	err = s.read(ctx, func(q sqldb.Queryer) error {
 		waiting, err = exists(q, `SELECT 1 FROM erasures LIMIT 1`)
 		return err
 	})
@@ -41,7 +41,7 @@ func (s *Store) Erasing(ctx context.Context) (more bool, err error) {
 		var e erasure
 		err := t.QueryRow(`SELECT id, coalesce(person, 0), coalesce(conv, 0), coalesce(below, 0) FROM erasures ORDER BY id LIMIT 1`).
 			Scan(&e.id, &e.person, &e.conv, &e.below)
-		if errors.Is(err, sqlite.ErrNoRows) {
+		if errors.Is(err, sqldb.ErrNoRows) {
 			return nil
 		} else if err != nil {
 			return err

@@ -3,7 +3,7 @@ package sqlstore
 import (
 	"errors"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/chat/store"
 )
 
@@ -36,7 +36,7 @@ const eventColumns = `e.cursor, e.type, e.conv, e.seq, coalesce(e.cid, ''), e.se
 const eventTables = `events e JOIN people p ON p.id = e.sender LEFT JOIN people u ON u.id = e.subject`
 
 // scanEvent scans eventColumns and what follows them.
-func scanEvent(rows *sqlite.Rows, more ...any) (e store.Event, err error) {
+func scanEvent(rows sqldb.Rows, more ...any) (e store.Event, err error) {
 	var detail string
 	err = rows.Scan(append([]any{
 		&e.Cursor, &e.Type, &e.Conv, &e.Seq, &e.CID, &e.From.ID, &e.From.Username, &e.At, &e.Text, &e.ReplyTo,
@@ -52,14 +52,14 @@ func scanEvent(rows *sqlite.Rows, more ...any) (e store.Event, err error) {
 }
 
 // oneEvent reads the event of a query for eventColumns.
-func oneEvent(q sqlite.Queryer, query string, args ...any) (store.Event, error) {
+func oneEvent(q sqldb.Queryer, query string, args ...any) (store.Event, error) {
 	rows, err := q.Query(query, args...)
 	if err != nil {
 		return store.Event{}, err
 	}
 	defer rows.Close()
 	if !rows.Next() {
-		return store.Event{}, errors.Join(rows.Err(), sqlite.ErrNoRows)
+		return store.Event{}, errors.Join(rows.Err(), sqldb.ErrNoRows)
 	}
 	e, err := scanEvent(rows)
 	return e, errors.Join(err, rows.Close())
@@ -67,7 +67,7 @@ func oneEvent(q sqlite.Queryer, query string, args ...any) (store.Event, error) 
 
 // decorate adds what messages of one conversation hold besides text, and what
 // an edit says now.
-func decorate(q sqlite.Queryer, person int64, events []store.Event) error {
+func decorate(q sqldb.Queryer, person int64, events []store.Event) error {
 	at := map[int64]*store.Event{}
 	low, high := int64(1)<<62, int64(0)
 	for i := range events {
@@ -93,14 +93,14 @@ func decorate(q sqlite.Queryer, person int64, events []store.Event) error {
 }
 
 // presentText is what an edited message says by now.
-func presentText(q sqlite.Queryer, e *store.Event) error {
+func presentText(q sqldb.Queryer, e *store.Event) error {
 	return q.QueryRow(`SELECT coalesce(text, ''), coalesce(edited_at, 0), deleted FROM events WHERE conv = ? AND seq = ?`, e.Conv, e.Target).
 		Scan(&e.Text, &e.EditedAt, &e.Deleted)
 }
 
 const blobColumns = `b.id, b.hash, b.name, b.type, b.size, b.width, b.height`
 
-func addAttachments(q sqlite.Queryer, conv store.ConvID, low, high int64, at map[int64]*store.Event) error {
+func addAttachments(q sqldb.Queryer, conv store.ConvID, low, high int64, at map[int64]*store.Event) error {
 	rows, err := q.Query(`SELECT a.seq, `+blobColumns+` FROM attachments a JOIN blobs b ON b.id = a.blob
 		WHERE a.conv = ? AND a.seq BETWEEN ? AND ? ORDER BY a.seq, a.n`, conv, low, high)
 	if err != nil {
@@ -120,7 +120,7 @@ func addAttachments(q sqlite.Queryer, conv store.ConvID, low, high int64, at map
 	return rows.Err()
 }
 
-func addReactions(q sqlite.Queryer, person int64, conv store.ConvID, low, high int64, at map[int64]*store.Event) error {
+func addReactions(q sqldb.Queryer, person int64, conv store.ConvID, low, high int64, at map[int64]*store.Event) error {
 	rows, err := q.Query(`SELECT r.seq, r.person, r.emoji, p.username FROM reactions r JOIN people p ON p.id = r.person
 		WHERE r.conv = ? AND r.seq BETWEEN ? AND ? ORDER BY r.seq, r.person`, conv, low, high)
 	if err != nil {

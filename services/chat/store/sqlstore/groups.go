@@ -7,7 +7,7 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/chat/store"
 )
 
@@ -22,11 +22,11 @@ func (s *Store) CreateGroup(ctx context.Context, g store.GroupDraft, limit int) 
 		switch {
 		case err == nil && !bytes.Equal(old, hash):
 			return store.ErrConflict
-		case errors.Is(err, sqlite.ErrNoRows) && g.Refusal != nil:
+		case errors.Is(err, sqldb.ErrNoRows) && g.Refusal != nil:
 			return g.Refusal
-		case errors.Is(err, sqlite.ErrNoRows) && len(g.Members)+1 > limit:
+		case errors.Is(err, sqldb.ErrNoRows) && len(g.Members)+1 > limit:
 			return store.ErrCrowded
-		case errors.Is(err, sqlite.ErrNoRows):
+		case errors.Is(err, sqldb.ErrNoRows):
 			created = true
 			if conv, err = createGroup(t, g, hash); err != nil {
 				return err

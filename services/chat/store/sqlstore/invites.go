@@ -6,7 +6,7 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/chat/store"
 )
 
@@ -40,9 +40,9 @@ func (s *Store) Uninvite(ctx context.Context, by store.Person, conv store.ConvID
 	})
 }
 
-func invited(q sqlite.Queryer, code string) (conv store.ConvID, count int64, err error) {
+func invited(q sqldb.Queryer, code string) (conv store.ConvID, count int64, err error) {
 	err = q.QueryRow(`SELECT id, count FROM conversations WHERE invite = ?`, code).Scan(&conv, &count)
-	if errors.Is(err, sqlite.ErrNoRows) {
+	if errors.Is(err, sqldb.ErrNoRows) {
 		err = store.ErrInvite
 	}
 	return conv, count, err
@@ -50,7 +50,7 @@ func invited(q sqlite.Queryer, code string) (conv store.ConvID, count int64, err
 
 // Invited implements store.Groups.
 func (s *Store) Invited(ctx context.Context, code string) (sum *store.Summary, err error) {
-	err = s.read(ctx, func(q sqlite.Queryer) error {
+	err = s.read(ctx, func(q sqldb.Queryer) error {
 		conv, _, err := invited(q, code)
 		if err != nil {
 			return err

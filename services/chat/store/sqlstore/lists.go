@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/chat/store"
 )
 
@@ -41,7 +41,7 @@ func (s *Store) Direct(ctx context.Context, me, other store.Person) (sum *store.
 func direct(t *txn, me, other store.Person) (conv store.ConvID, err error) {
 	key := fmt.Sprintf("%d:%d", min(me.ID, other.ID), max(me.ID, other.ID))
 	err = t.QueryRow(`SELECT id FROM conversations WHERE direct = ?`, key).Scan(&conv)
-	if !errors.Is(err, sqlite.ErrNoRows) {
+	if !errors.Is(err, sqldb.ErrNoRows) {
 		return conv, err
 	}
 	people := []store.Person{me, other}
@@ -74,12 +74,12 @@ func addPerson(t *txn, p store.Person) error {
 }
 
 // shared reads what all members see of a conversation.
-func shared(q sqlite.Queryer, conv store.ConvID) (*store.Summary, error) {
+func shared(q sqldb.Queryer, conv store.ConvID) (*store.Summary, error) {
 	sum := store.Summary{ID: conv, Shared: true}
 	err := q.QueryRow(`SELECT c.kind, c.title, coalesce(c.avatar, ''), c.count, c.last_seq, c.last_cursor, c.created_at, p.username
 		FROM conversations c JOIN people p ON p.id = c.created_by WHERE c.id = ?`, conv).
 		Scan(&sum.Kind, &sum.Title, &sum.Avatar, &sum.MembersCount, &sum.LastSeq, &sum.Order, &sum.CreatedAt, &sum.CreatedBy)
-	if errors.Is(err, sqlite.ErrNoRows) {
+	if errors.Is(err, sqldb.ErrNoRows) {
 		return nil, store.ErrNotFound
 	} else if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func shared(q sqlite.Queryer, conv store.ConvID) (*store.Summary, error) {
 }
 
 // summary reads one conversation as person sees it.
-func summary(q sqlite.Queryer, person int64, conv store.ConvID) (*store.Summary, error) {
+func summary(q sqldb.Queryer, person int64, conv store.ConvID) (*store.Summary, error) {
 	st, err := standingOf(q, conv, person)
 	if err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func summary(q sqlite.Queryer, person int64, conv store.ConvID) (*store.Summary,
 	return sum, nil
 }
 
-func unread(q sqlite.Queryer, person int64, sum *store.Summary) (n int64, err error) {
+func unread(q sqldb.Queryer, person int64, sum *store.Summary) (n int64, err error) {
 	from := max(sum.Read, sum.FromSeq-1)
 	if from >= sum.LastSeq {
 		return 0, nil
@@ -139,7 +139,7 @@ func unread(q sqlite.Queryer, person int64, sum *store.Summary) (n int64, err er
 
 // Conversation implements store.Lists.
 func (s *Store) Conversation(ctx context.Context, person int64, conv store.ConvID) (sum *store.Summary, err error) {
-	err = s.read(ctx, func(q sqlite.Queryer) error {
+	err = s.read(ctx, func(q sqldb.Queryer) error {
 		sum, err = summary(q, person, conv)
 		return err
 	})
@@ -154,7 +154,7 @@ func (s *Store) Conversations(ctx context.Context, person int64, after string, l
 			return nil, "", store.ErrCursor
 		}
 	}
-	err = s.read(ctx, func(q sqlite.Queryer) error {
+	err = s.read(ctx, func(q sqldb.Queryer) error {
 		ids, err := column[store.ConvID](q, `SELECT c.id FROM members m JOIN conversations c ON c.id = m.conv
 			WHERE m.person = ? AND m.shown > 0 AND c.last_cursor < ? ORDER BY c.last_cursor DESC LIMIT ?`, person, below, limit+1)
 		if err != nil {
@@ -279,7 +279,7 @@ func gone(t *txn, conv store.ConvID, person, seq int64) error {
 
 // Peers implements store.Lists.
 func (s *Store) Peers(ctx context.Context, person int64, limit int) (ids []int64, err error) {
-	err = s.read(ctx, func(q sqlite.Queryer) error {
+	err = s.read(ctx, func(q sqldb.Queryer) error {
 		ids, err = column[int64](q, `SELECT b.person FROM members a JOIN conversations c ON c.id = a.conv AND c.kind = 'direct'
 			JOIN members b ON b.conv = a.conv AND b.person <> a.person AND b.shown > 0
 			WHERE a.person = ? AND a.shown > 0 ORDER BY c.last_cursor DESC LIMIT ?`, person, limit)
@@ -290,7 +290,7 @@ func (s *Store) Peers(ctx context.Context, person int64, limit int) (ids []int64
 
 // Shared implements store.Lists.
 func (s *Store) Shared(ctx context.Context, person int64, others []int64) (ids []int64, err error) {
-	err = s.read(ctx, func(q sqlite.Queryer) error {
+	err = s.read(ctx, func(q sqldb.Queryer) error {
 		for _, other := range others {
 			ok, err := exists(q, `SELECT 1 FROM members a JOIN members b ON b.conv = a.conv AND b.person = ?
 				WHERE a.person = ? AND a.left_seq IS NULL AND b.left_seq IS NULL AND a.shown > 0 AND b.shown > 0 LIMIT 1`, other, person)
@@ -308,7 +308,7 @@ func (s *Store) Shared(ctx context.Context, person int64, others []int64) (ids [
 
 // Companions implements store.Lists.
 func (s *Store) Companions(ctx context.Context, person int64, conv store.ConvID, max int) (kind string, ids []int64, err error) {
-	err = s.read(ctx, func(q sqlite.Queryer) error {
+	err = s.read(ctx, func(q sqldb.Queryer) error {
 		st, err := member(q, conv, person)
 		if err != nil {
 			return err
@@ -328,7 +328,7 @@ func inside(ranges []span, seq int64) bool {
 }
 
 // visible returns what a person may see of a conversation, ascending.
-func visible(q sqlite.Queryer, person int64, conv store.ConvID) ([]span, error) {
+func visible(q sqldb.Queryer, person int64, conv store.ConvID) ([]span, error) {
 	st, err := standingOf(q, conv, person)
 	if err != nil {
 		return nil, err

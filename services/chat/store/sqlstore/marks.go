@@ -4,7 +4,7 @@ import (
 	"context"
 	"slices"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/chat/store"
 )
 
@@ -80,7 +80,7 @@ func liftMarks(t *txn, who store.Person, conv store.ConvID, st standing, recv, r
 
 // Receipts implements store.Messages.
 func (s *Store) Receipts(ctx context.Context, person int64, conv store.ConvID, seq int64, after string, limit int) (ms []store.MemberInfo, more bool, err error) {
-	err = s.read(ctx, func(q sqlite.Queryer) error {
+	err = s.read(ctx, func(q sqldb.Queryer) error {
 		m, err := getMessage(q, person, conv, seq)
 		if err != nil {
 			return err
@@ -96,7 +96,7 @@ func (s *Store) Receipts(ctx context.Context, person int64, conv store.ConvID, s
 
 // Members implements store.Groups.
 func (s *Store) Members(ctx context.Context, person int64, conv store.ConvID, after string, limit int) (ms []store.MemberInfo, more bool, err error) {
-	err = s.read(ctx, func(q sqlite.Queryer) error {
+	err = s.read(ctx, func(q sqldb.Queryer) error {
 		if _, err := member(q, conv, person); err != nil {
 			return err
 		}
@@ -110,7 +110,7 @@ func (s *Store) Members(ctx context.Context, person int64, conv store.ConvID, af
 }
 
 // memberPage reads members by name, with the marks that person may see.
-func memberPage(q sqlite.Queryer, person int64, conv store.ConvID, after string, limit int, where string, args ...any) ([]store.MemberInfo, error) {
+func memberPage(q sqldb.Queryer, person int64, conv store.ConvID, after string, limit int, where string, args ...any) ([]store.MemberInfo, error) {
 	args = append([]any{person, person, conv, after}, args...)
 	rows, err := q.Query(`SELECT p.id, p.username, m.role, CASE WHEN m.person = ? THEN m.recv ELSE m.recv_shown END,
 			CASE WHEN m.person = ? THEN m.read ELSE m.read_shown END

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/pkg/sqlite"
 	"github.com/porticod/portico/services/chat/store"
 )
@@ -27,7 +28,7 @@ func TestMigrationFromTheSecondRelease(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = db.Write(t.Context(), func(tx *sqlite.Tx) error {
+	err = db.Write(t.Context(), func(tx *sqldb.Tx) error {
 		for _, s := range []string{
 			`INSERT INTO log (id, epoch, cursor) VALUES (1, 'EPOCH', 4)`,
 			`INSERT INTO people VALUES (1, 'alice'), (2, 'bob')`,
@@ -79,7 +80,7 @@ func TestMigrationFromTheFirstRelease(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = db.Write(t.Context(), func(tx *sqlite.Tx) error {
+	err = db.Write(t.Context(), func(tx *sqldb.Tx) error {
 		for _, s := range []string{
 			`INSERT INTO log VALUES (1, 'EPOCH', 6)`,
 			`INSERT INTO people VALUES (1, 'alice'), (2, 'bob')`,

@@ -6,13 +6,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/chat/store"
 )
 
 // History implements store.Messages.
 func (s *Store) History(ctx context.Context, person int64, conv store.ConvID, r store.Range) (p store.Page, err error) {
-	err = s.read(ctx, func(q sqlite.Queryer) error {
+	err = s.read(ctx, func(q sqldb.Queryer) error {
 		ranges, err := visible(q, person, conv)
 		if err != nil {
 			return err
@@ -34,7 +34,7 @@ func (s *Store) History(ctx context.Context, person int64, conv store.ConvID, r 
 
 // stretch is page with what happened beside its messages: from the bound, where
 // the page begins, to its last message, or to the end where that is on it.
-func stretch(q sqlite.Queryer, person int64, conv store.ConvID, ranges []span, limit int, newest bool) (p store.Page, err error) {
+func stretch(q sqldb.Queryer, person int64, conv store.ConvID, ranges []span, limit int, newest bool) (p store.Page, err error) {
 	if p.Messages, p.More, err = page(q, person, conv, ranges, limit, newest); err != nil {
 		return store.Page{}, err
 	}
@@ -50,7 +50,7 @@ func stretch(q sqlite.Queryer, person int64, conv store.ConvID, ranges []span, l
 
 // told returns memberships and changes of ranges ascending, the lowest or the
 // highest of them.
-func told(q sqlite.Queryer, conv store.ConvID, ranges []span, newest bool) (events []store.Event, err error) {
+func told(q sqldb.Queryer, conv store.ConvID, ranges []span, newest bool) (events []store.Event, err error) {
 	order := ""
 	if ranges = slices.Clone(ranges); newest {
 		slices.Reverse(ranges)
@@ -93,7 +93,7 @@ func cut(ranges []span, from, to int64) []span {
 
 // around takes half of the limit, and the message itself, from below, and what
 // is left from above.
-func around(q sqlite.Queryer, person int64, conv store.ConvID, ranges []span, r store.Range) (store.Page, error) {
+func around(q sqldb.Queryer, person int64, conv store.ConvID, ranges []span, r store.Range) (store.Page, error) {
 	below, err := stretch(q, person, conv, cut(ranges, 0, r.Around), max(1, (r.Limit+1)/2), true)
 	if err != nil {
 		return store.Page{}, err
@@ -111,7 +111,7 @@ func around(q sqlite.Queryer, person int64, conv store.ConvID, ranges []span, r 
 
 // page returns messages of ranges ascending: the lowest, or, for newest, the
 // highest of them.
-func page(q sqlite.Queryer, person int64, conv store.ConvID, ranges []span, limit int, newest bool) (msgs []store.Event, more bool, err error) {
+func page(q sqldb.Queryer, person int64, conv store.ConvID, ranges []span, limit int, newest bool) (msgs []store.Event, more bool, err error) {
 	ranges = slices.Clone(ranges)
 	if newest {
 		slices.Reverse(ranges)
@@ -140,7 +140,7 @@ func sizeOf(e *store.Event, attachments, reactions int) int {
 }
 
 type pager struct {
-	q      sqlite.Queryer
+	q      sqldb.Queryer
 	person int64
 	conv   store.ConvID
 	limit  int
@@ -191,7 +191,7 @@ func (s *Store) Search(ctx context.Context, person int64, text string, conv stor
 			return nil, err
 		}
 	}
-	err = s.read(ctx, func(q sqlite.Queryer) error {
+	err = s.read(ctx, func(q sqldb.Queryer) error {
 		if conv != 0 {
 			if _, err := standingOf(q, conv, person); err != nil {
 				return err

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/chat/store"
 )
 
@@ -54,7 +54,7 @@ func (s *Store) Plan(ctx context.Context, person, after, upTo int64, limit int) 
 	if upTo <= after {
 		return p, nil // as for most who resume right after a restart
 	}
-	err := s.read(ctx, func(q sqlite.Queryer) error {
+	err := s.read(ctx, func(q sqldb.Queryer) error {
 		convs, err := p.touched(q, w)
 		if err != nil {
 			return err
@@ -90,7 +90,7 @@ type touchedConv struct {
 
 // touched returns the person's conversations in which something happened, and
 // plans the events that show one as it is now.
-func (p *plan) touched(q sqlite.Queryer, w window) ([]touchedConv, error) {
+func (p *plan) touched(q sqldb.Queryer, w window) ([]touchedConv, error) {
 	rows, err := q.Query(`SELECT c.id, c.kind = 'group', m.from_seq, coalesce(m.left_seq, c.last_seq), m.shown, m.set_cursor
 		FROM members m JOIN conversations c ON c.id = m.conv
 		WHERE m.person = ? AND m.shown > 0 AND c.touched > ?`, p.person, w.after)
@@ -128,7 +128,7 @@ func (p *plan) touched(q sqlite.Queryer, w window) ([]touchedConv, error) {
 	return convs, nil
 }
 
-func (p *plan) rows(q sqlite.Queryer, c touchedConv, w window) error {
+func (p *plan) rows(q sqldb.Queryer, c touchedConv, w window) error {
 	for _, r := range slices.Backward(c.ranges) {
 		older, err := p.span(q, c.id, r, w)
 		if err != nil || older {
@@ -139,7 +139,7 @@ func (p *plan) rows(q sqlite.Queryer, c touchedConv, w window) error {
 }
 
 // span plans the events of one range; older says that those before are too old.
-func (p *plan) span(q sqlite.Queryer, conv store.ConvID, r span, w window) (older bool, err error) {
+func (p *plan) span(q sqldb.Queryer, conv store.ConvID, r span, w window) (older bool, err error) {
 	rows, err := q.Query(`SELECT cursor FROM events WHERE conv = ? AND seq BETWEEN ? AND ? ORDER BY seq DESC`, conv, r.from, r.to)
 	if err != nil {
 		return false, err
@@ -164,7 +164,7 @@ func (p *plan) span(q sqlite.Queryer, conv store.ConvID, r span, w window) (olde
 }
 
 // marks plans the marks that person may see, where they have changed.
-func (p *plan) marks(q sqlite.Queryer, conv store.ConvID, w window) error {
+func (p *plan) marks(q sqldb.Queryer, conv store.ConvID, w window) error {
 	rows, err := q.Query(`SELECT person, cur FROM (
 			SELECT m.person, CASE WHEN m.person = ?1 THEN m.mark_cursor ELSE m.shown_cursor END AS cur
 			FROM members m JOIN conversations c ON c.id = m.conv
@@ -184,7 +184,7 @@ func (p *plan) marks(q sqlite.Queryer, conv store.ConvID, w window) error {
 	return rows.Err()
 }
 
-func (p *plan) state(q sqlite.Queryer, kind stepKind, query string, w window) error {
+func (p *plan) state(q sqldb.Queryer, kind stepKind, query string, w window) error {
 	rows, err := q.Query(query, p.person, w.after, w.upTo, w.limit+1)
 	if err != nil {
 		return err
@@ -204,7 +204,7 @@ func (p *plan) state(q sqlite.Queryer, kind stepKind, query string, w window) er
 func (p *plan) Load(ctx context.Context, limit int) ([]store.Event, error) {
 	var events []store.Event
 	var done int
-	err := p.s.read(ctx, func(q sqlite.Queryer) error {
+	err := p.s.read(ctx, func(q sqldb.Queryer) error {
 		size := 0
 		for _, st := range p.steps {
 			if done == limit || size > store.PageBytes/2 {
@@ -212,7 +212,7 @@ func (p *plan) Load(ctx context.Context, limit int) ([]store.Event, error) {
 			}
 			e, err := st.load(q, p.person)
 			done++
-			if errors.Is(err, sqlite.ErrNoRows) || errors.Is(err, store.ErrNotFound) {
+			if errors.Is(err, sqldb.ErrNoRows) || errors.Is(err, store.ErrNotFound) {
 				continue
 			} else if err != nil {
 				return err
@@ -229,7 +229,7 @@ func (p *plan) Load(ctx context.Context, limit int) ([]store.Event, error) {
 	return events, nil
 }
 
-func (st step) load(q sqlite.Queryer, person int64) (e store.Event, err error) {
+func (st step) load(q sqldb.Queryer, person int64) (e store.Event, err error) {
 	switch e = (store.Event{Cursor: st.cursor, Conv: st.conv}); st.kind {
 	case stepRow:
 		e, err = oneEvent(q, `SELECT `+eventColumns+` FROM `+eventTables+` WHERE e.cursor = ?`, st.cursor)

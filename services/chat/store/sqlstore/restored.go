@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/porticod/portico/pkg/durable"
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 )
 
 // RestoredMark is the name of the file beside the database by which a restore
@@ -28,21 +28,21 @@ func Schema() int {
 	if err != nil {
 		return 0 // it is embedded
 	}
-	n, _ := sqlite.Schema(sub) // as Open sees them, which refuses what is wrong
+	n, _ := sqldb.Schema(sub) // as Open sees them, which refuses what is wrong
 	return n
 }
 
 // renew names a new epoch where a restore left its mark: clients know positions
 // that are not there, or will be others. Doing it twice, after a crash between
 // its steps, does no harm.
-func renew(ctx context.Context, db *sqlite.DB, dir string) error {
+func renew(ctx context.Context, db sqldb.DB, dir string) error {
 	mark := filepath.Join(dir, RestoredMark)
 	if _, err := os.Lstat(mark); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
 		return fmt.Errorf("look for the mark of a restore: %w", err)
 	}
-	err := db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := db.Write(ctx, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(`UPDATE log SET epoch = ?`, rand.Text()[:12]); err != nil {
 			return err
 		}

@@ -3,7 +3,7 @@ package sqlstore
 import (
 	"errors"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/chat/store"
 )
 
@@ -109,20 +109,20 @@ type standing struct {
 }
 
 // standingOf returns ErrNotFound for who never was in a conversation.
-func standingOf(q sqlite.Queryer, conv store.ConvID, person int64) (st standing, err error) {
+func standingOf(q sqldb.Queryer, conv store.ConvID, person int64) (st standing, err error) {
 	err = q.QueryRow(`SELECT c.kind, c.last_seq, c.last_at, c.count, c.roster, m.role, m.from_seq, coalesce(m.left_seq, 0), m.shown,
 			m.recv, m.read, m.recv_shown, m.read_shown, m.unread
 		FROM members m JOIN conversations c ON c.id = m.conv WHERE m.conv = ? AND m.person = ?`, conv, person).
 		Scan(&st.kind, &st.last, &st.lastAt, &st.count, &st.version, &st.role, &st.from, &st.left, &st.shown,
 			&st.recv, &st.read, &st.recvShown, &st.readShown, &st.unread)
-	if errors.Is(err, sqlite.ErrNoRows) {
+	if errors.Is(err, sqldb.ErrNoRows) {
 		err = store.ErrNotFound
 	}
 	return st, err
 }
 
 // member is standingOf for what only members may do.
-func member(q sqlite.Queryer, conv store.ConvID, person int64) (standing, error) {
+func member(q sqldb.Queryer, conv store.ConvID, person int64) (standing, error) {
 	st, err := standingOf(q, conv, person)
 	if err == nil && st.left != 0 {
 		err = store.ErrLeft
@@ -131,7 +131,7 @@ func member(q sqlite.Queryer, conv store.ConvID, person int64) (standing, error)
 }
 
 // admin is member for what only owner and admins of a group may do.
-func admin(q sqlite.Queryer, conv store.ConvID, person int64) (standing, error) {
+func admin(q sqldb.Queryer, conv store.ConvID, person int64) (standing, error) {
 	st, err := member(q, conv, person)
 	switch {
 	case err != nil:

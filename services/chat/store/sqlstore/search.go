@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/chat/store"
 )
 
@@ -29,7 +29,7 @@ func matchAll(s string) string {
 // sender's time.
 func (s *Store) Index(ctx context.Context) (more bool, err error) {
 	var at int64
-	if err := s.db.Read(ctx, func(q sqlite.Queryer) error { return q.QueryRow(`SELECT indexed FROM log`).Scan(&at) }); err != nil {
+	if err := s.db.Read(ctx, func(q sqldb.Queryer) error { return q.QueryRow(`SELECT indexed FROM log`).Scan(&at) }); err != nil {
 		return false, storeError(err)
 	}
 	if at >= s.Cursor() {

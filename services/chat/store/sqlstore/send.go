@@ -7,7 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/chat/store"
 )
 
@@ -66,13 +66,13 @@ func (r *run) begin(d *store.Draft) error {
 
 // sending is standingOf, as far as it takes to send: every column of an answer
 // has its price.
-func sending(q sqlite.Queryer, conv store.ConvID, person int64) (st standing, err error) {
+func sending(q sqldb.Queryer, conv store.ConvID, person int64) (st standing, err error) {
 	const direct, unread, left = 1, 2, 4
 	var flags int
 	err = q.QueryRow(`SELECT c.last_seq, c.last_at, c.roster, (c.kind = 'direct') + 2 * m.unread + 4 * (m.left_seq IS NOT NULL)
 		FROM members m JOIN conversations c ON c.id = m.conv WHERE m.conv = ? AND m.person = ?`, conv, person).
 		Scan(&st.last, &st.lastAt, &st.version, &flags)
-	if errors.Is(err, sqlite.ErrNoRows) {
+	if errors.Is(err, sqldb.ErrNoRows) {
 		err = store.ErrNotFound
 	}
 	if st.kind = store.Group; flags&direct != 0 {
@@ -187,7 +187,7 @@ func findSent(t *txn, d *store.Draft, hash []byte) (sent store.Sent, found bool,
 	err = t.QueryRow(`SELECT seq, at, hash FROM events WHERE conv = ? AND sender = ? AND cid = ?`,
 		d.Conv, d.From.ID, d.CID).Scan(&sent.Seq, &sent.At, &old)
 	switch {
-	case errors.Is(err, sqlite.ErrNoRows):
+	case errors.Is(err, sqldb.ErrNoRows):
 		return store.Sent{}, false, nil
 	case err != nil:
 		return store.Sent{}, false, err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/pkg/sqlite"
 	"github.com/porticod/portico/services/chat/store"
 )
@@ -34,7 +35,7 @@ type Options struct {
 
 // Store is the database of one chat. It implements store.Store.
 type Store struct {
-	db        *sqlite.DB
+	db        sqldb.DB
 	epoch     string
 	key       []byte
 	committed func([]store.Event, int64)
@@ -74,7 +75,7 @@ func Open(ctx context.Context, dir string, opt Options) (*Store, error) {
 
 // readLog reads where the log stands, and names the epoch of a new one.
 func (s *Store) readLog(ctx context.Context) error {
-	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		key := make([]byte, 32)
 		_, _ = rand.Read(key) // it never fails
 		_, err := tx.Exec(`INSERT INTO log (id, epoch, cursor) VALUES (1, ?, 0) ON CONFLICT DO NOTHING`, rand.Text()[:12])
@@ -96,7 +97,7 @@ func (s *Store) readLog(ctx context.Context) error {
 // Close waits for what is being written and closes the database.
 func (s *Store) Close() error {
 	// Not needed, but then no position is skipped: it may fail.
-	_ = s.db.Write(context.Background(), func(tx *sqlite.Tx) error {
+	_ = s.db.Write(context.Background(), func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(`UPDATE log SET cursor = ? WHERE cursor > ?`, s.last, s.last)
 		return err
 	})
@@ -120,7 +121,7 @@ func (s *Store) Key() []byte { return s.key }
 
 // A txn is a writing transaction and what it does to the log.
 type txn struct {
-	*sqlite.Tx
+	*sqldb.Tx
 	s      *Store
 	events []store.Event // to be handed on after the commit
 	moved  bool          // a position was given out
@@ -144,7 +145,7 @@ func (t *txn) add(e store.Event) {
 // write runs fn in a transaction. The events that it added are handed on after
 // the commit. fn runs again for nobody: an error undoes it.
 func (s *Store) write(ctx context.Context, fn func(t *txn) error) error {
-	err := s.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		t := &txn{Tx: tx, s: s}
 		if err := fn(t); err != nil {
 			return err
@@ -170,7 +171,7 @@ func (s *Store) write(ctx context.Context, fn func(t *txn) error) error {
 const reservedAhead = 4096
 
 // reserve notes positions that will be given out, and those that were.
-func (s *Store) reserve(tx *sqlite.Tx) error {
+func (s *Store) reserve(tx *sqldb.Tx) error {
 	if s.last <= s.reserved {
 		return nil
 	}
@@ -183,17 +184,17 @@ func (s *Store) reserve(tx *sqlite.Tx) error {
 }
 
 // read runs fn on one state of the database, that of all that was committed.
-func (s *Store) read(ctx context.Context, fn func(q sqlite.Queryer) error) error {
+func (s *Store) read(ctx context.Context, fn func(q sqldb.Queryer) error) error {
 	return storeError(s.db.Read(ctx, fn))
 }
 
 // storeError adds ErrUnavailable, or ErrFull, to failures that trying again may
 // mend.
 func storeError(err error) error {
-	if errors.Is(err, sqlite.ErrFull) {
+	if errors.Is(err, sqldb.ErrFull) {
 		return fmt.Errorf("%w: %w", store.ErrFull, err)
 	}
-	for _, temporary := range []error{sqlite.ErrBusy, sqlite.ErrClosed, sqlite.ErrIO} {
+	for _, temporary := range []error{sqldb.ErrBusy, sqldb.ErrClosed, sqldb.ErrIO} {
 		if errors.Is(err, temporary) {
 			return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 		}
@@ -212,17 +213,17 @@ func exec(t *txn, args []any, statements ...string) error {
 }
 
 // exists reports whether a query of SELECT 1 has a row.
-func exists(q sqlite.Queryer, query string, args ...any) (bool, error) {
+func exists(q sqldb.Queryer, query string, args ...any) (bool, error) {
 	var one int
 	err := q.QueryRow(query, args...).Scan(&one)
-	if errors.Is(err, sqlite.ErrNoRows) {
+	if errors.Is(err, sqldb.ErrNoRows) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
 // column reads all rows of a query of one column.
-func column[T any](q sqlite.Queryer, query string, args ...any) ([]T, error) {
+func column[T any](q sqldb.Queryer, query string, args ...any) ([]T, error) {
 	rows, err := q.Query(query, args...)
 	if err != nil {
 		return nil, err

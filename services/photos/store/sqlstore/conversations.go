@@ -4,13 +4,13 @@ import (
 	"context"
 	"slices"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
 // converse has a direct post be the last one of the conversation for everybody
 // who takes part, unread for those who did not write it.
-func (d *DB) converse(tx *sqlite.Tx, s store.Status) error {
+func (d *DB) converse(tx *sqldb.Tx, s store.Status) error {
 	for _, user := range append([]int64{s.Author}, s.Mentions...) {
 		_, err := tx.Exec(`INSERT INTO conversations (id, user_id, thread_id, last_id, unread) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT (user_id, thread_id) DO UPDATE SET last_id = max(last_id, excluded.last_id), unread = excluded.unread`,
@@ -28,15 +28,15 @@ func (d *DB) Conversations(ctx context.Context, user int64, p store.Page) (list 
 	q.and(`user_id = ?`, user)
 	q.page("last_id", p)
 	where, args := q.ordered("last_id", p)
-	err = d.db.Read(ctx, func(r sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(r sqldb.Queryer) error {
 		list, err = readConversations(r, where, args...)
 		return err
 	})
 	return newestFirst(list, p), wrap("list conversations", err)
 }
 
-func readConversations(q sqlite.Queryer, where string, args ...any) ([]store.Conversation, error) {
-	list, err := collect(q, func(r *sqlite.Rows) (c store.Conversation, err error) {
+func readConversations(q sqldb.Queryer, where string, args ...any) ([]store.Conversation, error) {
+	list, err := collect(q, func(r sqldb.Rows) (c store.Conversation, err error) {
 		err = r.Scan(&c.ID, &c.User, &c.Unread, &c.Last.ID)
 		return c, err
 	}, `SELECT id, user_id, unread, last_id FROM conversations `+where, args...)
@@ -65,7 +65,7 @@ func readConversations(q sqlite.Queryer, where string, args ...any) ([]store.Con
 
 // ReadConversation marks one of user's as read.
 func (d *DB) ReadConversation(ctx context.Context, user, id int64) (c store.Conversation, err error) {
-	err = d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err = d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if err := mustAffect(tx.Exec(`UPDATE conversations SET unread = 0 WHERE id = ? AND user_id = ?`, id, user)); err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func (d *DB) ReadConversation(ctx context.Context, user, id int64) (c store.Conv
 
 // ConversationOf returns the one that a post belongs to, as user has it.
 func (d *DB) ConversationOf(ctx context.Context, user, thread int64) (c store.Conversation, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		list, err := readConversations(q, `WHERE user_id = ? AND thread_id = ?`, user, thread)
 		if err != nil {
 			return err
@@ -96,7 +96,7 @@ func (d *DB) ConversationOf(ctx context.Context, user, thread int64) (c store.Co
 
 // DropConversation removes one of user's from the list; the posts stay.
 func (d *DB) DropConversation(ctx context.Context, user, id int64) error {
-	return wrap("drop conversation", d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return wrap("drop conversation", d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		return mustAffect(tx.Exec(`DELETE FROM conversations WHERE id = ? AND user_id = ?`, id, user))
 	}))
 }

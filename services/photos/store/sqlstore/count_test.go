@@ -7,22 +7,22 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
 // counted counts statements.
 type counted struct {
-	sqlite.Queryer
+	sqldb.Queryer
 	n int
 }
 
-func (c *counted) Query(query string, args ...any) (*sqlite.Rows, error) {
+func (c *counted) Query(query string, args ...any) (sqldb.Rows, error) {
 	c.n++
 	return c.Queryer.Query(query, args...)
 }
 
-func (c *counted) QueryRow(query string, args ...any) *sqlite.Row {
+func (c *counted) QueryRow(query string, args ...any) *sqldb.Row {
 	c.n++
 	return c.Queryer.QueryRow(query, args...)
 }
@@ -67,7 +67,7 @@ func TestStatements(t *testing.T) {
 	} {
 		for _, limit := range []int{1, 40} {
 			f.Limit = limit
-			err := d.db.Read(t.Context(), func(q sqlite.Queryer) error {
+			err := d.db.Read(t.Context(), func(q sqldb.Queryer) error {
 				c := &counted{Queryer: q}
 				list, err := d.readFeed(c, f)
 				if len(list) != limit {

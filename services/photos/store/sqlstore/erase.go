@@ -3,14 +3,14 @@ package sqlstore
 import (
 	"context"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
 // Erase removes what is user's, a part of it at a time so that others can write
 // in between.
 func (d *DB) Erase(ctx context.Context, user int64, limit int) (gone []store.Media, more bool, err error) {
-	err = d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err = d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		gone, err = readMedia(tx, `WHERE m.owner_id = ? ORDER BY m.id LIMIT ?`, user, limit)
 		if err != nil {
 			return err

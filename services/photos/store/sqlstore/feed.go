@@ -6,20 +6,20 @@ import (
 	"strings"
 	"time"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
 // Feed selects a page of posts, newest first.
 func (d *DB) Feed(ctx context.Context, f store.Feed) (list []store.Status, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) (err error) {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) (err error) {
 		list, err = d.readFeed(q, f)
 		return err
 	})
 	return newestFirst(list, f.Page), wrap("read feed", err)
 }
 
-func (d *DB) readFeed(q sqlite.Queryer, f store.Feed) ([]store.Status, error) {
+func (d *DB) readFeed(q sqldb.Queryer, f store.Feed) ([]store.Status, error) {
 	var where string
 	var args []any
 	switch {
@@ -38,7 +38,7 @@ func (d *DB) readFeed(q sqlite.Queryer, f store.Feed) ([]store.Status, error) {
 
 // CountPosts counts the posts that all pages of a feed of authors have.
 func (d *DB) CountPosts(ctx context.Context, f store.Feed) (n int64, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		return q.QueryRow(`SELECT count(*) FROM statuses s WHERE s.author_id IN (SELECT value FROM json_each(?1))
 			AND s.visibility IN (`+visibilityList(f.Visibilities)+`) AND (?2 = 0 OR s.reply = 0) AND (?3 = 0 OR s.pictures > 0)`,
 			jsonList(f.Authors), f.NoReplies, f.OnlyMedia).Scan(&n)
@@ -52,7 +52,7 @@ var windows = [...]time.Duration{48 * time.Hour, 20 * 24 * time.Hour}
 
 // readNear reads a page of sources near the end where it begins, and further
 // where that does not fill it.
-func (d *DB) readNear(q sqlite.Queryer, sources string, f store.Feed, subject int64) ([]store.Status, error) {
+func (d *DB) readNear(q sqldb.Queryer, sources string, f store.Feed, subject int64) ([]store.Status, error) {
 	for _, w := range windows {
 		near, span := f, w.Milliseconds()<<16
 		if f.Min > 0 {
@@ -211,7 +211,7 @@ func visibilityList(list []store.Visibility) string {
 
 // InHome tells whether user's home timeline has a post.
 func (d *DB) InHome(ctx context.Context, user, status int64) (yes bool, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		return q.QueryRow(`SELECT EXISTS (SELECT 1 FROM statuses x WHERE x.id = ?2 AND x.reply = 0
 			AND (x.visibility < 4 OR x.author_id = ?1 OR EXISTS (SELECT 1 FROM mentions m WHERE m.status_id = x.id AND m.user_id = ?1))
 			AND x.author_id `+strings.ReplaceAll(notMuted, "?5", "?3")+` AND (x.author_id = ?1 OR `+ofFollowed+`
@@ -223,7 +223,7 @@ func (d *DB) InHome(ctx context.Context, user, status int64) (yes bool, err erro
 
 // InList tells whether a list shows a post.
 func (d *DB) InList(ctx context.Context, list, status int64) (yes bool, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		return q.QueryRow(`SELECT EXISTS (SELECT 1 FROM statuses x JOIN list_members m ON m.user_id = x.author_id AND m.list_id = ?1
 			JOIN lists l ON l.id = ?1 WHERE x.id = ?2 AND x.visibility < 4 AND (`+listReply+`) AND x.author_id NOT IN
 			(SELECT target_id FROM mutes WHERE user_id = l.owner_id AND (expires IS NULL OR expires > ?3)))`,
@@ -234,7 +234,7 @@ func (d *DB) InList(ctx context.Context, list, status int64) (yes bool, err erro
 
 // Muted tells whether user has muted author.
 func (d *DB) Muted(ctx context.Context, user, author int64) (yes bool, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		return q.QueryRow(`SELECT EXISTS (SELECT 1 FROM mutes WHERE user_id = ? AND target_id = ? AND (expires IS NULL OR expires > ?))`,
 			user, author, d.now().UnixMilli()).Scan(&yes)
 	})

@@ -3,13 +3,13 @@ package sqlstore
 import (
 	"context"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
 // SetMark sets or takes away a mark; it may be so already.
 func (d *DB) SetMark(ctx context.Context, kind store.MarkKind, user, status int64, on bool) (s store.Status, err error) {
-	err = d.db.Write(ctx, func(tx *sqlite.Tx) (err error) {
+	err = d.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
 		if s, err = oneStatus(tx, status); err != nil {
 			return err
 		}
@@ -38,7 +38,7 @@ func (d *DB) SetMark(ctx context.Context, kind store.MarkKind, user, status int6
 	return s, wrap("mark post", err)
 }
 
-func (d *DB) mark(tx *sqlite.Tx, kind store.MarkKind, user, status int64, on bool) (changed bool, err error) {
+func (d *DB) mark(tx *sqldb.Tx, kind store.MarkKind, user, status int64, on bool) (changed bool, err error) {
 	sql, args := `DELETE FROM marks WHERE kind = ? AND user_id = ? AND status_id = ?`, []any{kind, user, status}
 	if on {
 		if kind == store.Pin {
@@ -56,7 +56,7 @@ func (d *DB) mark(tx *sqlite.Tx, kind store.MarkKind, user, status int64, on boo
 	return n > 0, err
 }
 
-func roomForPin(tx *sqlite.Tx, user, status int64) error {
+func roomForPin(tx *sqldb.Tx, user, status int64) error {
 	var pins int
 	err := tx.QueryRow(`SELECT count(*) FROM marks WHERE user_id = ? AND kind = ? AND status_id <> ?`, user, store.Pin, status).Scan(&pins)
 	if err == nil && pins >= store.MaxPins {
@@ -72,8 +72,8 @@ func (d *DB) MarksOf(ctx context.Context, user int64, statuses []store.Status) (
 		ids[i] = s.ID
 	}
 	of := make(map[int64]store.Marks, len(statuses))
-	err := d.db.Read(ctx, func(q sqlite.Queryer) error {
-		_, err := collect(q, func(r *sqlite.Rows) (none struct{}, err error) {
+	err := d.db.Read(ctx, func(q sqldb.Queryer) error {
+		_, err := collect(q, func(r sqldb.Rows) (none struct{}, err error) {
 			var id int64
 			var m store.Marks
 			err = r.Scan(&id, &m.Favourited, &m.Bookmarked, &m.Pinned, &m.Muted)
@@ -89,7 +89,7 @@ func (d *DB) MarksOf(ctx context.Context, user int64, statuses []store.Status) (
 	return of, wrap("read marks", err)
 }
 
-func scanMark(r *sqlite.Rows) (m store.Mark, err error) {
+func scanMark(r sqldb.Rows) (m store.Mark, err error) {
 	err = r.Scan(&m.ID, &m.User, &m.Status.ID)
 	return m, err
 }
@@ -100,7 +100,7 @@ func (d *DB) Marked(ctx context.Context, kind store.MarkKind, user int64, p stor
 	q.and(`user_id = ? AND kind = ?`, user, kind)
 	q.page("id", p)
 	where, args := q.ordered("id", p)
-	err = d.db.Read(ctx, func(r sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(r sqldb.Queryer) error {
 		list, err = collect(r, scanMark, `SELECT id, user_id, status_id FROM marks `+where, args...)
 		if err != nil {
 			return err
@@ -124,7 +124,7 @@ func (d *DB) MarkedBy(ctx context.Context, kind store.MarkKind, status int64, p 
 	q.and(`status_id = ? AND kind = ?`, status, kind)
 	q.page("id", p)
 	where, args := q.ordered("id", p)
-	err = d.db.Read(ctx, func(r sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(r sqldb.Queryer) error {
 		list, err = collect(r, scanMark, `SELECT id, user_id, status_id FROM marks `+where, args...)
 		return err
 	})
@@ -137,7 +137,7 @@ func (d *DB) MuteThread(ctx context.Context, user, thread int64, on bool) error 
 	if on {
 		sql = `INSERT INTO thread_mutes (user_id, thread_id) VALUES (?, ?) ON CONFLICT DO NOTHING`
 	}
-	return wrap("mute conversation", d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return wrap("mute conversation", d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(sql, user, thread)
 		return err
 	}))

@@ -5,13 +5,13 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
 // AddMedia keeps an unattached picture.
 func (d *DB) AddMedia(ctx context.Context, m store.Media, quota int64) (store.Media, error) {
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		m.ID, m.Status, m.Visibility = d.nextID(), 0, store.Unattached
 		var used int64
 		if err := tx.QueryRow(`SELECT coalesce((SELECT bytes FROM profiles WHERE user_id = ?), 0)`, m.Owner).Scan(&used); err != nil {
@@ -47,13 +47,13 @@ func (d *DB) AddMedia(ctx context.Context, m store.Media, quota int64) (store.Me
 }
 
 // charge adds to the bytes that user's pictures take.
-func charge(tx *sqlite.Tx, user, bytes int64) error {
+func charge(tx *sqldb.Tx, user, bytes int64) error {
 	_, err := tx.Exec(`INSERT INTO profiles (user_id, bytes) VALUES (?, ?)
 		ON CONFLICT (user_id) DO UPDATE SET bytes = bytes + excluded.bytes`, user, bytes)
 	return err
 }
 
-func addSize(tx *sqlite.Tx, media int64, f store.File) (added bool, err error) {
+func addSize(tx *sqldb.Tx, media int64, f store.File) (added bool, err error) {
 	res, err := tx.Exec(`INSERT INTO sizes (media_id, width, height, hash, type, bytes) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		media, f.Width, f.Height, f.Hash, f.Type, f.Bytes)
 	if err != nil {
@@ -65,7 +65,7 @@ func addSize(tx *sqlite.Tx, media int64, f store.File) (added bool, err error) {
 
 // AddSizes adds steps of a picture's ladder.
 func (d *DB) AddSizes(ctx context.Context, id int64, sizes []store.File, blurhash string, complete bool) error {
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		var owner, bytes int64
 		if err := tx.QueryRow(`SELECT owner_id FROM media WHERE id = ?`, id).Scan(&owner); err != nil {
 			return err
@@ -95,7 +95,7 @@ const mediaQuery = `SELECT m.id, m.owner_id, coalesce(m.status_id, 0), coalesce(
 	m.description, m.focus_x, m.focus_y, m.blurhash, m.hash, m.type, m.bytes, m.width, m.height, m.complete, m.problem
 	FROM media m LEFT JOIN statuses s ON s.id = m.status_id LEFT JOIN stories t ON t.id = m.story_id `
 
-func scanMedia(r *sqlite.Rows) (m store.Media, err error) {
+func scanMedia(r sqldb.Rows) (m store.Media, err error) {
 	var expires int64
 	err = r.Scan(&m.ID, &m.Owner, &m.Status, &m.Story, &m.Visibility, &expires,
 		&m.Description, &m.FocusX, &m.FocusY, &m.Blurhash, &m.Original.Hash, &m.Original.Type, &m.Original.Bytes,
@@ -119,13 +119,13 @@ type sizeRow struct {
 	store.File
 }
 
-func scanSize(r *sqlite.Rows) (f sizeRow, err error) {
+func scanSize(r sqldb.Rows) (f sizeRow, err error) {
 	err = r.Scan(&f.media, &f.variant, &f.Hash, &f.Type, &f.Bytes, &f.Width, &f.Height)
 	return f, err
 }
 
 // readMedia runs mediaQuery with where and adds the sizes.
-func readMedia(q sqlite.Queryer, where string, args ...any) ([]store.Media, error) {
+func readMedia(q sqldb.Queryer, where string, args ...any) ([]store.Media, error) {
 	list, err := collect(q, scanMedia, mediaQuery+where, args...)
 	if err != nil {
 		return nil, err
@@ -165,7 +165,7 @@ func jsonList(ids []int64) string {
 	return string(append(b, ']'))
 }
 
-func oneMedia(q sqlite.Queryer, id int64) (store.Media, error) {
+func oneMedia(q sqldb.Queryer, id int64) (store.Media, error) {
 	list, err := readMedia(q, `WHERE m.id = ?`, id)
 	if err != nil {
 		return store.Media{}, err
@@ -178,7 +178,7 @@ func oneMedia(q sqlite.Queryer, id int64) (store.Media, error) {
 
 // Media returns a picture.
 func (d *DB) Media(ctx context.Context, id int64) (m store.Media, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) (err error) {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) (err error) {
 		m, err = oneMedia(q, id)
 		return err
 	})
@@ -187,7 +187,7 @@ func (d *DB) Media(ctx context.Context, id int64) (m store.Media, err error) {
 
 // EditMedia changes a picture of owner.
 func (d *DB) EditMedia(ctx context.Context, id, owner int64, e store.Edit) (m store.Media, err error) {
-	err = d.db.Write(ctx, func(tx *sqlite.Tx) (err error) {
+	err = d.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
 		_, err = tx.Exec(`UPDATE media SET description = coalesce(?, description), focus_x = coalesce(?, focus_x), focus_y = coalesce(?, focus_y)
 			WHERE id = ? AND owner_id = ?`, e.Description, e.FocusX, e.FocusY, id, owner)
 		if err != nil {
@@ -202,7 +202,7 @@ func (d *DB) EditMedia(ctx context.Context, id, owner int64, e store.Edit) (m st
 }
 
 // removeMedia deletes a picture's rows.
-func removeMedia(tx *sqlite.Tx, m store.Media) error {
+func removeMedia(tx *sqldb.Tx, m store.Media) error {
 	if _, err := tx.Exec(`DELETE FROM media WHERE id = ?`, m.ID); err != nil {
 		return err
 	}
@@ -211,7 +211,7 @@ func removeMedia(tx *sqlite.Tx, m store.Media) error {
 
 // Sweep removes pictures that nobody posted and keys that have expired.
 func (d *DB) Sweep(ctx context.Context, cutoff time.Time, limit int) (gone []store.Media, err error) {
-	err = d.db.Write(ctx, func(tx *sqlite.Tx) (err error) {
+	err = d.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
 		gone, err = readMedia(tx, `WHERE m.loose_since < ? ORDER BY m.loose_since LIMIT ?`, cutoff.UnixMilli(), limit)
 		if err != nil {
 			return err
@@ -229,7 +229,7 @@ func (d *DB) Sweep(ctx context.Context, cutoff time.Time, limit int) (gone []sto
 
 // Referenced tells whether a picture needs the blob.
 func (d *DB) Referenced(ctx context.Context, hash string) (yes bool, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		return q.QueryRow(`SELECT EXISTS (SELECT 1 FROM media WHERE hash = ?1) OR EXISTS (SELECT 1 FROM sizes WHERE hash = ?1)
 			OR EXISTS (SELECT 1 FROM portraits WHERE hash = ?1)
 			OR EXISTS (SELECT 1 FROM variants WHERE hash = ?1)`, hash).Scan(&yes)

@@ -3,7 +3,7 @@ package sqlstore
 import (
 	"context"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
@@ -14,7 +14,7 @@ func (d *DB) OnNotice(fn func(store.Notice)) { d.onNotice = fn }
 // muted who did or the conversation, or were told before. It is called within
 // Write; who listens hears of it after the commit. Blocks are the caller's and
 // the reader's to respect.
-func (d *DB) addNotice(tx *sqlite.Tx, n store.Notice) error {
+func (d *DB) addNotice(tx *sqldb.Tx, n store.Notice) error {
 	if n.User == n.Actor {
 		return nil
 	}
@@ -43,7 +43,7 @@ func (d *DB) addNotice(tx *sqlite.Tx, n store.Notice) error {
 }
 
 // addNotices tells all of users, who are to be told, of something new.
-func (d *DB) addNotices(tx *sqlite.Tx, users []int64, n store.Notice) error {
+func (d *DB) addNotices(tx *sqldb.Tx, users []int64, n store.Notice) error {
 	if len(users) == 0 {
 		return nil
 	}
@@ -75,7 +75,7 @@ func (d *DB) addNotices(tx *sqlite.Tx, users []int64, n store.Notice) error {
 const pruneEvery = 32
 
 // prune forgets the oldest notices of user where they are too many.
-func (d *DB) prune(tx *sqlite.Tx, user int64) error {
+func (d *DB) prune(tx *sqldb.Tx, user int64) error {
 	if d.noticed++; d.noticed%pruneEvery != 0 {
 		return nil
 	}
@@ -86,7 +86,7 @@ func (d *DB) prune(tx *sqlite.Tx, user int64) error {
 
 // dropNotices takes back what user was told of what actor did, because actor
 // undid it. Status 0 is what is about no post.
-func (d *DB) dropNotices(tx *sqlite.Tx, n store.Notice) error {
+func (d *DB) dropNotices(tx *sqldb.Tx, n store.Notice) error {
 	if n.Status != 0 {
 		_, err := tx.Exec(`DELETE FROM notices WHERE status_id = ? AND user_id = ? AND kind = ? AND actor_id = ?`, n.Status, n.User, n.Kind, n.Actor)
 		return err
@@ -104,7 +104,7 @@ func orNull(id int64) *int64 {
 
 const noticeColumns = `SELECT id, user_id, kind, actor_id, coalesce(status_id, 0) FROM notices `
 
-func scanNotice(r *sqlite.Rows) (n store.Notice, err error) {
+func scanNotice(r sqldb.Rows) (n store.Notice, err error) {
 	err = r.Scan(&n.ID, &n.User, &n.Kind, &n.Actor, &n.Status)
 	return n, err
 }
@@ -131,7 +131,7 @@ func (d *DB) noticeQuery(f store.NoticeFeed) (string, []any) {
 // Notices lists a page.
 func (d *DB) Notices(ctx context.Context, f store.NoticeFeed) (list []store.Notice, err error) {
 	where, args := d.noticeQuery(f)
-	err = d.db.Read(ctx, func(r sqlite.Queryer) (err error) {
+	err = d.db.Read(ctx, func(r sqldb.Queryer) (err error) {
 		list, err = collect(r, scanNotice, noticeColumns+where, args...)
 		return err
 	})
@@ -141,7 +141,7 @@ func (d *DB) Notices(ctx context.Context, f store.NoticeFeed) (list []store.Noti
 // CountNotices counts those of a page.
 func (d *DB) CountNotices(ctx context.Context, f store.NoticeFeed) (n int64, err error) {
 	where, args := d.noticeQuery(f)
-	err = d.db.Read(ctx, func(r sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(r sqldb.Queryer) error {
 		return r.QueryRow(`SELECT count(*) FROM (SELECT 1 FROM notices `+where+`)`, args...).Scan(&n)
 	})
 	return n, wrap("count notifications", err)
@@ -149,7 +149,7 @@ func (d *DB) CountNotices(ctx context.Context, f store.NoticeFeed) (n int64, err
 
 // Notice returns one of user's.
 func (d *DB) Notice(ctx context.Context, user, id int64) (n store.Notice, err error) {
-	err = d.db.Read(ctx, func(r sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(r sqldb.Queryer) error {
 		return r.QueryRow(noticeColumns+`WHERE id = ? AND user_id = ?`, id, user).Scan(&n.ID, &n.User, &n.Kind, &n.Actor, &n.Status)
 	})
 	return n, wrap("read notification", err)
@@ -157,14 +157,14 @@ func (d *DB) Notice(ctx context.Context, user, id int64) (n store.Notice, err er
 
 // DropNotice forgets one of user's.
 func (d *DB) DropNotice(ctx context.Context, user, id int64) error {
-	return wrap("dismiss notification", d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return wrap("dismiss notification", d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		return mustAffect(tx.Exec(`DELETE FROM notices WHERE id = ? AND user_id = ?`, id, user))
 	}))
 }
 
 // ClearNotices forgets all of user's.
 func (d *DB) ClearNotices(ctx context.Context, user int64) error {
-	return wrap("clear notifications", d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return wrap("clear notifications", d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(`DELETE FROM notices WHERE user_id = ?`, user)
 		return err
 	}))

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"slices"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
 // AddAlbum keeps an album.
 func (d *DB) AddAlbum(ctx context.Context, a store.Album) (store.Album, error) {
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		a.ID = d.nextID()
 		_, err := tx.Exec(`INSERT INTO albums (id, owner_id, title, description, visibility) VALUES (?, ?, ?, ?, ?)`,
 			a.ID, a.Owner, a.Title, a.Description, a.Visibility)
@@ -25,7 +25,7 @@ func (d *DB) AddAlbum(ctx context.Context, a store.Album) (store.Album, error) {
 
 // fillAlbum replaces what is in an album. A post that is named twice counts
 // where it was first.
-func fillAlbum(tx *sqlite.Tx, a store.Album) error {
+func fillAlbum(tx *sqldb.Tx, a store.Album) error {
 	if _, err := tx.Exec(`DELETE FROM album_items WHERE album_id = ?`, a.ID); err != nil {
 		return err
 	}
@@ -44,8 +44,8 @@ func fillAlbum(tx *sqlite.Tx, a store.Album) error {
 	return nil
 }
 
-func readAlbums(q sqlite.Queryer, where string, args ...any) ([]store.Album, error) {
-	list, err := collect(q, func(r *sqlite.Rows) (a store.Album, err error) {
+func readAlbums(q sqldb.Queryer, where string, args ...any) ([]store.Album, error) {
+	list, err := collect(q, func(r sqldb.Rows) (a store.Album, err error) {
 		var posts string
 		if err = r.Scan(&a.ID, &a.Owner, &a.Title, &a.Description, &a.Visibility, &posts); err == nil {
 			err = json.Unmarshal([]byte(posts), &a.Posts)
@@ -57,7 +57,7 @@ func readAlbums(q sqlite.Queryer, where string, args ...any) ([]store.Album, err
 	return list, err
 }
 
-func oneAlbum(q sqlite.Queryer, id int64) (store.Album, error) {
+func oneAlbum(q sqldb.Queryer, id int64) (store.Album, error) {
 	list, err := readAlbums(q, `WHERE id = ?`, id)
 	if err != nil {
 		return store.Album{}, err
@@ -70,7 +70,7 @@ func oneAlbum(q sqlite.Queryer, id int64) (store.Album, error) {
 
 // Album returns an album.
 func (d *DB) Album(ctx context.Context, id int64) (a store.Album, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) (err error) {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) (err error) {
 		a, err = oneAlbum(q, id)
 		return err
 	})
@@ -80,7 +80,7 @@ func (d *DB) Album(ctx context.Context, id int64) (a store.Album, err error) {
 // Albums lists the albums of owner.
 func (d *DB) Albums(ctx context.Context, owner int64, p store.Page) (list []store.Album, err error) {
 	where, args := paged("owner_id = ?", p, owner)
-	err = d.db.Read(ctx, func(q sqlite.Queryer) (err error) {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) (err error) {
 		list, err = readAlbums(q, where, args...)
 		return err
 	})
@@ -107,7 +107,7 @@ func paged(cond string, p store.Page, args ...any) (string, []any) {
 
 // EditAlbum changes an album of owner.
 func (d *DB) EditAlbum(ctx context.Context, id, owner int64, e store.AlbumEdit) (a store.Album, err error) {
-	err = d.db.Write(ctx, func(tx *sqlite.Tx) (err error) {
+	err = d.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
 		if a, err = oneAlbum(tx, id); err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func (d *DB) RemoveAlbum(ctx context.Context, id, owner int64) error {
 
 // AddReport keeps a report.
 func (d *DB) AddReport(ctx context.Context, r store.Report) (store.Report, error) {
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		r.ID = d.nextID()
 		_, err := tx.Exec(`INSERT INTO reports (id, reporter_id, target_id, category, comment, statuses) VALUES (?, ?, ?, ?, ?, ?)`,
 			r.ID, r.Reporter, r.Target, r.Category, r.Comment, jsonList(r.Statuses))
@@ -147,8 +147,8 @@ func (d *DB) AddReport(ctx context.Context, r store.Report) (store.Report, error
 	return r, wrap("keep report", err)
 }
 
-func readReports(q sqlite.Queryer, where string, args ...any) ([]store.Report, error) {
-	return collect(q, func(rows *sqlite.Rows) (r store.Report, err error) {
+func readReports(q sqldb.Queryer, where string, args ...any) ([]store.Report, error) {
+	return collect(q, func(rows sqldb.Rows) (r store.Report, err error) {
 		var statuses string
 		var at int64
 		err = rows.Scan(&r.ID, &r.Reporter, &r.Target, &r.Category, &r.Comment, &statuses, &r.Action, &r.ResolvedBy, &at)
@@ -160,7 +160,7 @@ func readReports(q sqlite.Queryer, where string, args ...any) ([]store.Report, e
 	}, `SELECT id, reporter_id, target_id, category, comment, statuses, action, coalesce(resolved_by, 0), coalesce(resolved_at, 0) FROM reports `+where, args...)
 }
 
-func oneReport(q sqlite.Queryer, id int64) (store.Report, error) {
+func oneReport(q sqldb.Queryer, id int64) (store.Report, error) {
 	list, err := readReports(q, `WHERE id = ?`, id)
 	if err != nil {
 		return store.Report{}, err
@@ -173,7 +173,7 @@ func oneReport(q sqlite.Queryer, id int64) (store.Report, error) {
 
 // Report returns a report.
 func (d *DB) Report(ctx context.Context, id int64) (r store.Report, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) (err error) {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) (err error) {
 		r, err = oneReport(q, id)
 		return err
 	})
@@ -187,7 +187,7 @@ func (d *DB) Reports(ctx context.Context, resolved bool, p store.Page) (list []s
 		cond = "resolved_at IS NOT NULL"
 	}
 	where, args := paged(cond, p)
-	err = d.db.Read(ctx, func(q sqlite.Queryer) (err error) {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) (err error) {
 		list, err = readReports(q, where, args...)
 		return err
 	})
@@ -199,7 +199,7 @@ func (d *DB) Reports(ctx context.Context, resolved bool, p store.Page) (list []s
 
 // ResolveReport notes what was done about a report.
 func (d *DB) ResolveReport(ctx context.Context, id, by int64, action string) (r store.Report, err error) {
-	err = d.db.Write(ctx, func(tx *sqlite.Tx) (err error) {
+	err = d.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
 		var who, at *int64
 		if by != 0 {
 			who, at = &by, new(d.now().UnixMilli())
@@ -214,7 +214,7 @@ func (d *DB) ResolveReport(ctx context.Context, id, by int64, action string) (r 
 
 // Usage counts what is kept.
 func (d *DB) Usage(ctx context.Context) (u store.Usage, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		return q.QueryRow(`SELECT (SELECT count(*) FROM media), (SELECT coalesce(sum(bytes), 0) FROM media),
 			(SELECT coalesce(sum(bytes), 0) FROM sizes), (SELECT coalesce(sum(bytes), 0) FROM variants),
 			(SELECT count(*) FROM media WHERE loose_since IS NOT NULL),
@@ -227,7 +227,7 @@ func (d *DB) Usage(ctx context.Context) (u store.Usage, err error) {
 
 // eraseOwn removes what is user's beside posts and pictures. What the user
 // reported stays without a name: it is about others.
-func eraseOwn(tx *sqlite.Tx, user int64) error {
+func eraseOwn(tx *sqldb.Tx, user int64) error {
 	for _, query := range []string{
 		`DELETE FROM uploads WHERE owner_id = ?`,
 		`DELETE FROM stories WHERE owner_id = ?`,

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"time"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
 // nextJob replaces the jobs of a picture by what it lacks now. It runs in the
 // transaction that made it so: a crash loses no job and leaves none that is done.
-func nextJob(tx *sqlite.Tx, media int64, sized, complete bool, now time.Time) error {
+func nextJob(tx *sqldb.Tx, media int64, sized, complete bool, now time.Time) error {
 	kind := store.JobFirst
 	switch {
 	case complete:
@@ -30,7 +30,7 @@ func nextJob(tx *sqlite.Tx, media int64, sized, complete bool, now time.Time) er
 
 const jobColumns = `SELECT id, kind, media_id, coalesce(run_after, 0), attempts, last_error FROM jobs `
 
-func scanJob(r *sqlite.Rows) (j store.Job, err error) {
+func scanJob(r sqldb.Rows) (j store.Job, err error) {
 	var after int64
 	err = r.Scan(&j.ID, &j.Kind, &j.Media, &after, &j.Attempts, &j.LastError)
 	j.RunAfter = timeOrZero(after)
@@ -45,7 +45,7 @@ func (d *DB) NextJob(ctx context.Context, now time.Time, kinds []store.JobKind, 
 		return j, false, next, err
 	}
 	const which = `kind IN (SELECT value FROM json_each(?)) AND id NOT IN (SELECT value FROM json_each(?))`
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		list, err := collect(q, scanJob, jobColumns+`WHERE run_after IS NOT NULL AND (attempts = 0 OR run_after <= ? OR run_after > ?) AND `+which+
 			` ORDER BY priority, run_after, id LIMIT 1`, now.UnixMilli(), now.Add(store.MaxJobDelay).UnixMilli(), string(names), jsonList(skip))
 		if err != nil {
@@ -81,7 +81,7 @@ func (d *DB) PostponeJob(ctx context.Context, id int64, again time.Time, cause s
 
 // RetryJobs makes what was given up due.
 func (d *DB) RetryJobs(ctx context.Context) (n int64, err error) {
-	err = d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err = d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		res, err := tx.Exec(`UPDATE jobs SET attempts = 0, run_after = ? WHERE run_after IS NULL`, d.now().UnixMilli())
 		if err == nil {
 			n, err = res.RowsAffected()
@@ -94,8 +94,8 @@ func (d *DB) RetryJobs(ctx context.Context) (n int64, err error) {
 // JobCounts counts the jobs of every kind.
 func (d *DB) JobCounts(ctx context.Context) (out []store.JobCount, err error) {
 	byKind := map[store.JobKind]store.JobCount{}
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
-		list, err := collect(q, func(r *sqlite.Rows) (c store.JobCount, err error) {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
+		list, err := collect(q, func(r sqldb.Rows) (c store.JobCount, err error) {
 			err = r.Scan(&c.Kind, &c.Waiting, &c.Retries, &c.Failed)
 			return c, err
 		}, `SELECT kind, sum(attempts = 0 AND run_after IS NOT NULL), sum(attempts > 0 AND run_after IS NOT NULL), sum(run_after IS NULL) FROM jobs GROUP BY kind`)
@@ -114,7 +114,7 @@ func (d *DB) JobCounts(ctx context.Context) (out []store.JobCount, err error) {
 
 // FailedJobs lists what failed.
 func (d *DB) FailedJobs(ctx context.Context, limit int) (list []store.Job, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) (err error) {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) (err error) {
 		list, err = collect(q, scanJob, jobColumns+`WHERE attempts > 0 OR run_after IS NULL ORDER BY id DESC LIMIT ?`, limit)
 		return err
 	})
@@ -123,7 +123,7 @@ func (d *DB) FailedJobs(ctx context.Context, limit int) (list []store.Job, err e
 
 // AddVariants keeps other types of a picture's sizes.
 func (d *DB) AddVariants(ctx context.Context, media int64, files []store.File) error {
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		var owner, bytes int64
 		if err := tx.QueryRow(`SELECT owner_id FROM media WHERE id = ?`, media).Scan(&owner); err != nil {
 			return err
@@ -150,7 +150,7 @@ func (d *DB) AddVariants(ctx context.Context, media int64, files []store.File) e
 
 // RemoveMedia removes a loose picture.
 func (d *DB) RemoveMedia(ctx context.Context, id, owner int64) (gone store.Media, err error) {
-	err = d.db.Write(ctx, func(tx *sqlite.Tx) (err error) {
+	err = d.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
 		if gone, err = oneMedia(tx, id); err != nil {
 			return err
 		}
@@ -167,7 +167,7 @@ func (d *DB) RemoveMedia(ctx context.Context, id, owner int64) (gone store.Media
 
 // SpoilMedia gives a picture up.
 func (d *DB) SpoilMedia(ctx context.Context, id int64, problem string) error {
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		res, err := tx.Exec(`UPDATE media SET problem = ?, complete = 1 WHERE id = ?`, problem, id)
 		if err != nil {
 			return err
@@ -183,7 +183,7 @@ func (d *DB) SpoilMedia(ctx context.Context, id int64, problem string) error {
 
 // exec runs one statement.
 func (d *DB) exec(ctx context.Context, action, query string, args ...any) error {
-	return wrap(action, d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return wrap(action, d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(query, args...)
 		return err
 	}))
@@ -191,7 +191,7 @@ func (d *DB) exec(ctx context.Context, action, query string, args ...any) error 
 
 // execOne runs one statement that must change a row.
 func (d *DB) execOne(ctx context.Context, action, query string, args ...any) error {
-	return wrap(action, d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return wrap(action, d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		res, err := tx.Exec(query, args...)
 		if err != nil {
 			return err

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"time"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
 // AddStory keeps a story.
 func (d *DB) AddStory(ctx context.Context, s store.Story) (store.Story, error) {
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		s.ID = d.nextID()
 		res, err := tx.Exec(`UPDATE media SET story_id = ?, loose_since = NULL WHERE id = ? AND owner_id = ? AND loose_since IS NOT NULL AND `+presentable,
 			s.ID, s.Media.ID, s.Owner)
@@ -36,7 +36,7 @@ func (d *DB) AddStory(ctx context.Context, s store.Story) (store.Story, error) {
 const presentable = `problem = '' AND (complete = 1 OR EXISTS (SELECT 1 FROM sizes WHERE media_id = media.id))`
 
 // whyNot says why a picture of owner could not be attached.
-func whyNot(q sqlite.Queryer, id, owner int64) error {
+func whyNot(q sqldb.Queryer, id, owner int64) error {
 	m, err := oneMedia(q, id)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -50,8 +50,8 @@ func whyNot(q sqlite.Queryer, id, owner int64) error {
 }
 
 // readStories reads stories as viewer sees them; where follows ?1, the viewer.
-func readStories(q sqlite.Queryer, viewer int64, where string, args ...any) ([]store.Story, error) {
-	list, err := collect(q, func(r *sqlite.Rows) (s store.Story, err error) {
+func readStories(q sqldb.Queryer, viewer int64, where string, args ...any) ([]store.Story, error) {
+	list, err := collect(q, func(r sqldb.Rows) (s store.Story, err error) {
 		var expires int64
 		err = r.Scan(&s.ID, &s.Owner, &s.Media.ID, &s.Visibility, &s.Caption, &expires, &s.Views, &s.Seen)
 		s.Expires = time.UnixMilli(expires)
@@ -81,7 +81,7 @@ func readStories(q sqlite.Queryer, viewer int64, where string, args ...any) ([]s
 	return list, nil
 }
 
-func oneStory(q sqlite.Queryer, id, viewer int64) (store.Story, error) {
+func oneStory(q sqldb.Queryer, id, viewer int64) (store.Story, error) {
 	list, err := readStories(q, viewer, `WHERE id = ?`, id)
 	if err != nil {
 		return store.Story{}, err
@@ -94,7 +94,7 @@ func oneStory(q sqlite.Queryer, id, viewer int64) (store.Story, error) {
 
 // Story returns a story.
 func (d *DB) Story(ctx context.Context, id, viewer int64) (s store.Story, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) (err error) {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) (err error) {
 		s, err = oneStory(q, id, viewer)
 		return err
 	})
@@ -103,7 +103,7 @@ func (d *DB) Story(ctx context.Context, id, viewer int64) (s store.Story, err er
 
 // Stories lists those that are shown.
 func (d *DB) Stories(ctx context.Context, owners []int64, viewer int64, now time.Time) (list []store.Story, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) (err error) {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) (err error) {
 		list, err = readStories(q, viewer, `WHERE owner_id IN (SELECT value FROM json_each(?)) AND expires > ? ORDER BY id`, jsonList(owners), now.UnixMilli())
 		return err
 	})
@@ -112,7 +112,7 @@ func (d *DB) Stories(ctx context.Context, owners []int64, viewer int64, now time
 
 // SeeStory notes that viewer has seen a story.
 func (d *DB) SeeStory(ctx context.Context, id, viewer int64) error {
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if _, err := oneStory(tx, id, viewer); err != nil {
 			return err
 		}
@@ -124,8 +124,8 @@ func (d *DB) SeeStory(ctx context.Context, id, viewer int64) error {
 
 // StoryViews lists who has seen a story, the last ones first.
 func (d *DB) StoryViews(ctx context.Context, id int64, limit int) (list []store.View, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) (err error) {
-		list, err = collect(q, func(r *sqlite.Rows) (v store.View, err error) {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) (err error) {
+		list, err = collect(q, func(r sqldb.Rows) (v store.View, err error) {
 			var at int64
 			err = r.Scan(&v.User, &at)
 			v.At = time.UnixMilli(at)
@@ -138,7 +138,7 @@ func (d *DB) StoryViews(ctx context.Context, id int64, limit int) (list []store.
 
 // RemoveStory removes a story of owner with its picture.
 func (d *DB) RemoveStory(ctx context.Context, id, owner int64) (gone store.Media, err error) {
-	err = d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err = d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		s, err := oneStory(tx, id, owner)
 		if err != nil {
 			return err
@@ -154,7 +154,7 @@ func (d *DB) RemoveStory(ctx context.Context, id, owner int64) (gone store.Media
 
 // ExpireStories removes what was shown long enough.
 func (d *DB) ExpireStories(ctx context.Context, now time.Time, limit int) (gone []store.Media, err error) {
-	err = d.db.Write(ctx, func(tx *sqlite.Tx) (err error) {
+	err = d.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
 		gone, err = readMedia(tx, `WHERE m.id IN (SELECT media_id FROM stories WHERE expires <= ? ORDER BY expires LIMIT ?)`, now.UnixMilli(), limit)
 		for _, m := range gone {
 			if err == nil {

@@ -4,13 +4,13 @@ import (
 	"context"
 	"time"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
 // AddUpload keeps an upload that nothing of arrived yet.
 func (d *DB) AddUpload(ctx context.Context, u store.Upload, count int, quota int64) (store.Upload, error) {
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		u.ID, u.Offset, u.Media = d.nextID(), 0, 0
 		var open, coming, used int64
 		err := tx.QueryRow(`SELECT count(*), coalesce(sum(length), 0), coalesce((SELECT bytes FROM profiles WHERE user_id = ?1), 0)
@@ -31,7 +31,7 @@ func (d *DB) AddUpload(ctx context.Context, u store.Upload, count int, quota int
 }
 
 // settleUpload says what became of an upload. It cannot become two pictures.
-func settleUpload(tx *sqlite.Tx, id, media int64) error {
+func settleUpload(tx *sqldb.Tx, id, media int64) error {
 	res, err := tx.Exec(`UPDATE uploads SET media_id = ? WHERE id = ? AND media_id IS NULL`, media, id)
 	if err != nil {
 		return err
@@ -45,7 +45,7 @@ func settleUpload(tx *sqlite.Tx, id, media int64) error {
 
 // Upload returns an upload.
 func (d *DB) Upload(ctx context.Context, id int64) (u store.Upload, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		var expires int64
 		err := q.QueryRow(`SELECT id, owner_id, length, offset, metadata, description, focus_x, focus_y, expires, coalesce(media_id, 0) FROM uploads WHERE id = ?`, id).
 			Scan(&u.ID, &u.Owner, &u.Length, &u.Offset, &u.Metadata, &u.Description, &u.FocusX, &u.FocusY, &expires, &u.Media)
@@ -67,7 +67,7 @@ func (d *DB) RemoveUpload(ctx context.Context, id int64) error {
 
 // ExpireUploads forgets uploads that nobody goes on with.
 func (d *DB) ExpireUploads(ctx context.Context, now time.Time, limit int) (ids []int64, err error) {
-	err = d.db.Write(ctx, func(tx *sqlite.Tx) (err error) {
+	err = d.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
 		ids, err = collect(tx, scanUploadID, `SELECT id FROM uploads WHERE expires < ? ORDER BY expires LIMIT ?`, now.UnixMilli(), limit)
 		if err == nil {
 			_, err = tx.Exec(`DELETE FROM uploads WHERE id IN (SELECT value FROM json_each(?))`, jsonList(ids))
@@ -77,7 +77,7 @@ func (d *DB) ExpireUploads(ctx context.Context, now time.Time, limit int) (ids [
 	return ids, wrap("expire uploads", err)
 }
 
-func scanUploadID(r *sqlite.Rows) (id int64, err error) {
+func scanUploadID(r sqldb.Rows) (id int64, err error) {
 	err = r.Scan(&id)
 	return id, err
 }

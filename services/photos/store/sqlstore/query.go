@@ -1,13 +1,12 @@
 package sqlstore
 
 import (
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
@@ -66,7 +65,7 @@ func jsonText[T ~string](texts []T) string {
 }
 
 // mustAffect is ErrNotFound where a statement changed nothing.
-func mustAffect(res sql.Result, err error) error {
+func mustAffect(res sqldb.Result, err error) error {
 	if err != nil {
 		return err
 	}
@@ -89,7 +88,7 @@ func (l *idList) Scan(v any) error {
 	return json.Unmarshal([]byte(text), (*[]int64)(l))
 }
 
-func scanID(r *sqlite.Rows) (id int64, err error) {
+func scanID(r sqldb.Rows) (id int64, err error) {
 	err = r.Scan(&id)
 	return id, err
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
@@ -39,7 +39,7 @@ func (d *DB) SearchStatuses(ctx context.Context, s store.StatusSearch) (list []s
 	if upper <= 0 {
 		upper = 1<<63 - 1
 	}
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		ids, err := collect(q, scanID, `SELECT s.id FROM
 			(SELECT rowid AS id FROM words WHERE words MATCH ?1 AND rowid > ?2 AND rowid < ?3 ORDER BY rowid DESC LIMIT ?4) w
 			CROSS JOIN statuses s ON s.id = w.id

@@ -6,13 +6,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
 // readFilters reads filters with their parts, where one condition selects them.
-func readFilters(q sqlite.Queryer, where string, args ...any) ([]store.Filter, error) {
-	list, err := collect(q, func(r *sqlite.Rows) (f store.Filter, err error) {
+func readFilters(q sqldb.Queryer, where string, args ...any) ([]store.Filter, error) {
+	list, err := collect(q, func(r sqldb.Rows) (f store.Filter, err error) {
 		var contexts string
 		var expires *int64
 		err = r.Scan(&f.ID, &f.User, &f.Title, &contexts, &f.Action, &expires)
@@ -27,7 +27,7 @@ func readFilters(q sqlite.Queryer, where string, args ...any) ([]store.Filter, e
 	for i := range list {
 		ids[i], at[list[i].ID] = list[i].ID, &list[i]
 	}
-	_, err = collect(q, func(r *sqlite.Rows) (k store.Keyword, err error) {
+	_, err = collect(q, func(r sqldb.Rows) (k store.Keyword, err error) {
 		var filter int64
 		err = r.Scan(&filter, &k.ID, &k.Text, &k.WholeWord)
 		if err == nil {
@@ -39,7 +39,7 @@ func readFilters(q sqlite.Queryer, where string, args ...any) ([]store.Filter, e
 	if err != nil {
 		return nil, err
 	}
-	_, err = collect(q, func(r *sqlite.Rows) (s store.FilteredStatus, err error) {
+	_, err = collect(q, func(r sqldb.Rows) (s store.FilteredStatus, err error) {
 		var filter int64
 		err = r.Scan(&filter, &s.ID, &s.Status)
 		if err == nil {
@@ -53,7 +53,7 @@ func readFilters(q sqlite.Queryer, where string, args ...any) ([]store.Filter, e
 
 // Filters are all of user.
 func (d *DB) Filters(ctx context.Context, user int64) (list []store.Filter, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		list, err = readFilters(q, `user_id = ?`, user)
 		return err
 	})
@@ -62,7 +62,7 @@ func (d *DB) Filters(ctx context.Context, user int64) (list []store.Filter, err 
 
 // AddFilter makes a filter.
 func (d *DB) AddFilter(ctx context.Context, f store.Filter) (store.Filter, error) {
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if err := bound(tx, store.MaxFilters, `SELECT count(*) FROM filters WHERE user_id = ?`, f.User); err != nil {
 			return err
 		}
@@ -74,7 +74,7 @@ func (d *DB) AddFilter(ctx context.Context, f store.Filter) (store.Filter, error
 
 // EditFilter changes a filter.
 func (d *DB) EditFilter(ctx context.Context, user, id int64, edit func(*store.Filter) error) (f store.Filter, err error) {
-	err = d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err = d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		list, err := readFilters(tx, `id = ? AND user_id = ?`, id, user)
 		if err != nil {
 			return err
@@ -92,7 +92,7 @@ func (d *DB) EditFilter(ctx context.Context, user, id int64, edit func(*store.Fi
 }
 
 // writeFilter stores a filter as it is, and gives ids to parts without one.
-func (d *DB) writeFilter(tx *sqlite.Tx, f *store.Filter) error {
+func (d *DB) writeFilter(tx *sqldb.Tx, f *store.Filter) error {
 	if len(f.Keywords) > store.MaxFilterParts || len(f.Statuses) > store.MaxFilterParts {
 		return store.ErrTooMany
 	}

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
 // SetFollow stores a follow or the options of one.
 func (d *DB) SetFollow(ctx context.Context, f store.Follow) (_ store.Follow, created bool, err error) {
-	err = d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err = d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		before, err := oneFollow(tx, f.Follower, f.Target)
 		if err != nil {
 			return err
@@ -48,7 +48,7 @@ func noticeOf(f store.Follow) store.NoticeKind {
 }
 
 // bound returns ErrTooMany where a count has reached limit.
-func bound(tx *sqlite.Tx, limit int, query string, args ...any) error {
+func bound(tx *sqldb.Tx, limit int, query string, args ...any) error {
 	var n int
 	if err := tx.QueryRow(query, args...).Scan(&n); err != nil {
 		return err
@@ -60,7 +60,7 @@ func bound(tx *sqlite.Tx, limit int, query string, args ...any) error {
 }
 
 // countFollow adds by to the counts that f is part of.
-func countFollow(tx *sqlite.Tx, f store.Follow, by int) error {
+func countFollow(tx *sqldb.Tx, f store.Follow, by int) error {
 	if f.State == store.Asked {
 		return count(tx, "requests", f.Target, by)
 	}
@@ -68,7 +68,7 @@ func countFollow(tx *sqlite.Tx, f store.Follow, by int) error {
 }
 
 // count adds by to a column of user's profile.
-func count(tx *sqlite.Tx, column string, user int64, by int) error {
+func count(tx *sqldb.Tx, column string, user int64, by int) error {
 	_, err := tx.Exec(`INSERT INTO profiles (user_id, `+column+`) VALUES (?, ?)
 		ON CONFLICT (user_id) DO UPDATE SET `+column+` = `+column+` + excluded.`+column, user, by)
 	return err
@@ -76,7 +76,7 @@ func count(tx *sqlite.Tx, column string, user int64, by int) error {
 
 const followColumns = `SELECT id, follower_id, target_id, state, reblogs, notify, languages FROM follows `
 
-func scanFollow(r *sqlite.Rows) (f store.Follow, err error) {
+func scanFollow(r sqldb.Rows) (f store.Follow, err error) {
 	var languages string
 	err = r.Scan(&f.ID, &f.Follower, &f.Target, &f.State, &f.Reblogs, &f.Notify, &languages)
 	if languages != "" {
@@ -86,7 +86,7 @@ func scanFollow(r *sqlite.Rows) (f store.Follow, err error) {
 }
 
 // oneFollow returns the zero Follow where there is none.
-func oneFollow(q sqlite.Queryer, follower, target int64) (store.Follow, error) {
+func oneFollow(q sqldb.Queryer, follower, target int64) (store.Follow, error) {
 	list, err := collect(q, scanFollow, followColumns+`WHERE follower_id = ? AND target_id = ?`, follower, target)
 	if err != nil || len(list) == 0 {
 		return store.Follow{}, err
@@ -96,19 +96,19 @@ func oneFollow(q sqlite.Queryer, follower, target int64) (store.Follow, error) {
 
 // Unfollow ends a follow.
 func (d *DB) Unfollow(ctx context.Context, follower, target int64) error {
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error { return d.unfollow(tx, follower, target) })
+	err := d.db.Write(ctx, func(tx *sqldb.Tx) error { return d.unfollow(tx, follower, target) })
 	return wrap("unfollow", err)
 }
 
 // Part ends follows both ways.
 func (d *DB) Part(ctx context.Context, a, b int64) error {
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		return errors.Join(d.unfollow(tx, a, b), d.unfollow(tx, b, a))
 	})
 	return wrap("part", err)
 }
 
-func (d *DB) unfollow(tx *sqlite.Tx, follower, target int64) error {
+func (d *DB) unfollow(tx *sqldb.Tx, follower, target int64) error {
 	f, err := oneFollow(tx, follower, target)
 	if err != nil || f.State == store.NoFollow {
 		return err
@@ -117,7 +117,7 @@ func (d *DB) unfollow(tx *sqlite.Tx, follower, target int64) error {
 }
 
 // removeFollow deletes a follow and what depends on it.
-func (d *DB) removeFollow(tx *sqlite.Tx, f store.Follow) error {
+func (d *DB) removeFollow(tx *sqldb.Tx, f store.Follow) error {
 	if _, err := tx.Exec(`DELETE FROM follows WHERE id = ?`, f.ID); err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (d *DB) removeFollow(tx *sqlite.Tx, f store.Follow) error {
 
 // Answer grants or refuses a request.
 func (d *DB) Answer(ctx context.Context, target, follower int64, grant bool) error {
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		f, err := oneFollow(tx, follower, target)
 		if err != nil {
 			return err
@@ -164,7 +164,7 @@ func (d *DB) Answer(ctx context.Context, target, follower int64, grant bool) err
 
 // FollowState tells whether somebody follows somebody.
 func (d *DB) FollowState(ctx context.Context, follower, target int64) (state store.FollowState, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		return q.QueryRow(`SELECT coalesce((SELECT state FROM follows WHERE follower_id = ? AND target_id = ?), 0)`, follower, target).Scan(&state)
 	})
 	return state, wrap("read follow", err)
@@ -173,8 +173,8 @@ func (d *DB) FollowState(ctx context.Context, follower, target int64) (state sto
 // Relations tells what people are to user.
 func (d *DB) Relations(ctx context.Context, user int64, targets []int64) (list []store.Relation, err error) {
 	now := d.now().UnixMilli()
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
-		list, err = collect(q, func(r *sqlite.Rows) (rel store.Relation, err error) {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
+		list, err = collect(q, func(r sqldb.Rows) (rel store.Relation, err error) {
 			var languages string
 			var expires *int64
 			rel.Follow.Follower, rel.Mute.User = user, user

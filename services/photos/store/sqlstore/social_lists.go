@@ -3,13 +3,13 @@ package sqlstore
 import (
 	"context"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
 // AddList makes a list.
 func (d *DB) AddList(ctx context.Context, l store.List) (store.List, error) {
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if err := bound(tx, store.MaxLists, `SELECT count(*) FROM lists WHERE owner_id = ?`, l.Owner); err != nil {
 			return err
 		}
@@ -32,8 +32,8 @@ func (d *DB) DeleteList(ctx context.Context, owner, id int64) error {
 }
 
 func (d *DB) readLists(ctx context.Context, where string, args ...any) (list []store.List, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
-		list, err = collect(q, func(r *sqlite.Rows) (l store.List, err error) {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
+		list, err = collect(q, func(r sqldb.Rows) (l store.List, err error) {
 			return l, r.Scan(&l.ID, &l.Owner, &l.Title, &l.Replies, &l.Exclusive)
 		}, `SELECT id, owner_id, title, replies, exclusive FROM lists `+where, args...)
 		return err
@@ -63,14 +63,14 @@ func (d *DB) ListsWith(ctx context.Context, owner, user int64) ([]store.List, er
 	return d.readLists(ctx, `WHERE owner_id = ? AND EXISTS (SELECT 1 FROM list_members WHERE list_id = lists.id AND user_id = ?) ORDER BY id`, owner, user)
 }
 
-func ownsList(tx *sqlite.Tx, owner, list int64) error {
+func ownsList(tx *sqldb.Tx, owner, list int64) error {
 	var one int
 	return tx.QueryRow(`SELECT 1 FROM lists WHERE id = ? AND owner_id = ?`, list, owner).Scan(&one)
 }
 
 // AddMembers adds people whom the owner follows.
 func (d *DB) AddMembers(ctx context.Context, owner, list int64, users []int64) error {
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if err := ownsList(tx, owner, list); err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func (d *DB) AddMembers(ctx context.Context, owner, list int64, users []int64) e
 
 // RemoveMembers takes people out of a list.
 func (d *DB) RemoveMembers(ctx context.Context, owner, list int64, users []int64) error {
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if err := ownsList(tx, owner, list); err != nil {
 			return err
 		}

@@ -4,13 +4,13 @@ import (
 	"context"
 	"time"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
 const markerColumns = `SELECT timeline, last_read, version, updated FROM markers WHERE user_id = ? `
 
-func scanMarker(r *sqlite.Rows) (m store.Marker, err error) {
+func scanMarker(r sqldb.Rows) (m store.Marker, err error) {
 	var updated int64
 	err = r.Scan(&m.Timeline, &m.LastRead, &m.Version, &updated)
 	m.Updated = time.UnixMilli(updated)
@@ -19,7 +19,7 @@ func scanMarker(r *sqlite.Rows) (m store.Marker, err error) {
 
 // Markers are up to where user has read.
 func (d *DB) Markers(ctx context.Context, user int64) (list []store.Marker, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		list, err = collect(q, scanMarker, markerColumns+`ORDER BY timeline`, user)
 		return err
 	})
@@ -28,7 +28,7 @@ func (d *DB) Markers(ctx context.Context, user int64) (list []store.Marker, err 
 
 // SetMarker notes up to where user has read.
 func (d *DB) SetMarker(ctx context.Context, user int64, timeline string, lastRead int64) (m store.Marker, err error) {
-	err = d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err = d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(`INSERT INTO markers (user_id, timeline, last_read, version, updated) VALUES (?, ?, ?, 1, ?)
 			ON CONFLICT (user_id, timeline) DO UPDATE SET last_read = excluded.last_read, version = version + 1, updated = excluded.updated`,
 			user, timeline, lastRead, d.now().UnixMilli())
@@ -46,7 +46,7 @@ func (d *DB) SetMarker(ctx context.Context, user int64, timeline string, lastRea
 
 // BlockDomain keeps a domain.
 func (d *DB) BlockDomain(ctx context.Context, user int64, domain string) error {
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if err := bound(tx, store.MaxDomains, `SELECT count(*) FROM domain_blocks WHERE user_id = ? AND domain <> ?`, user, domain); err != nil {
 			return err
 		}
@@ -61,11 +61,11 @@ func (d *DB) UnblockDomain(ctx context.Context, user int64, domain string) error
 	return d.change(ctx, "unblock domain", `DELETE FROM domain_blocks WHERE user_id = ? AND domain = ?`, user, domain)
 }
 
-func scanNamed(r *sqlite.Rows) (e store.NamedEntry, err error) { return e, r.Scan(&e.ID, &e.Name) }
+func scanNamed(r sqldb.Rows) (e store.NamedEntry, err error) { return e, r.Scan(&e.ID, &e.Name) }
 
 // DomainBlocks is a page of user's.
 func (d *DB) DomainBlocks(ctx context.Context, user int64, p store.Page) (list []store.NamedEntry, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		list, err = readPage(q, p, scanNamed, `SELECT id, domain FROM domain_blocks WHERE user_id = ?`, user)
 		return err
 	})
@@ -74,8 +74,8 @@ func (d *DB) DomainBlocks(ctx context.Context, user int64, p store.Page) (list [
 
 // featuredTags reads tags with how often their user posted with them. They have
 // few tags, so each is counted among their posts.
-func featuredTags(q sqlite.Queryer, where string, args ...any) ([]store.FeaturedTag, error) {
-	return collect(q, func(r *sqlite.Rows) (t store.FeaturedTag, err error) {
+func featuredTags(q sqldb.Queryer, where string, args ...any) ([]store.FeaturedTag, error) {
+	return collect(q, func(r sqldb.Rows) (t store.FeaturedTag, err error) {
 		var last *int64
 		err = r.Scan(&t.ID, &t.Name, &t.Statuses, &last)
 		if last != nil {
@@ -90,7 +90,7 @@ func featuredTags(q sqlite.Queryer, where string, args ...any) ([]store.Featured
 
 // FeaturedTags are user's.
 func (d *DB) FeaturedTags(ctx context.Context, user int64) (list []store.FeaturedTag, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		list, err = featuredTags(q, `f.user_id = ?`, user)
 		return err
 	})
@@ -99,7 +99,7 @@ func (d *DB) FeaturedTags(ctx context.Context, user int64) (list []store.Feature
 
 // AddFeaturedTag shows a tag on user's profile; one that is there stays.
 func (d *DB) AddFeaturedTag(ctx context.Context, user int64, name string) (t store.FeaturedTag, err error) {
-	err = d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err = d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if err := bound(tx, store.MaxFeatured, `SELECT count(*) FROM featured_tags WHERE user_id = ? AND name <> ?`, user, name); err != nil {
 			return err
 		}
@@ -131,7 +131,7 @@ func (d *DB) Posted(ctx context.Context, from, to time.Time) (n int64, err error
 }
 
 func (d *DB) number(ctx context.Context, action, query string, args ...any) (n int64, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error { return q.QueryRow(query, args...).Scan(&n) })
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error { return q.QueryRow(query, args...).Scan(&n) })
 	return n, wrap(action, err)
 }
 
@@ -153,7 +153,7 @@ var socialLeft = []string{
 // eraseSocial ends up to limit follows of user and by user, and removes all else
 // with the last of them. Portraits are returned as pictures of the bytes that
 // nothing may need any more.
-func (d *DB) eraseSocial(tx *sqlite.Tx, user int64, limit int) (gone []store.Media, more bool, err error) {
+func (d *DB) eraseSocial(tx *sqldb.Tx, user int64, limit int) (gone []store.Media, more bool, err error) {
 	n := 0
 	for _, where := range []string{`WHERE follower_id = ? LIMIT ?`, `WHERE target_id = ? LIMIT ?`} {
 		list, err := collect(tx, scanFollow, followColumns+where, user, limit)

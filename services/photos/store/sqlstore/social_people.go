@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
@@ -41,8 +41,8 @@ func (d *DB) People(ctx context.Context, which store.People, owner int64, p stor
 	if which == store.Muted {
 		args = append(args, d.now().UnixMilli())
 	}
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
-		list, err = readPage(q, p, func(r *sqlite.Rows) (e store.Entry, err error) {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
+		list, err = readPage(q, p, func(r sqldb.Rows) (e store.Entry, err error) {
 			return e, r.Scan(&e.ID, &e.User)
 		}, peopleQueries[which], args...)
 		return err
@@ -52,7 +52,7 @@ func (d *DB) People(ctx context.Context, which store.People, owner int64, p stor
 
 // readPage adds a page to a query that ends with WHERE and more, of rows with an
 // id; the newest comes first.
-func readPage[T any](q sqlite.Queryer, p store.Page, scan func(*sqlite.Rows) (T, error), query string, args ...any) ([]T, error) {
+func readPage[T any](q sqldb.Queryer, p store.Page, scan func(sqldb.Rows) (T, error), query string, args ...any) ([]T, error) {
 	if p.Max > 0 {
 		query, args = query+` AND id < ?`, append(args, p.Max)
 	}
@@ -70,11 +70,11 @@ func readPage[T any](q sqlite.Queryer, p store.Page, scan func(*sqlite.Rows) (T,
 	return list, err
 }
 
-func scanPerson(r *sqlite.Rows) (id int64, err error) { return id, r.Scan(&id) }
+func scanPerson(r sqldb.Rows) (id int64, err error) { return id, r.Scan(&id) }
 
 // ids runs a query for ids.
 func (d *DB) ids(ctx context.Context, action, query string, args ...any) (list []int64, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		list, err = collect(q, scanPerson, query, args...)
 		return err
 	})
@@ -106,7 +106,7 @@ func (d *DB) Dismiss(ctx context.Context, user, target int64) error {
 }
 
 func (d *DB) change(ctx context.Context, action, query string, args ...any) error {
-	return wrap(action, d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return wrap(action, d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(query, args...)
 		return err
 	}))
@@ -114,10 +114,10 @@ func (d *DB) change(ctx context.Context, action, query string, args ...any) erro
 
 // changeRow is change for a statement that must find one row.
 func (d *DB) changeRow(ctx context.Context, action, query string, args ...any) error {
-	return wrap(action, d.db.Write(ctx, func(tx *sqlite.Tx) error { return changeOne(tx, query, args...) }))
+	return wrap(action, d.db.Write(ctx, func(tx *sqldb.Tx) error { return changeOne(tx, query, args...) }))
 }
 
-func changeOne(tx *sqlite.Tx, query string, args ...any) error {
+func changeOne(tx *sqldb.Tx, query string, args ...any) error {
 	res, err := tx.Exec(query, args...)
 	if err != nil {
 		return err
@@ -140,7 +140,7 @@ func (d *DB) Directory(ctx context.Context, order store.DirectoryOrder, offset, 
 
 // SetMute keeps a mute, and forgets those that have expired.
 func (d *DB) SetMute(ctx context.Context, m store.Mute) error {
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(`DELETE FROM mutes WHERE expires <= ?`, d.steady.Now().UnixMilli()); err != nil {
 			return err
 		}
@@ -168,7 +168,7 @@ func (d *DB) SetNote(ctx context.Context, user, target int64, text string) error
 	if text == "" {
 		return d.change(ctx, "forget note", `DELETE FROM notes WHERE user_id = ? AND target_id = ?`, user, target)
 	}
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if err := bound(tx, store.MaxNotes, `SELECT count(*) FROM notes WHERE user_id = ? AND target_id <> ?`, user, target); err != nil {
 			return err
 		}
@@ -180,7 +180,7 @@ func (d *DB) SetNote(ctx context.Context, user, target int64, text string) error
 
 // Endorse shows target on user's profile.
 func (d *DB) Endorse(ctx context.Context, user, target int64) error {
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		f, err := oneFollow(tx, user, target)
 		if err != nil {
 			return err

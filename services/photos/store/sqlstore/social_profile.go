@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
@@ -22,7 +22,7 @@ const profileQuery = `SELECT u.value, coalesce(p.statuses, 0), p.last_status_at,
 	LEFT JOIN portraits a ON a.user_id = u.value AND a.kind = 1
 	LEFT JOIN portraits h ON h.user_id = u.value AND h.kind = 2`
 
-func scanProfile(r *sqlite.Rows) (p store.Profile, err error) {
+func scanProfile(r sqldb.Rows) (p store.Profile, err error) {
 	var last *int64
 	var fields string
 	err = r.Scan(&p.User, &p.Statuses, &last, &p.Bytes, &p.Followers, &p.Following, &p.Requests,
@@ -41,7 +41,7 @@ func scanProfile(r *sqlite.Rows) (p store.Profile, err error) {
 	return p, err
 }
 
-func readProfiles(q sqlite.Queryer, users []int64) (map[int64]store.Profile, error) {
+func readProfiles(q sqldb.Queryer, users []int64) (map[int64]store.Profile, error) {
 	list, err := collect(q, scanProfile, profileQuery, jsonList(users))
 	out := make(map[int64]store.Profile, len(list))
 	for _, p := range list {
@@ -52,7 +52,7 @@ func readProfiles(q sqlite.Queryer, users []int64) (map[int64]store.Profile, err
 
 // Profiles returns what is known of users.
 func (d *DB) Profiles(ctx context.Context, users []int64) (out map[int64]store.Profile, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) (err error) {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) (err error) {
 		out, err = readProfiles(q, users)
 		return err
 	})
@@ -67,7 +67,7 @@ func (d *DB) Profile(ctx context.Context, user int64) (store.Profile, error) {
 
 // EditProfile changes how somebody shows themselves.
 func (d *DB) EditProfile(ctx context.Context, user int64, edit func(*store.Profile)) (p store.Profile, err error) {
-	err = d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err = d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		all, err := readProfiles(tx, []int64{user})
 		if err != nil {
 			return err
@@ -90,7 +90,7 @@ func (d *DB) EditProfile(ctx context.Context, user int64, edit func(*store.Profi
 	return p, wrap("change profile", err)
 }
 
-func writeProfile(tx *sqlite.Tx, user int64, p store.Profile) error {
+func writeProfile(tx *sqldb.Tx, user int64, p store.Profile) error {
 	if p.Fields == nil {
 		p.Fields = []store.Field{}
 	}
@@ -108,7 +108,7 @@ func writeProfile(tx *sqlite.Tx, user int64, p store.Profile) error {
 }
 
 // grantAll lets everybody follow target who asked to.
-func grantAll(tx *sqlite.Tx, target int64) error {
+func grantAll(tx *sqldb.Tx, target int64) error {
 	for _, query := range []string{
 		`INSERT INTO profiles (user_id, following) SELECT follower_id, 1 FROM follows WHERE target_id = ? AND state = 1
 			ON CONFLICT (user_id) DO UPDATE SET following = following + 1`,
@@ -125,7 +125,7 @@ func grantAll(tx *sqlite.Tx, target int64) error {
 
 // SetPortrait keeps an avatar or a header.
 func (d *DB) SetPortrait(ctx context.Context, user int64, kind store.PortraitKind, f store.File) (old store.File, err error) {
-	err = d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err = d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		list, err := collect(tx, scanFile, `SELECT hash, type, bytes, width, height FROM portraits WHERE user_id = ? AND kind = ?`, user, kind)
 		if err != nil {
 			return err
@@ -144,6 +144,6 @@ func (d *DB) SetPortrait(ctx context.Context, user int64, kind store.PortraitKin
 	return old, wrap("keep portrait", err)
 }
 
-func scanFile(r *sqlite.Rows) (f store.File, err error) {
+func scanFile(r sqldb.Rows) (f store.File, err error) {
 	return f, r.Scan(&f.Hash, &f.Type, &f.Bytes, &f.Width, &f.Height)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/pkg/sqlite"
 	"github.com/porticod/portico/pkg/steady"
 	"github.com/porticod/portico/services/photos/store"
@@ -23,7 +24,7 @@ var migrations embed.FS
 
 // DB is a store.Store.
 type DB struct {
-	db     *sqlite.DB
+	db     sqldb.DB
 	now    func() time.Time
 	steady steady.Clock // of what is removed for good
 	lastID int64        // used by functions of Write only, which run one at a time
@@ -68,7 +69,7 @@ func open(ctx context.Context, path string, opt sqlite.Options, now func() time.
 	}
 	d := &DB{db: db, now: now, steady: steady.Clock{Read: now}}
 	d.steady.Now() // steps count from here
-	err = db.Read(ctx, func(q sqlite.Queryer) error {
+	err = db.Read(ctx, func(q sqldb.Queryer) error {
 		return q.QueryRow(lastIDQuery).Scan(&d.lastID)
 	})
 	if err != nil {
@@ -99,7 +100,7 @@ func (d *DB) Secret(ctx context.Context, name string) ([]byte, error) {
 	fresh := make([]byte, 32)
 	rand.Read(fresh) // never fails
 	var value []byte
-	err := d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(`INSERT INTO secrets (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING`, name, fresh); err != nil {
 			return err
 		}
@@ -110,7 +111,7 @@ func (d *DB) Secret(ctx context.Context, name string) ([]byte, error) {
 
 // Totals counts.
 func (d *DB) Totals(ctx context.Context) (t store.Totals, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		return q.QueryRow(`SELECT coalesce(sum(statuses), 0), count(*), (SELECT count(*) FROM media WHERE complete = 0)
 			FROM profiles WHERE statuses > 0`).Scan(&t.Statuses, &t.Authors, &t.Incomplete)
 	})
@@ -119,7 +120,7 @@ func (d *DB) Totals(ctx context.Context) (t store.Totals, err error) {
 
 // wrap names the action, and turns a missing row into ErrNotFound.
 func wrap(action string, err error) error {
-	if errors.Is(err, sqlite.ErrNoRows) {
+	if errors.Is(err, sqldb.ErrNoRows) {
 		err = store.ErrNotFound
 	}
 	if err == nil {
@@ -129,7 +130,7 @@ func wrap(action string, err error) error {
 }
 
 // collect scans every row of a query with scan.
-func collect[T any](q sqlite.Queryer, scan func(*sqlite.Rows) (T, error), query string, args ...any) ([]T, error) {
+func collect[T any](q sqldb.Queryer, scan func(sqldb.Rows) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := q.Query(query, args...)
 	if err != nil {
 		return nil, err

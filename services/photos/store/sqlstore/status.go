@@ -6,13 +6,13 @@ import (
 	"slices"
 	"time"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
 // AddStatus makes a post, once per author and key.
 func (d *DB) AddStatus(ctx context.Context, draft store.Draft) (s store.Status, created bool, err error) {
-	err = d.db.Write(ctx, func(tx *sqlite.Tx) (err error) {
+	err = d.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
 		now := d.now().UnixMilli()
 		if draft.Key != "" {
 			var id int64
@@ -21,7 +21,7 @@ func (d *DB) AddStatus(ctx context.Context, draft store.Draft) (s store.Status, 
 				s, err = oneStatus(tx, id)
 				return err
 			}
-			if !errors.Is(err, sqlite.ErrNoRows) {
+			if !errors.Is(err, sqldb.ErrNoRows) {
 				return err
 			}
 		}
@@ -46,7 +46,7 @@ func (d *DB) AddStatus(ctx context.Context, draft store.Draft) (s store.Status, 
 }
 
 // insertStatus writes the post, attaches its pictures and counts it.
-func (d *DB) insertStatus(tx *sqlite.Tx, id int64, s store.Draft) error {
+func (d *DB) insertStatus(tx *sqldb.Tx, id int64, s store.Draft) error {
 	thread, parentAuthor, err := joinThread(tx, id, s)
 	if err != nil {
 		return err
@@ -74,12 +74,12 @@ func (d *DB) insertStatus(tx *sqlite.Tx, id int64, s store.Draft) error {
 }
 
 // joinThread finds the conversation of a post and counts it as an answer.
-func joinThread(tx *sqlite.Tx, id int64, s store.Draft) (thread, parentAuthor int64, err error) {
+func joinThread(tx *sqldb.Tx, id int64, s store.Draft) (thread, parentAuthor int64, err error) {
 	if s.Parent == 0 {
 		return id, 0, nil
 	}
 	err = tx.QueryRow(`SELECT thread_id, author_id FROM statuses WHERE id = ?`, s.Parent).Scan(&thread, &parentAuthor)
-	if errors.Is(err, sqlite.ErrNoRows) {
+	if errors.Is(err, sqldb.ErrNoRows) {
 		return 0, 0, store.ErrParent
 	}
 	if err == nil && s.Visibility <= store.Unlisted {
@@ -90,7 +90,7 @@ func joinThread(tx *sqlite.Tx, id int64, s store.Draft) (thread, parentAuthor in
 
 // attach makes pictures of author those of a post, in their order: unattached
 // ones, or those that it has already. What is to be changed about them is.
-func attach(tx *sqlite.Tx, status, author int64, media []int64, edits map[int64]store.Edit) error {
+func attach(tx *sqldb.Tx, status, author int64, media []int64, edits map[int64]store.Edit) error {
 	for i, m := range media {
 		if slices.Contains(media[:i], m) {
 			return store.ErrMedia
@@ -111,7 +111,7 @@ func attach(tx *sqlite.Tx, status, author int64, media []int64, edits map[int64]
 }
 
 // address stores whom a post names and what tags it has.
-func (d *DB) address(tx *sqlite.Tx, id int64, v store.Visibility, mentions []int64, tags []string) error {
+func (d *DB) address(tx *sqldb.Tx, id int64, v store.Visibility, mentions []int64, tags []string) error {
 	for _, user := range mentions {
 		if _, err := tx.Exec(`INSERT OR IGNORE INTO mentions (status_id, user_id) VALUES (?, ?)`, id, user); err != nil {
 			return err
@@ -130,7 +130,7 @@ func (d *DB) address(tx *sqlite.Tx, id int64, v store.Visibility, mentions []int
 }
 
 // index keeps the words of a post for searching.
-func index(tx *sqlite.Tx, id int64) error {
+func index(tx *sqldb.Tx, id int64) error {
 	if _, err := tx.Exec(`DELETE FROM words WHERE rowid = ?`, id); err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func index(tx *sqlite.Tx, id int64) error {
 
 // announce tells those who are named, and those who want to be told of all that
 // the author posts.
-func (d *DB) announce(tx *sqlite.Tx, s store.Status) error {
+func (d *DB) announce(tx *sqldb.Tx, s store.Status) error {
 	if s.Visibility == store.Direct {
 		if err := d.converse(tx, s); err != nil {
 			return err
@@ -171,7 +171,7 @@ const statusColumns = `SELECT s.id, s.author_id, s.visibility, s.text, s.spoiler
 	s.reply, coalesce(s.parent_id, 0), coalesce(s.parent_author, 0), s.thread_id, coalesce(s.edited_at, 0), s.replies, s.favourites
 	FROM statuses s `
 
-func scanStatus(r *sqlite.Rows) (s store.Status, err error) {
+func scanStatus(r sqldb.Rows) (s store.Status, err error) {
 	var edited int64
 	err = r.Scan(&s.ID, &s.Author, &s.Visibility, &s.Text, &s.Spoiler, &s.Sensitive, &s.Language, &s.App,
 		&s.Reply, &s.Parent, &s.ParentAuthor, &s.Thread, &edited, &s.Replies, &s.Favourites)
@@ -183,7 +183,7 @@ func scanStatus(r *sqlite.Rows) (s store.Status, err error) {
 
 // readStatuses runs statusColumns with where and adds what belongs to the posts,
 // in a number of statements that does not depend on how many there are.
-func readStatuses(q sqlite.Queryer, where string, args ...any) ([]store.Status, error) {
+func readStatuses(q sqldb.Queryer, where string, args ...any) ([]store.Status, error) {
 	list, err := collect(q, scanStatus, statusColumns+where, args...)
 	if err != nil || len(list) == 0 {
 		return nil, err
@@ -201,7 +201,7 @@ func readStatuses(q sqlite.Queryer, where string, args ...any) ([]store.Status, 
 	for _, m := range media {
 		at[m.Status].Media = append(at[m.Status].Media, m)
 	}
-	_, err = collect(q, func(r *sqlite.Rows) (none struct{}, err error) {
+	_, err = collect(q, func(r sqldb.Rows) (none struct{}, err error) {
 		var id, user int64
 		if err = r.Scan(&id, &user); err == nil {
 			at[id].Mentions = append(at[id].Mentions, user)
@@ -211,7 +211,7 @@ func readStatuses(q sqlite.Queryer, where string, args ...any) ([]store.Status, 
 	if err != nil {
 		return nil, err
 	}
-	_, err = collect(q, func(r *sqlite.Rows) (none struct{}, err error) {
+	_, err = collect(q, func(r sqldb.Rows) (none struct{}, err error) {
 		var id int64
 		var name string
 		if err = r.Scan(&id, &name); err == nil {
@@ -223,7 +223,7 @@ func readStatuses(q sqlite.Queryer, where string, args ...any) ([]store.Status, 
 	return list, err
 }
 
-func oneStatus(q sqlite.Queryer, id int64) (store.Status, error) {
+func oneStatus(q sqldb.Queryer, id int64) (store.Status, error) {
 	list, err := readStatuses(q, `WHERE s.id = ?`, id)
 	if err != nil {
 		return store.Status{}, err
@@ -236,7 +236,7 @@ func oneStatus(q sqlite.Queryer, id int64) (store.Status, error) {
 
 // Status returns a post.
 func (d *DB) Status(ctx context.Context, id int64) (s store.Status, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) (err error) {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) (err error) {
 		s, err = oneStatus(q, id)
 		return err
 	})
@@ -245,14 +245,14 @@ func (d *DB) Status(ctx context.Context, id int64) (s store.Status, err error) {
 
 // Statuses returns those of ids that are there, in their order.
 func (d *DB) Statuses(ctx context.Context, ids []int64) (list []store.Status, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) (err error) {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) (err error) {
 		list, err = statusesByID(q, ids)
 		return err
 	})
 	return list, wrap("read posts", err)
 }
 
-func statusesByID(q sqlite.Queryer, ids []int64) ([]store.Status, error) {
+func statusesByID(q sqldb.Queryer, ids []int64) ([]store.Status, error) {
 	found, err := readStatuses(q, `WHERE s.id IN (SELECT value FROM json_each(?))`, jsonList(ids))
 	if err != nil {
 		return nil, err

@@ -5,16 +5,16 @@ import (
 	"errors"
 	"time"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
 const dayMilli = int64(24 * time.Hour / time.Millisecond)
 
 // tagID is the id of a tag, which is made where it is missing.
-func (d *DB) tagID(tx *sqlite.Tx, name string) (id int64, err error) {
+func (d *DB) tagID(tx *sqldb.Tx, name string) (id int64, err error) {
 	err = tx.QueryRow(`SELECT id FROM tags WHERE name = ?`, name).Scan(&id)
-	if !errors.Is(err, sqlite.ErrNoRows) {
+	if !errors.Is(err, sqldb.ErrNoRows) {
 		return id, err
 	}
 	id = d.nextID()
@@ -24,7 +24,7 @@ func (d *DB) tagID(tx *sqlite.Tx, name string) (id int64, err error) {
 
 // Tags returns tags by their names.
 func (d *DB) Tags(ctx context.Context, user int64, names []string) (list []store.Tag, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		list = list[:0]
 		for _, name := range names {
 			list = append(list, store.Tag{Name: name})
@@ -35,7 +35,7 @@ func (d *DB) Tags(ctx context.Context, user int64, names []string) (list []store
 }
 
 // describe adds to tags with names what else is known. An id that is set stays.
-func (d *DB) describe(q sqlite.Queryer, user int64, list []store.Tag) error {
+func (d *DB) describe(q sqldb.Queryer, user int64, list []store.Tag) error {
 	today := d.now().UnixMilli() / dayMilli
 	names := make([]string, len(list))
 	at := make(map[string]*store.Tag, len(list))
@@ -48,7 +48,7 @@ func (d *DB) describe(q sqlite.Queryer, user int64, list []store.Tag) error {
 		}
 	}
 	all := jsonText(names)
-	_, err := collect(q, func(r *sqlite.Rows) (none struct{}, err error) {
+	_, err := collect(q, func(r sqldb.Rows) (none struct{}, err error) {
 		var name string
 		var id int64
 		var following bool
@@ -66,7 +66,7 @@ func (d *DB) describe(q sqlite.Queryer, user int64, list []store.Tag) error {
 		return err
 	}
 	first := (today - store.TagDays + 1) * dayMilli
-	_, err = collect(q, func(r *sqlite.Rows) (none struct{}, err error) {
+	_, err = collect(q, func(r sqldb.Rows) (none struct{}, err error) {
 		var name string
 		var day int64
 		var n store.TagDay
@@ -88,7 +88,7 @@ const dayText = "86400000"
 
 // FollowTag has user follow a tag or not.
 func (d *DB) FollowTag(ctx context.Context, user int64, name string, on bool) error {
-	return wrap("follow tag", d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return wrap("follow tag", d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if !on {
 			_, err := tx.Exec(`DELETE FROM tag_follows WHERE user_id = ? AND tag_id = (SELECT id FROM tags WHERE name = ?)`, user, name)
 			return err
@@ -115,8 +115,8 @@ func (d *DB) FollowedTags(ctx context.Context, user int64, p store.Page) (list [
 	q.and(`f.user_id = ?`, user)
 	q.page("f.id", p)
 	where, args := q.ordered("f.id", p)
-	err = d.db.Read(ctx, func(r sqlite.Queryer) error {
-		list, err = collect(r, func(r *sqlite.Rows) (t store.Tag, err error) {
+	err = d.db.Read(ctx, func(r sqldb.Queryer) error {
+		list, err = collect(r, func(r sqldb.Rows) (t store.Tag, err error) {
 			err = r.Scan(&t.ID, &t.Name)
 			return t, err
 		}, `SELECT f.id, g.name FROM tag_follows f CROSS JOIN tags g ON g.id = f.tag_id `+where, args...)
@@ -137,7 +137,7 @@ func (d *DB) SearchTags(ctx context.Context, user int64, prefix string, limit, o
 	if prefix == "" {
 		return nil, nil
 	}
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		list, err = collect(q, scanTagName, `SELECT name FROM (SELECT id, name FROM tags WHERE name >= ?1 AND name < ?1 || char(1114111) ORDER BY name LIMIT ?4) g
 			WHERE EXISTS (SELECT 1 FROM status_tags t WHERE t.tag_id = g.id AND t.visibility = 1)
 			ORDER BY name <> ?1, (SELECT count(*) FROM (SELECT 1 FROM status_tags t WHERE t.tag_id = g.id AND t.visibility = 1 LIMIT 1000)) DESC, name
@@ -150,7 +150,7 @@ func (d *DB) SearchTags(ctx context.Context, user int64, prefix string, limit, o
 	return list, wrap("search tags", err)
 }
 
-func scanTagName(r *sqlite.Rows) (t store.Tag, err error) {
+func scanTagName(r sqldb.Rows) (t store.Tag, err error) {
 	err = r.Scan(&t.Name)
 	return t, err
 }
@@ -160,7 +160,7 @@ const trendWindow = 5000
 
 // TrendingTags are used by most people these days.
 func (d *DB) TrendingTags(ctx context.Context, user int64, limit, offset int) (list []store.Tag, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		list, err = collect(q, scanTagName, `SELECT g.name FROM
 			(SELECT id, author_id FROM statuses WHERE visibility = 1 AND reply = 0 AND id > ?1 ORDER BY id DESC LIMIT ?2) s
 			CROSS JOIN status_tags t ON t.status_id = s.id CROSS JOIN tags g ON g.id = t.tag_id
@@ -181,7 +181,7 @@ func (d *DB) trendStart() int64 {
 
 // TrendingStatuses are posts that get most attention these days.
 func (d *DB) TrendingStatuses(ctx context.Context, exclude []int64, limit, offset int) (list []store.Status, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		ids, err := collect(q, scanID, `SELECT id FROM
 			(SELECT id, author_id, favourites + 2 * replies AS score FROM statuses WHERE visibility = 1 AND reply = 0 AND id > ?1 ORDER BY id DESC LIMIT ?2)
 			WHERE score > 0 AND author_id NOT IN (SELECT value FROM json_each(?3)) ORDER BY score DESC, id DESC LIMIT ?4 OFFSET ?5`,

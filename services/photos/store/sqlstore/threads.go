@@ -5,13 +5,13 @@ import (
 	"slices"
 	"time"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
 // Thread returns what is above and below a post.
 func (d *DB) Thread(ctx context.Context, id int64, b store.Bounds) (ancestors, descendants []store.Status, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		up, err := collect(q, scanID, `WITH RECURSIVE up (id, n) AS (
 				SELECT parent_id, 1 FROM statuses WHERE id = ?1
 				UNION ALL SELECT s.parent_id, up.n + 1 FROM up JOIN statuses s ON s.id = up.id WHERE up.n < ?2)
@@ -41,7 +41,7 @@ func (d *DB) Thread(ctx context.Context, id int64, b store.Bounds) (ancestors, d
 // An edge is a post below its parent.
 type edge struct{ id, parent int64 }
 
-func scanEdge(r *sqlite.Rows) (e edge, err error) {
+func scanEdge(r sqldb.Rows) (e edge, err error) {
 	err = r.Scan(&e.id, &e.parent)
 	return e, err
 }
@@ -76,7 +76,7 @@ const maxVersions = 100
 
 // Rewrite changes a post and keeps what it was.
 func (d *DB) Rewrite(ctx context.Context, w store.Rewrite) (s store.Status, err error) {
-	err = d.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err = d.db.Write(ctx, func(tx *sqldb.Tx) error {
 		old, err := oneStatus(tx, w.ID)
 		if err != nil {
 			return err
@@ -124,7 +124,7 @@ func unchanged(s store.Status, w store.Rewrite) bool {
 }
 
 // keepVersion stores what a post is until now.
-func (d *DB) keepVersion(tx *sqlite.Tx, s store.Status) error {
+func (d *DB) keepVersion(tx *sqldb.Tx, s store.Status) error {
 	at := s.EditedAt
 	if at.IsZero() {
 		at = TimeOf(s.ID)
@@ -144,7 +144,7 @@ func (d *DB) keepVersion(tx *sqlite.Tx, s store.Status) error {
 }
 
 // exchange makes the pictures of a post those of w.
-func (d *DB) exchange(tx *sqlite.Tx, old store.Status, w store.Rewrite) error {
+func (d *DB) exchange(tx *sqldb.Tx, old store.Status, w store.Rewrite) error {
 	for _, m := range old.Media {
 		if slices.Contains(w.MediaIDs, m.ID) {
 			continue
@@ -157,7 +157,7 @@ func (d *DB) exchange(tx *sqlite.Tx, old store.Status, w store.Rewrite) error {
 }
 
 // readdress makes mentions and tags those of w and tells who is named newly.
-func (d *DB) readdress(tx *sqlite.Tx, old store.Status, w store.Rewrite) error {
+func (d *DB) readdress(tx *sqldb.Tx, old store.Status, w store.Rewrite) error {
 	for _, table := range []string{"mentions", "status_tags"} {
 		if _, err := tx.Exec(`DELETE FROM `+table+` WHERE status_id = ?`, w.ID); err != nil {
 			return err
@@ -181,7 +181,7 @@ func (d *DB) readdress(tx *sqlite.Tx, old store.Status, w store.Rewrite) error {
 
 // Versions lists what a post was and is, oldest first.
 func (d *DB) Versions(ctx context.Context, id int64) (list []store.Version, err error) {
-	err = d.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		s, err := oneStatus(q, id)
 		if err != nil {
 			return err
@@ -190,7 +190,7 @@ func (d *DB) Versions(ctx context.Context, id int64) (list []store.Version, err 
 		for _, m := range s.Media {
 			has[m.ID] = m
 		}
-		list, err = collect(q, func(r *sqlite.Rows) (v store.Version, err error) {
+		list, err = collect(q, func(r sqldb.Rows) (v store.Version, err error) {
 			var at int64
 			var ids idList
 			err = r.Scan(&at, &v.Text, &v.Spoiler, &v.Sensitive, &ids)

@@ -1,4 +1,4 @@
-package sqlite
+package sqlstore
 
 import (
 	"context"
@@ -6,17 +6,17 @@ import (
 	"errors"
 
 	"github.com/porticod/portico/pkg/account"
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 )
 
 // Follow notes a service. It writes only for a new one.
 func (s *Store) Follow(ctx context.Context, service string) (cursor int64, err error) {
 	const query = `SELECT cursor FROM follower WHERE service = ?`
-	err = s.db.Read(ctx, func(q sqlite.Queryer) error { return q.QueryRow(query, service).Scan(&cursor) })
-	if !errors.Is(err, sqlite.ErrNoRows) {
+	err = s.db.Read(ctx, func(q sqldb.Queryer) error { return q.QueryRow(query, service).Scan(&cursor) })
+	if !errors.Is(err, sqldb.ErrNoRows) {
 		return cursor, err
 	}
-	err = s.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(`INSERT INTO follower (service, cursor) VALUES (?, 0) ON CONFLICT DO NOTHING`, service); err != nil {
 			return err
 		}
@@ -27,7 +27,7 @@ func (s *Store) Follow(ctx context.Context, service string) (cursor int64, err e
 
 // Ack moves the position of a service forward.
 func (s *Store) Ack(ctx context.Context, service string, cursor int64) error {
-	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(`UPDATE follower SET cursor = max(cursor, min(?, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'change'), 0))) WHERE service = ?`,
 			cursor, service)
 		return err
@@ -36,7 +36,7 @@ func (s *Store) Ack(ctx context.Context, service string, cursor int64) error {
 
 // Unfollow forgets a service.
 func (s *Store) Unfollow(ctx context.Context, service string) error {
-	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(`DELETE FROM follower WHERE service = ?`, service)
 		return err
 	})
@@ -63,7 +63,7 @@ func scanErasure(r scanner) (e account.Erasure, err error) {
 
 // Erasure returns the deletion of a user.
 func (s *Store) Erasure(ctx context.Context, userID int64) (e account.Erasure, err error) {
-	err = s.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = s.db.Read(ctx, func(q sqldb.Queryer) error {
 		e, err = scanErasure(q.QueryRow(erasure+`c.user_id = ?`, userID))
 		return err
 	})
@@ -75,6 +75,6 @@ func (s *Store) Erasure(ctx context.Context, userID int64) (e account.Erasure, e
 
 // Erasures returns deletions that a service has not acted on.
 func (s *Store) Erasures(ctx context.Context, after int64, limit int) ([]account.Erasure, error) {
-	return list(ctx, s.db, func(r *sqlite.Rows) (account.Erasure, error) { return scanErasure(r) },
+	return list(ctx, s.db, func(r sqldb.Rows) (account.Erasure, error) { return scanErasure(r) },
 		erasure+`c.seq > ? AND c.seq > (SELECT min(cursor) FROM follower) ORDER BY c.seq LIMIT ?`, after, limit)
 }

@@ -1,4 +1,4 @@
-package sqlite
+package sqlstore
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/pkg/account"
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 )
 
 const (
@@ -29,11 +29,11 @@ func scanUser(r scanner, more ...any) (u account.User, err error) {
 	return u, err
 }
 
-func scanUserRow(r *sqlite.Rows) (account.User, error) { return scanUser(r) }
+func scanUserRow(r sqldb.Rows) (account.User, error) { return scanUser(r) }
 
 // AddUser stores a user with the next ID.
 func (s *Store) AddUser(ctx context.Context, u account.User, hash string, invite *account.Hash) (account.User, error) {
-	err := s.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		var last int64
 		if err := tx.QueryRow(`SELECT coalesce(max(id), 0) FROM user`).Scan(&last); err != nil {
 			return err
@@ -41,7 +41,7 @@ func (s *Store) AddUser(ctx context.Context, u account.User, hash string, invite
 		u.ID = account.NextID(last, u.CreatedAt)
 		_, err := tx.Exec(`INSERT INTO user (id, username, name, folded, about, avatar, avatar_service, last_seen, receipts, role, generation, hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			u.ID, u.Username, u.Name, strings.ToLower(u.Name), u.About, u.Avatar, u.AvatarService, u.LastSeen, u.Receipts, u.Role, u.Generation, hash, u.CreatedAt.UnixMilli())
-		if errors.Is(err, sqlite.ErrUnique) {
+		if errors.Is(err, sqldb.ErrUnique) {
 			return account.ErrTaken
 		}
 		if err != nil || invite == nil {
@@ -55,7 +55,7 @@ func (s *Store) AddUser(ctx context.Context, u account.User, hash string, invite
 	return u, nil
 }
 
-func useInvite(tx *sqlite.Tx, code account.Hash, now time.Time) error {
+func useInvite(tx *sqldb.Tx, code account.Hash, now time.Time) error {
 	res, err := tx.Exec(`UPDATE invite SET uses = uses - 1 WHERE code = ? AND uses > 0 AND (expires_at IS NULL OR expires_at > ?)`,
 		code[:], now.UnixMilli())
 	if err != nil {
@@ -69,7 +69,7 @@ func useInvite(tx *sqlite.Tx, code account.Hash, now time.Time) error {
 
 // AddInvite stores an invite and drops those that nobody can use.
 func (s *Store) AddInvite(ctx context.Context, code account.Hash, uses int, expires time.Time) error {
-	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(`DELETE FROM invite WHERE uses = 0 OR expires_at <= ?`, s.steady.Now().UnixMilli()); err != nil {
 			return err
 		}
@@ -85,14 +85,14 @@ func (s *Store) AddInvite(ctx context.Context, code account.Hash, uses int, expi
 
 // UserByID returns a user who was not deleted.
 func (s *Store) UserByID(ctx context.Context, id int64) (u account.User, err error) {
-	err = s.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = s.db.Read(ctx, func(q sqldb.Queryer) error {
 		u, err = userByID(q, id)
 		return err
 	})
 	return u, err
 }
 
-func userByID(q sqlite.Queryer, id int64) (account.User, error) {
+func userByID(q sqldb.Queryer, id int64) (account.User, error) {
 	u, err := scanUser(q.QueryRow(`SELECT `+userColumns+` FROM user WHERE id = ?`+alive, id))
 	if err != nil {
 		return account.User{}, or(err, account.ErrNotFound)
@@ -102,7 +102,7 @@ func userByID(q sqlite.Queryer, id int64) (account.User, error) {
 
 // Credentials returns a user who was not deleted, with the password's hash.
 func (s *Store) Credentials(ctx context.Context, username string) (u account.User, hash string, err error) {
-	err = s.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = s.db.Read(ctx, func(q sqldb.Queryer) error {
 		row := q.QueryRow(`SELECT `+userColumns+`, hash FROM user WHERE username = ?`+alive, username)
 		u, err = scanUser(row, &hash)
 		return err
@@ -137,7 +137,7 @@ func (s *Store) ListUsers(ctx context.Context, after string, limit int) ([]accou
 
 // SetProfile changes what is not nil.
 func (s *Store) SetProfile(ctx context.Context, id int64, e account.ProfileEdit) (u account.User, err error) {
-	err = s.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if u, err = userByID(tx, id); err != nil {
 			return err
 		}
@@ -169,7 +169,7 @@ func set[T any](field, to *T) {
 
 // SetPassword changes the hash and ends sessions.
 func (s *Store) SetPassword(ctx context.Context, id int64, hash, keep string) error {
-	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if _, err := userByID(tx, id); err != nil {
 			return err
 		}
@@ -188,7 +188,7 @@ func (s *Store) SetPassword(ctx context.Context, id int64, hash, keep string) er
 
 // SetHash replaces a hash, unless it was replaced already.
 func (s *Store) SetHash(ctx context.Context, id int64, old, hash string) error {
-	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(`UPDATE user SET hash = ? WHERE id = ? AND hash = ?`+alive, hash, id, old)
 		return err
 	})
@@ -196,7 +196,7 @@ func (s *Store) SetHash(ctx context.Context, id int64, old, hash string) error {
 
 // SetRole changes the role.
 func (s *Store) SetRole(ctx context.Context, id int64, role account.Role) error {
-	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		u, err := userByID(tx, id)
 		if err != nil || u.Role == role {
 			return err
@@ -210,7 +210,7 @@ func (s *Store) SetRole(ctx context.Context, id int64, role account.Role) error 
 
 // SetSuspended suspends or ends it.
 func (s *Store) SetSuspended(ctx context.Context, id int64, suspended bool) error {
-	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		u, err := userByID(tx, id)
 		if err != nil || u.Suspended == suspended {
 			return err
@@ -228,7 +228,7 @@ func (s *Store) SetSuspended(ctx context.Context, id int64, suspended bool) erro
 
 // DeleteUser leaves a tombstone.
 func (s *Store) DeleteUser(ctx context.Context, id int64) error {
-	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if _, err := userByID(tx, id); err != nil {
 			return err
 		}

@@ -1,15 +1,15 @@
-package sqlite
+package sqlstore
 
 import (
 	"context"
 
 	"github.com/porticod/portico/pkg/account"
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 )
 
 // Block stores a block, unless it is there.
 func (s *Store) Block(ctx context.Context, b account.Block, limit int) error {
-	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		for _, id := range []int64{b.UserID, b.OtherID} {
 			if _, err := userByID(tx, id); err != nil {
 				return err
@@ -36,7 +36,7 @@ func (s *Store) Block(ctx context.Context, b account.Block, limit int) error {
 
 // Unblock removes a block, if it is there.
 func (s *Store) Unblock(ctx context.Context, userID, otherID int64) error {
-	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		res, err := tx.Exec(`DELETE FROM block WHERE user_id = ? AND other_id = ?`, userID, otherID)
 		if err != nil {
 			return err
@@ -51,7 +51,7 @@ func (s *Store) Unblock(ctx context.Context, userID, otherID int64) error {
 // Blocks returns a user's blocks.
 func (s *Store) Blocks(ctx context.Context, userID, after int64, limit int) ([]account.Block, error) {
 	const query = `SELECT id, user_id, other_id, at FROM block WHERE user_id = ?1 AND (?2 = 0 OR id < ?2) ORDER BY id DESC LIMIT ?3`
-	return list(ctx, s.db, func(r *sqlite.Rows) (b account.Block, err error) {
+	return list(ctx, s.db, func(r sqldb.Rows) (b account.Block, err error) {
 		var at int64
 		err = r.Scan(&b.ID, &b.UserID, &b.OtherID, &at)
 		b.At = fromMilli(at)
@@ -61,8 +61,8 @@ func (s *Store) Blocks(ctx context.Context, userID, after int64, limit int) ([]a
 
 // BlockedBoth returns a user's blocks in both directions, as of one moment.
 func (s *Store) BlockedBoth(ctx context.Context, userID int64) (blocks, blockedBy []int64, err error) {
-	scan := func(r *sqlite.Rows) (id int64, err error) { return id, r.Scan(&id) }
-	err = s.db.Read(ctx, func(q sqlite.Queryer) error {
+	scan := func(r sqldb.Rows) (id int64, err error) { return id, r.Scan(&id) }
+	err = s.db.Read(ctx, func(q sqldb.Queryer) error {
 		if blocks, err = collect(q, scan, `SELECT other_id FROM block WHERE user_id = ? ORDER BY other_id`, userID); err != nil {
 			return err
 		}

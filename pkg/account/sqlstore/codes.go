@@ -1,4 +1,4 @@
-package sqlite
+package sqlstore
 
 import (
 	"context"
@@ -6,12 +6,12 @@ import (
 	"time"
 
 	"github.com/porticod/portico/pkg/account"
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 )
 
 // AddCode stores a code with its user's generation.
 func (s *Store) AddCode(ctx context.Context, c account.Code, code account.Hash, old time.Time, limit int) error {
-	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		u, err := sessionOwner(tx, c.UserID, c.Generation)
 		if err != nil {
 			return err
@@ -31,14 +31,14 @@ func (s *Store) AddCode(ctx context.Context, c account.Code, code account.Hash, 
 
 // CodeByHash returns a code.
 func (s *Store) CodeByHash(ctx context.Context, code account.Hash) (c account.Code, err error) {
-	err = s.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = s.db.Read(ctx, func(q sqldb.Queryer) error {
 		c, _, err = codeByHash(q, code)
 		return err
 	})
 	return c, err
 }
 
-func codeByHash(q sqlite.Queryer, code account.Hash) (c account.Code, sessionID string, err error) {
+func codeByHash(q sqldb.Queryer, code account.Hash) (c account.Code, sessionID string, err error) {
 	var created int64
 	err = q.QueryRow(`SELECT user_id, app_id, service, scopes, redirect_uri, challenge, generation, session_id IS NOT NULL, coalesce(session_id, ''), created_at FROM code WHERE code = ?`, code[:]).
 		Scan(&c.UserID, &c.AppID, &c.Service, &c.Scopes, &c.RedirectURI, &c.Challenge, &c.Generation, &c.Used, &sessionID, &created)
@@ -52,7 +52,7 @@ func codeByHash(q sqlite.Queryer, code account.Hash) (c account.Code, sessionID 
 // RedeemCode makes a session of a code, or ends the one that was made from it.
 func (s *Store) RedeemCode(ctx context.Context, code account.Hash, v account.Session, token account.Hash, limit int) error {
 	var again bool
-	err := s.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		again = false // a batch that fails runs a second time
 		c, sessionID, err := codeByHash(tx, code)
 		if err != nil {

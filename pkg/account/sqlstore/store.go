@@ -1,6 +1,6 @@
-// Package sqlite keeps accounts in one SQLite database. It decides nothing: the
+// Package sqlstore keeps accounts in one SQLite database. It decides nothing: the
 // rules are in package account.
-package sqlite
+package sqlstore
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/pkg/account"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/pkg/sqlite"
 	"github.com/porticod/portico/pkg/steady"
 )
@@ -26,7 +27,7 @@ const keepSessionEnds = 7 * 24 * time.Hour
 
 // Store is an account.Store.
 type Store struct {
-	db     *sqlite.DB
+	db     sqldb.DB
 	notify func(account.Change)
 	steady steady.Clock // of what is removed for good
 }
@@ -45,7 +46,7 @@ func Open(ctx context.Context, path string, log zerolog.Logger) (*Store, error) 
 		return nil, err
 	}
 	s := &Store{db: db, notify: func(account.Change) {}}
-	err = db.Write(ctx, func(tx *sqlite.Tx) error {
+	err = db.Write(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.Exec("DELETE FROM change WHERE kind = ? AND at < ?",
 			account.SessionEnded, s.steady.Now().Add(-keepSessionEnds).UnixMilli())
 		return err
@@ -65,7 +66,7 @@ func (s *Store) Notify(fn func(account.Change)) { s.notify = fn }
 // Changes returns a part of the log.
 func (s *Store) Changes(ctx context.Context, after int64, limit int) ([]account.Change, error) {
 	const query = `SELECT seq, kind, user_id, other_id, session_id, service, at FROM change WHERE seq > ? ORDER BY seq LIMIT ?`
-	return list(ctx, s.db, func(r *sqlite.Rows) (c account.Change, err error) {
+	return list(ctx, s.db, func(r sqldb.Rows) (c account.Change, err error) {
 		var at int64
 		err = r.Scan(&c.Seq, &c.Kind, &c.UserID, &c.OtherID, &c.SessionID, &c.Service, &at)
 		c.At = fromMilli(at)
@@ -75,9 +76,9 @@ func (s *Store) Changes(ctx context.Context, after int64, limit int) ([]account.
 
 // LastChange is the highest position ever given, also where its entry is gone.
 func (s *Store) LastChange(ctx context.Context) (seq int64, err error) {
-	err = s.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = s.db.Read(ctx, func(q sqldb.Queryer) error {
 		err := q.QueryRow(`SELECT seq FROM sqlite_sequence WHERE name = 'change'`).Scan(&seq)
-		if errors.Is(err, sqlite.ErrNoRows) {
+		if errors.Is(err, sqldb.ErrNoRows) {
 			return nil
 		}
 		return err
@@ -86,14 +87,11 @@ func (s *Store) LastChange(ctx context.Context) (seq int64, err error) {
 }
 
 // log writes an entry, and tells it after the commit.
-func (s *Store) log(tx *sqlite.Tx, c account.Change) error {
+func (s *Store) log(tx *sqldb.Tx, c account.Change) error {
 	c.At = time.UnixMilli(time.Now().UnixMilli()).UTC()
-	res, err := tx.Exec(`INSERT OR REPLACE INTO change (kind, user_id, other_id, session_id, service, at) VALUES (?, ?, ?, ?, ?, ?)`,
-		c.Kind, c.UserID, c.OtherID, c.SessionID, c.Service, c.At.UnixMilli())
+	err := tx.QueryRow(`INSERT OR REPLACE INTO change (kind, user_id, other_id, session_id, service, at) VALUES (?, ?, ?, ?, ?, ?) RETURNING seq`,
+		c.Kind, c.UserID, c.OtherID, c.SessionID, c.Service, c.At.UnixMilli()).Scan(&c.Seq)
 	if err != nil {
-		return err
-	}
-	if c.Seq, err = res.LastInsertId(); err != nil {
 		return err
 	}
 	tx.AfterCommit(func() { s.notify(c) })
@@ -101,8 +99,8 @@ func (s *Store) log(tx *sqlite.Tx, c account.Change) error {
 }
 
 // list runs a query and scans every row of it.
-func list[T any](ctx context.Context, db *sqlite.DB, scan func(*sqlite.Rows) (T, error), query string, args ...any) (out []T, err error) {
-	err = db.Read(ctx, func(q sqlite.Queryer) error {
+func list[T any](ctx context.Context, db sqldb.DB, scan func(sqldb.Rows) (T, error), query string, args ...any) (out []T, err error) {
+	err = db.Read(ctx, func(q sqldb.Queryer) error {
 		out, err = collect(q, scan, query, args...)
 		return err
 	})
@@ -112,7 +110,7 @@ func list[T any](ctx context.Context, db *sqlite.DB, scan func(*sqlite.Rows) (T,
 	return out, nil
 }
 
-func collect[T any](q sqlite.Queryer, scan func(*sqlite.Rows) (T, error), query string, args ...any) (out []T, err error) {
+func collect[T any](q sqldb.Queryer, scan func(sqldb.Rows) (T, error), query string, args ...any) (out []T, err error) {
 	rows, err := q.Query(query, args...)
 	if err != nil {
 		return nil, err
@@ -132,7 +130,7 @@ func fromMilli(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
 // or turns ErrNoRows into the error that stands for it here.
 func or(err, none error) error {
-	if errors.Is(err, sqlite.ErrNoRows) {
+	if errors.Is(err, sqldb.ErrNoRows) {
 		return none
 	}
 	return err

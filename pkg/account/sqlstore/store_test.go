@@ -1,4 +1,4 @@
-package sqlite_test
+package sqlstore_test
 
 import (
 	"path/filepath"
@@ -8,13 +8,13 @@ import (
 
 	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/pkg/account/accounttest"
-	"github.com/porticod/portico/pkg/account/sqlite"
+	"github.com/porticod/portico/pkg/account/sqlstore"
 )
 
 func TestStore(t *testing.T) {
 	accounttest.Run(t, func(t *testing.T, dir string) account.Store {
 		t.Helper()
-		s, err := sqlite.Open(t.Context(), filepath.Join(dir, "accounts.db"), zerolog.Nop())
+		s, err := sqlstore.Open(t.Context(), filepath.Join(dir, "accounts.db"), zerolog.Nop())
 		if err != nil {
 			t.Fatal(err)
 		}

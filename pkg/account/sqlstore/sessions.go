@@ -1,4 +1,4 @@
-package sqlite
+package sqlstore
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/pkg/account"
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 )
 
 const sessionColumns = `id, user_id, service, device, scopes, app_id, created_at, seen_at`
@@ -18,14 +18,14 @@ func scanSession(r scanner) (v account.Session, err error) {
 	return v, err
 }
 
-func scanSessionRow(r *sqlite.Rows) (account.Session, error) { return scanSession(r) }
+func scanSessionRow(r sqldb.Rows) (account.Session, error) { return scanSession(r) }
 
 // AddSession stores a session and ends the oldest beyond limit.
 func (s *Store) AddSession(ctx context.Context, v account.Session, token account.Hash, generation int64, limit int) error {
-	return s.db.Write(ctx, func(tx *sqlite.Tx) error { return s.addSession(tx, v, token, generation, limit) })
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error { return s.addSession(tx, v, token, generation, limit) })
 }
 
-func (s *Store) addSession(tx *sqlite.Tx, v account.Session, token account.Hash, generation int64, limit int) error {
+func (s *Store) addSession(tx *sqldb.Tx, v account.Session, token account.Hash, generation int64, limit int) error {
 	if v.UserID != 0 {
 		if _, err := sessionOwner(tx, v.UserID, generation); err != nil {
 			return err
@@ -43,7 +43,7 @@ func (s *Store) addSession(tx *sqlite.Tx, v account.Session, token account.Hash,
 
 // sessionOwner returns a user who may have sessions, of this generation unless
 // it is 0.
-func sessionOwner(q sqlite.Queryer, id, generation int64) (account.User, error) {
+func sessionOwner(q sqldb.Queryer, id, generation int64) (account.User, error) {
 	u, err := userByID(q, id)
 	switch {
 	case err != nil:
@@ -58,7 +58,7 @@ func sessionOwner(q sqlite.Queryer, id, generation int64) (account.User, error) 
 
 // SessionByToken returns a session with its user.
 func (s *Store) SessionByToken(ctx context.Context, token account.Hash) (u account.User, v account.Session, err error) {
-	err = s.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = s.db.Read(ctx, func(q sqldb.Queryer) error {
 		v, err = scanSession(q.QueryRow(`SELECT `+sessionColumns+` FROM session WHERE token = ?`, token[:]))
 		if err != nil || v.UserID == 0 {
 			return or(err, account.ErrToken)
@@ -80,7 +80,7 @@ func (s *Store) SessionsOf(ctx context.Context, userID int64, service string) ([
 // SetSeen only moves times forward, unless the clock was ahead: what would stay
 // the last seen for years is not.
 func (s *Store) SetSeen(ctx context.Context, seen map[string]time.Time) error {
-	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		for id, at := range seen {
 			if _, err := tx.Exec(`UPDATE session SET seen_at = iif(seen_at > ?1 + ?2, ?1, max(seen_at, ?1)) WHERE id = ?3`, at.UnixMilli(), account.MaxAhead.Milliseconds(), id); err != nil {
 				return err
@@ -92,7 +92,7 @@ func (s *Store) SetSeen(ctx context.Context, seen map[string]time.Time) error {
 
 // EndSession ends one session.
 func (s *Store) EndSession(ctx context.Context, userID int64, service, id string) error {
-	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		var n int
 		err := tx.QueryRow(`SELECT count(*) FROM session WHERE id = ?1 AND user_id = ?2 AND (?3 = '' OR service = ?3)`, id, userID, service).Scan(&n)
 		if err != nil {
@@ -107,7 +107,7 @@ func (s *Store) EndSession(ctx context.Context, userID int64, service, id string
 
 // EndSessions ends all of a user's sessions at a service but keep.
 func (s *Store) EndSessions(ctx context.Context, userID int64, service, keep string) error {
-	return s.db.Write(ctx, func(tx *sqlite.Tx) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if service == "" {
 			if err := nextGeneration(tx, userID); err != nil {
 				return err
@@ -119,13 +119,13 @@ func (s *Store) EndSessions(ctx context.Context, userID int64, service, keep str
 
 // nextGeneration makes what was granted before worthless: users that were signed
 // in but have no session yet, and codes.
-func nextGeneration(tx *sqlite.Tx, userID int64) error {
+func nextGeneration(tx *sqldb.Tx, userID int64) error {
 	_, err := tx.Exec(`UPDATE user SET generation = generation + 1 WHERE id = ?`, userID)
 	return err
 }
 
 // endSessions ends the sessions that where selects, and logs each.
-func (s *Store) endSessions(tx *sqlite.Tx, where string, args ...any) error {
+func (s *Store) endSessions(tx *sqldb.Tx, where string, args ...any) error {
 	gone, err := collect(tx, scanSessionRow, `SELECT `+sessionColumns+` FROM session WHERE `+where, args...)
 	if err != nil {
 		return err

@@ -1,9 +1,9 @@
-package sqlite
+package sqlstore
 
 import (
 	"io/fs"
 
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 )
 
 // Schema is the number of the newest migration.
@@ -12,6 +12,6 @@ func Schema() int {
 	if err != nil {
 		return 0 // it is embedded
 	}
-	n, _ := sqlite.Schema(sub) // as Open sees them, which refuses what is wrong
+	n, _ := sqldb.Schema(sub) // as Open sees them, which refuses what is wrong
 	return n
 }

@@ -1,4 +1,4 @@
-package sqlite_test
+package sqlstore_test
 
 import (
 	"os"
@@ -11,8 +11,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/porticod/portico/pkg/account"
-	"github.com/porticod/portico/pkg/account/sqlite"
-	store "github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/account/sqlstore"
+	"github.com/porticod/portico/pkg/sqldb"
+	"github.com/porticod/portico/pkg/sqlite"
 )
 
 // Data of the first schema is all there after the second.
@@ -23,12 +24,12 @@ func TestMigrateFromFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := store.Open(ctx, path, store.Options{Migrations: fstest.MapFS{"0001_accounts.sql": {Data: first}}, Log: zerolog.Nop()})
+	db, err := sqlite.Open(ctx, path, sqlite.Options{Migrations: fstest.MapFS{"0001_accounts.sql": {Data: first}}, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	now := time.Now().UnixMilli()
-	err = db.Write(ctx, func(tx *store.Tx) error {
+	err = db.Write(ctx, func(tx *sqldb.Tx) error {
 		for _, q := range []string{
 			`INSERT INTO user VALUES (10, 'ann', 'Ann', 'ann', 'me', 'admin', 'h', 0, NULL, 5), (11, 'gone', '', '', '', 'user', '', 0, 6, 5)`,
 			`INSERT INTO session VALUES ('s_1', zeroblob(32), 10, 'chat.a', 'phone', '', 0, 5, 6)`,
@@ -50,7 +51,7 @@ func TestMigrateFromFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	s, err := sqlite.Open(ctx, path, zerolog.Nop())
+	s, err := sqlstore.Open(ctx, path, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package sqlite
+package sqlstore
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/pkg/account"
-	"github.com/porticod/portico/pkg/sqlite"
+	"github.com/porticod/portico/pkg/sqldb"
 )
 
 // AddApp stores an app with the next ID, where there is room or can be made.
@@ -15,7 +15,7 @@ func (s *Store) AddApp(ctx context.Context, a account.App, secret account.Hash, 
 	if err != nil {
 		return account.App{}, err
 	}
-	err = s.db.Write(ctx, func(tx *sqlite.Tx) error {
+	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if err := s.makeRoom(tx, a.Service, limit, idle); err != nil {
 			return err
 		}
@@ -35,7 +35,7 @@ func (s *Store) AddApp(ctx context.Context, a account.App, secret account.Hash, 
 }
 
 // makeRoom deletes the idle apps of a service that has limit apps.
-func (s *Store) makeRoom(tx *sqlite.Tx, service string, limit int, idle time.Time) error {
+func (s *Store) makeRoom(tx *sqldb.Tx, service string, limit int, idle time.Time) error {
 	var n int
 	if err := tx.QueryRow(`SELECT count(*) FROM app WHERE service = ?`, service).Scan(&n); err != nil || n < limit {
 		return err
@@ -73,7 +73,7 @@ func (s *Store) app(ctx context.Context, where string, args ...any) (a account.A
 		hash      []byte
 		created   int64
 	)
-	err = s.db.Read(ctx, func(q sqlite.Queryer) error {
+	err = s.db.Read(ctx, func(q sqldb.Queryer) error {
 		return q.QueryRow(`SELECT id, service, client_id, secret, name, website, redirect_uris, scopes, created_at FROM app WHERE `+where, args...).
 			Scan(&a.ID, &a.Service, &a.ClientID, &hash, &a.Name, &a.Website, &redirects, &a.Scopes, &created)
 	})

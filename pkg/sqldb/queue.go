@@ -1,0 +1,91 @@
+package sqldb
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// request is one call of Write. state decides who owns it: the caller may
+// abandon it until the writer starts with it.
+type request struct {
+	fn    func(tx *Tx) error
+	state atomic.Int32
+	done  chan struct{} // closed when err is final
+	err   error         // written by the writer before done
+	after []func()
+}
+
+const (
+	waiting int32 = iota
+	started
+	abandoned
+)
+
+// queue is what waits for the writer. Its length is bounded by slots.
+type queue struct {
+	slots chan struct{} // one for each request that is queued or being written
+	wake  chan struct{}
+	batch int // requests in one commit
+
+	mu      sync.Mutex
+	pending []*request // guarded by mu
+	closed  bool       // guarded by mu
+}
+
+func newQueue(length, batch int) *queue {
+	return &queue{slots: make(chan struct{}, length), wake: make(chan struct{}, 1), batch: batch}
+}
+
+func (q *queue) put(r *request) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return ErrClosed
+	}
+	q.pending = append(q.pending, r)
+	q.signal()
+	return nil
+}
+
+// signal wakes the writer. The channel holds one, so that no wake-up is lost.
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// next waits for requests and takes as many as a commit may have. It returns
+// none only when the queue is closed and empty.
+func (q *queue) next() []*request {
+	for {
+		q.mu.Lock()
+		n := min(len(q.pending), q.batch)
+		batch := q.pending[:n:n]
+		q.pending = q.pending[n:]
+		if len(q.pending) == 0 {
+			q.pending = nil // lets the array go
+		}
+		closed := q.closed
+		q.mu.Unlock()
+		if n > 0 || closed {
+			return batch
+		}
+		<-q.wake
+	}
+}
+
+// unget puts requests back to the front.
+func (q *queue) unget(rs []*request) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pending = append(rs, q.pending...)
+	q.signal()
+}
+
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.signal()
+}
