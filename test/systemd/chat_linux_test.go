@@ -3,6 +3,7 @@ package systemd
 import (
 	"bytes"
 	"cmp"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,18 +20,36 @@ import (
 
 // A ChatTally is what became of WebSockets and messages within a phase.
 type ChatTally struct {
-	Acked   int           // messages that were acknowledged
+	Acked  int // messages that were acknowledged
+	Failed int // attempts to connect that failed
+
+	// Over plain TCP, and over TLS.
+	Plain, Secure ChatEnds
+
+	Untold int      // connections over TLS that ended without close code 1012
+	Ends   []string // how connections ended, the first few
+}
+
+// ChatEnds is what became of WebSockets of one kind.
+type ChatEnds struct {
 	Cut     int           // connections that ended
-	Failed  int           // attempts to connect that failed
 	Longest time.Duration // until a message was acknowledged, with sending it again
-	Ends    []string      // how connections ended, the first few
+}
+
+// of are the ends of a device's kind.
+func (t *ChatTally) of(d *device) *ChatEnds {
+	if d.secure {
+		return &t.Secure
+	}
+	return &t.Plain
 }
 
 // chats are people who talk to each other in pairs over WebSockets and resume
 // whenever a connection ends.
 type chats struct {
 	url      string
-	prefix   string // of users' names
+	tls      *tls.Config // of devices that come over TLS, to secure
+	prefix   string      // of users' names
 	users    []*user
 	devices  []*device
 	pace     time.Duration // between two messages of a user; 0: 100 ms
@@ -62,6 +81,7 @@ type device struct {
 	user    *user
 	partner *user
 	writes  bool
+	secure  bool // it comes over TLS
 	online  atomic.Bool
 
 	mu     sync.Mutex // guards the rest
@@ -115,10 +135,10 @@ func (c *chats) take() ChatTally {
 }
 
 // cut is how many connections ended since the last take.
-func (c *chats) cut() int {
+func (c *chats) cut() (plain, secure int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.tally.Cut
+	return c.tally.Plain.Cut, c.tally.Secure.Cut
 }
 
 // call makes a request of the HTTP API.
@@ -149,8 +169,10 @@ func (c *chats) call(token, method, path string, body, into any) error {
 	return json.Unmarshal(got, into)
 }
 
-// start makes accounts and conversations and connects them. users is even.
-func (c *chats) start(users, devices int) error {
+// start makes accounts and conversations and connects them: so many devices of
+// each user over plain TCP, and so many over TLS. users is even. Every other pair
+// writes over TLS, if it can.
+func (c *chats) start(users, devices, secure int) error {
 	c.quit = make(chan struct{})
 	for i := range users {
 		u := &user{name: fmt.Sprintf("%suser%d", c.prefix, i), acked: map[string]int64{}}
@@ -167,8 +189,12 @@ func (c *chats) start(users, devices int) error {
 			return err
 		}
 		u.conv = got.ID
-		for k := range devices {
-			d := &device{all: c, user: u, partner: c.users[i^1], writes: k == 0, seen: map[string]int64{}}
+		writer := 0
+		if i/2%2 == 1 && secure > 0 {
+			writer = devices
+		}
+		for k := range devices + secure {
+			d := &device{all: c, user: u, partner: c.users[i^1], writes: k == writer, secure: k >= devices, seen: map[string]int64{}}
 			c.devices = append(c.devices, d)
 			c.wg.Go(d.run)
 		}
@@ -190,9 +216,22 @@ func (c *chats) write() {
 }
 
 // online counts the devices that have synced.
-func (c *chats) online() (n int) {
+func (c *chats) online() int { return len(c.devices) - c.missing(false) - c.missing(true) }
+
+// missing counts those that have not, of one kind.
+func (c *chats) missing(secure bool) (n int) {
 	for _, d := range c.devices {
-		if d.online.Load() {
+		if d.secure == secure && !d.online.Load() {
+			n++
+		}
+	}
+	return n
+}
+
+// count is how many devices there are of one kind.
+func (c *chats) count(secure bool) (n int) {
+	for _, d := range c.devices {
+		if d.secure == secure {
 			n++
 		}
 	}
@@ -223,7 +262,11 @@ func (d *device) run() {
 		d.back, d.said = 0, ""
 		d.mu.Unlock()
 		d.all.change(func(t *ChatTally) {
-			if t.Cut++; len(t.Ends) < 5 {
+			t.of(d).Cut++
+			if d.secure && !strings.HasPrefix(said, "1012 ") {
+				t.Untold++
+			}
+			if len(t.Ends) < 5 {
 				t.Ends = append(t.Ends, fmt.Sprintf("%s %s: %s", time.Now().Format("15:04:05.000"), d.user.name, cmp.Or(said, "not a word")))
 			}
 		})
@@ -241,7 +284,11 @@ func (d *device) connect() (*gws.Conn, error) {
 		hello["resume"] = map[string]any{"epoch": d.epoch, "cursor": d.cursor}
 	}
 	d.mu.Unlock()
-	conn, _, err := gws.NewClient(d, &gws.ClientOption{Addr: "ws" + strings.TrimPrefix(d.all.url, "http") + "/v1/ws", HandshakeTimeout: requestTime})
+	opt := gws.ClientOption{Addr: "ws" + strings.TrimPrefix(d.all.url, "http") + "/v1/ws", HandshakeTimeout: requestTime}
+	if d.secure {
+		opt.Addr, opt.TlsConfig = "wss://"+secure+"/v1/ws", d.all.tls
+	}
+	conn, _, err := gws.NewClient(d, &opt)
 	if err != nil {
 		return nil, err
 	}
@@ -349,7 +396,10 @@ func (d *device) acked(conn *gws.Conn, cid string, seq int64) {
 	d.user.acked[cid] = seq
 	d.user.mu.Unlock()
 	took := time.Since(d.since)
-	d.all.change(func(t *ChatTally) { t.Acked++; t.Longest = max(t.Longest, took) })
+	d.all.change(func(t *ChatTally) {
+		t.Acked++
+		t.of(d).Longest = max(t.of(d).Longest, took)
+	})
 	d.open = ""
 	time.AfterFunc(cmp.Or(d.all.pace, 100*time.Millisecond), func() { d.again(conn) })
 }

@@ -22,9 +22,10 @@ const (
 )
 
 // sockets is how many the config has.
-const sockets = 5
+const sockets = 6
 
-func config(comment string) string {
+// config is the usual config; comment makes it another one.
+func (d *driving) config(comment string) string {
 	return `# ` + comment + `
 accounts { registration = "open" }
 log {
@@ -33,6 +34,7 @@ log {
 service "respond" "web" { body = "` + strings.TrimSpace(answer) + `\n" }
 service "echo" "mirror" {}
 service "chat" "talk" {
+  drain = "` + d.plan.Spread.String() + `"
   limits { connections = 1000 }
 }
 service "photos" "snaps" {
@@ -55,12 +57,21 @@ listener "snaps" {
   address = "` + photos + `"
   service = service.photos.snaps
 }
+listener "secure" {
+  address = "` + secure + `"
+  service = service.respond.web
+  tls { self_signed = true }
+  route {
+    path    = "/v1/*"
+    service = service.chat.talk
+  }
+}
 `
 }
 
 // drive is the test's side in the container: dir is the folder that both share.
 func drive(dir string) {
-	d := &driving{dir: dir, chats: &chats{url: "http://" + chat}, uploads: &uploads{photos: "http://" + photos, chat: "http://" + chat}}
+	d := &driving{dir: dir, uploads: &uploads{photos: "http://" + photos, chat: "http://" + chat}}
 	if err := d.run(); err != nil {
 		d.report.Error = err.Error()
 	}
@@ -112,14 +123,15 @@ func (d *driving) run() error {
 
 // underLoad lets everything happen under load.
 func (d *driving) underLoad() error {
-	d.chats.pace, d.uploads.rest = d.plan.Pace, d.plan.Rest
-	if err := d.chats.start(d.plan.Users, d.plan.Devices); err != nil {
+	d.uploads.rest = d.plan.Rest
+	d.chats = &chats{url: "http://" + chat, tls: d.load.secure.pin.config(), pace: d.plan.Pace}
+	if err := d.chats.start(d.plan.Users, d.plan.Devices, d.plan.Secure); err != nil {
 		return fmt.Errorf("start the chats: %w", err)
 	}
 	if err := d.uploads.start(); err != nil {
 		return fmt.Errorf("start the uploads: %w", err)
 	}
-	if _, err := d.settle(); err != nil {
+	if _, _, err := d.settle(); err != nil {
 		return err
 	}
 	d.chats.write()
@@ -156,11 +168,11 @@ func (d *driving) crowd() error {
 		return nil
 	}
 	d.endChats()
-	d.chats = &chats{url: "http://" + chat, prefix: "crowd", pace: 2 * time.Second}
-	if err := d.chats.start(d.plan.CrowdUsers, d.plan.CrowdDevices); err != nil {
+	d.chats = &chats{url: "http://" + chat, tls: d.load.secure.pin.config(), prefix: "crowd", pace: 2 * time.Second}
+	if err := d.chats.start(d.plan.CrowdUsers, d.plan.CrowdDevices, d.plan.CrowdSecure); err != nil {
 		return err
 	}
-	if _, err := d.settle(); err != nil {
+	if _, _, err := d.settle(); err != nil {
 		return err
 	}
 	d.chats.write()
@@ -184,7 +196,7 @@ func (d *driving) install() error {
 	if err := run("portico", "check"); err != nil {
 		return fmt.Errorf("after the installation: %w", err)
 	}
-	if err := d.use(config("first"), "restart"); err != nil {
+	if err := d.use(d.config("first"), "restart"); err != nil {
 		return err
 	}
 	debian, _ := os.ReadFile("/etc/debian_version")
@@ -200,7 +212,7 @@ func (d *driving) install() error {
 }
 
 func (d *driving) reload(i int) error {
-	return d.use(config(strings.Repeat("x", i+1)), "reload")
+	return d.use(d.config(strings.Repeat("x", i+1)), "reload")
 }
 
 func (d *driving) restart(int) error { return run("systemctl", "restart", "portico") }

@@ -38,7 +38,7 @@ func (d *driving) edges() error {
 		if err := e.try(); err != nil {
 			return fmt.Errorf("%s: %w", e.name, err)
 		}
-		if err := d.use(config("the usual"), "reload"); err != nil {
+		if err := d.use(d.config("the usual"), "reload"); err != nil {
 			return fmt.Errorf("after %s: %w", e.name, err)
 		}
 	}
@@ -81,7 +81,7 @@ func (d *driving) startFails() error {
 		return err
 	}
 	defer ln.Close()
-	if err := d.use(with(moved), "restart"); err == nil {
+	if err := d.use(d.with(moved), "restart"); err == nil {
 		return errors.New("portico started without its port")
 	}
 	answered := make(chan error, 1)
@@ -94,7 +94,7 @@ func (d *driving) startFails() error {
 	if err := stored(sockets); err != nil {
 		return err
 	}
-	if err := os.WriteFile(configFile, []byte(config("repaired")), 0o644); err != nil {
+	if err := os.WriteFile(configFile, []byte(d.config("repaired")), 0o644); err != nil {
 		return err
 	}
 	if err := <-answered; err != nil {
@@ -176,8 +176,8 @@ func (d *driving) upgradeStopped() error {
 }
 
 // with is the usual config and one listener more.
-func with(address string) string {
-	return config("more") + `
+func (d *driving) with(address string) string {
+	return d.config("more") + `
 listener "more" {
   address = "` + address + `"
   service = service.respond.web
@@ -187,13 +187,13 @@ listener "more" {
 
 // listenerGoes takes a listener away: nobody keeps its socket.
 func (d *driving) listenerGoes() error {
-	if err := d.use(with(moved), "reload"); err != nil {
+	if err := d.use(d.with(moved), "reload"); err != nil {
 		return err
 	}
 	if err := errors.Join(once("tcp", moved), stored(sockets+1)); err != nil {
 		return err
 	}
-	if err := d.use(config("less"), "reload"); err != nil {
+	if err := d.use(d.config("less"), "reload"); err != nil {
 		return err
 	}
 	if err := awaitRefused(moved); err != nil {
@@ -206,14 +206,14 @@ func (d *driving) listenerGoes() error {
 // between one process and the next.
 func (d *driving) listenerGoesDown() error {
 	for _, address := range []string{moved, strings.Replace(moved, "127.0.0.1", "", 1), "0.0.0.0:8085"} {
-		if err := d.use(with(address), "restart"); err != nil {
+		if err := d.use(d.with(address), "restart"); err != nil {
 			return err
 		}
 		if err := errors.Join(once("tcp", moved), stored(sockets+1)); err != nil {
 			return fmt.Errorf("%s: %w", address, err)
 		}
 	}
-	if err := d.use(config("less"), "restart"); err != nil {
+	if err := d.use(d.config("less"), "restart"); err != nil {
 		return err
 	}
 	return errors.Join(awaitRefused(moved), stored(sockets))
@@ -240,7 +240,7 @@ func (d *driving) socketUnit() error {
 			return err
 		}
 	}
-	if err := os.WriteFile(configFile, []byte(with(moved)), 0o644); err != nil {
+	if err := os.WriteFile(configFile, []byte(d.with(moved)), 0o644); err != nil {
 		return err
 	}
 	// The first connection starts the service.
@@ -259,7 +259,7 @@ func (d *driving) socketUnit() error {
 	if err := errors.Join(os.Remove("/etc/systemd/system/portico.socket"), run("systemctl", "daemon-reload")); err != nil {
 		return err
 	}
-	return d.use(config("the usual"), "start")
+	return d.use(d.config("the usual"), "start")
 }
 
 // purge removes the package; nothing of it is left.

@@ -56,7 +56,7 @@ func (m *manager) address(listener string) (url string) {
 func (m *manager) startChats(users, devices int, pace time.Duration) *chats {
 	m.t.Helper()
 	c := &chats{url: m.address("talk"), pace: pace}
-	if err := c.start(users, devices); err != nil {
+	if err := c.start(users, devices, 0); err != nil {
 		m.t.Fatal(err)
 	}
 	m.t.Cleanup(func() { c.over() })
@@ -106,14 +106,14 @@ func TestWebSocketsOutliveTheProcess(t *testing.T) {
 	}
 	c.everybodyGets(t, 50)
 	acked := c.nothingLost(t)
-	if c.tally.Cut+c.tally.Failed > 0 || c.connects.Load() != int64(users*devices) {
-		t.Errorf("%d connections were cut, %d attempts failed, %d times somebody connected", c.tally.Cut, c.tally.Failed, c.connects.Load())
+	if c.tally.Plain.Cut+c.tally.Failed > 0 || c.connects.Load() != int64(users*devices) {
+		t.Errorf("%d connections were cut, %d attempts failed, %d times somebody connected", c.tally.Plain.Cut, c.tally.Failed, c.connects.Load())
 	}
 	await(t, "what held connections is dropped", func() bool {
 		return !slices.ContainsFunc(m.names(), func(n string) bool { return strings.HasPrefix(n, "frozen-") })
 	})
 	t.Logf("%d connections over %d restarts, the longest of %v; %d messages, the longest until acknowledged %v",
-		users*devices, restarts, longest.Round(time.Millisecond), acked, c.tally.Longest.Round(time.Millisecond))
+		users*devices, restarts, longest.Round(time.Millisecond), acked, c.tally.Plain.Longest.Round(time.Millisecond))
 }
 
 // TestKilledAmidHandingOver kills the program at moments of its stop: whose
@@ -152,7 +152,7 @@ func TestNobodyKeepsConnections(t *testing.T) {
 	await(t, "everybody is back", func() bool { return c.online() == 20 && c.connects.Load() >= 40 })
 	c.everybodyGets(t, 20)
 	c.nothingLost(t)
-	if codes, cut := int(c.codes.Load()), c.tally.Cut; codes < 20 || codes != cut {
+	if codes, cut := int(c.codes.Load()), c.tally.Plain.Cut; codes < 20 || codes != cut {
 		t.Errorf("%d connections ended, %d with a line that says why", cut, codes)
 	}
 }

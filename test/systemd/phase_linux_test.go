@@ -19,14 +19,16 @@ import (
 type Plan struct {
 	Reloads, Restarts, Kills, Upgrades int
 
-	Users, Devices int           // devices of each user
-	Pace           time.Duration // between two messages of a user
-	Rest           time.Duration // between two uploads of a client
-	Slow           time.Duration // how much longer the request takes that is in progress when a stop begins
-	Often          int           // kills in a row, without a pause
+	Users           int
+	Devices, Secure int           // of each user: WebSockets over plain TCP, and over TLS
+	Pace            time.Duration // between two messages of a user
+	Spread          time.Duration // over which clients are told to come back that cannot stay
+	Rest            time.Duration // between two uploads of a client
+	Slow            time.Duration // how much longer the request takes that is in progress when a stop begins
+	Often           int           // kills in a row, without a pause
 
 	// A crowd is connected in the end, and portico restarted as often as before.
-	CrowdUsers, CrowdDevices int
+	CrowdUsers, CrowdDevices, CrowdSecure int
 }
 
 // Names of phases.
@@ -40,15 +42,24 @@ type Phase struct {
 	Name                       string
 	Times                      int
 	Fresh, Kept, Slow, Uploads Tally
+	Secure                     SecureTally
 	Chat                       ChatTally
-	WebSockets                 int
+	WebSockets, SecureSockets  int             // over plain TCP, and over TLS
 	Looked                     int             // uploads that were looked at afterwards
 	Took                       time.Duration   // the longest event, as systemctl saw it
 	Stalls                     []time.Duration // the longest that a new request took each time, in order of size
 	Bare                       []time.Duration // the same of a program that does nothing else, right afterwards
-	Back                       []time.Duration // until all WebSockets were there again, where any was cut
+	Back, SecureBack           []time.Duration // until all WebSockets of the kind were there again, where any was cut
 	Meanwhile                  []int           // requests over new connections that began after the stop did, and were answered before the slow one was
 	Stored                     int             // descriptors that systemd keeps, afterwards
+}
+
+// A SecureTally is what became of requests over TLS.
+type SecureTally struct {
+	Fresh, Kept, Shared Tally
+	Again               int             // requests of HTTP/2 that were sent once more, by the protocol
+	Whole               int             // handshakes that did not resume a session, of the client that has one
+	Stalls              []time.Duration // the longest that a request over a new connection took each time
 }
 
 // A Report is what the container has to say.
@@ -74,20 +85,21 @@ type event struct {
 
 // phase lets an event happen under load, several times.
 func (d *driving) phase(e event) error {
-	if _, err := d.settle(); err != nil {
+	if _, _, err := d.settle(); err != nil {
 		return err
 	}
-	p := Phase{Name: e.name, Times: e.times, WebSockets: len(d.chats.devices)}
+	p := Phase{Name: e.name, Times: e.times, WebSockets: d.chats.count(false), SecureSockets: d.chats.count(true)}
 	d.counters()
 	for i := range e.times {
 		if err := d.step(&p, e, i); err != nil {
 			return err
 		}
 	}
-	for _, list := range [][]time.Duration{p.Stalls, p.Bare, p.Back} {
+	for _, list := range [][]time.Duration{p.Stalls, p.Secure.Stalls, p.Bare, p.Back, p.SecureBack} {
 		slices.Sort(list)
 	}
 	p.Fresh, p.Kept, p.Slow, p.Uploads, p.Chat = d.load.fresh.take(), d.load.kept.take(), d.load.slow.take(), d.uploads.done.take(), d.chats.take()
+	p.Secure.take(&d.load.secure)
 	p.Stored, _ = strconv.Atoi(show("NFileDescriptorStore"))
 	p.Looked = d.uploads.look(false)
 	d.report.Phases = append(d.report.Phases, p)
@@ -104,7 +116,9 @@ func (d *driving) step(p *Phase, e event, i int) error {
 	d.pause()
 	d.load.fresh.window()
 	d.load.kept.window()
-	cut, was, begun := d.chats.cut(), show("MainPID"), time.Now()
+	d.load.secure.fresh.window()
+	cut, secureCut := d.chats.cut()
+	was, begun := show("MainPID"), time.Now()
 	happened, released := make(chan struct{}), make(chan time.Time, 1)
 	go func() { released <- d.release(release, happened, e, was) }()
 	err := e.do(i)
@@ -121,14 +135,19 @@ func (d *driving) step(p *Phase, e event, i int) error {
 	if err := within(3*time.Minute, "the connections of the process before go on", func() bool { return stored(sockets) == nil }); err != nil {
 		return err
 	}
-	there, err := d.settle()
+	there, secureThere, err := d.settle()
 	if err != nil {
 		return err
 	}
 	fresh, kept := d.load.fresh.window(), d.load.kept.window()
 	p.Stalls = append(p.Stalls, max(longest(fresh), longest(kept)))
-	if d.chats.cut() > cut {
+	p.Secure.Stalls = append(p.Secure.Stalls, longest(d.load.secure.fresh.window()))
+	nowCut, nowSecureCut := d.chats.cut()
+	if nowCut > cut {
 		p.Back = append(p.Back, there.Sub(begun))
+	}
+	if nowSecureCut > secureCut {
+		p.SecureBack = append(p.SecureBack, secureThere.Sub(begun))
 	}
 	if e.ends && e.name != killed {
 		p.Meanwhile = append(p.Meanwhile, meanwhile(fresh, stopBegan(), ended))
@@ -181,24 +200,26 @@ func stopBegan() time.Time {
 const settled = 300 * time.Millisecond
 
 // settle waits until every WebSocket is there and no slow request is under way.
-// It returns since when all WebSockets are.
-func (d *driving) settle() (there time.Time, err error) {
+// It returns since when all WebSockets over plain TCP are, and those over TLS.
+func (d *driving) settle() (there, secureThere time.Time, err error) {
 	since, end := time.Now(), time.Now().Add(time.Minute)
-	there = since
+	there, secureThere = since, since
 	for time.Since(since) < settled {
-		n := d.chats.online()
-		if n != len(d.chats.devices) {
-			there = time.Now()
+		now, plain, secure := time.Now(), d.chats.missing(false), d.chats.missing(true)
+		if plain > 0 {
+			there = now
 		}
-		if n != len(d.chats.devices) || d.load.waiting.Load() > 0 {
-			since = time.Now()
-			if since.After(end) {
-				return there, fmt.Errorf("%d of %d WebSockets are there, %d slow requests", n, len(d.chats.devices), d.load.waiting.Load())
+		if secure > 0 {
+			secureThere = now
+		}
+		if plain+secure > 0 || d.load.waiting.Load() > 0 {
+			if since = now; since.After(end) {
+				return there, secureThere, fmt.Errorf("%d WebSockets are missing, and %d over TLS; %d slow requests", plain, secure, d.load.waiting.Load())
 			}
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	return there, nil
+	return there, secureThere, nil
 }
 
 // pause lets some requests pass, and the slow one begin.
@@ -209,11 +230,18 @@ func (d *driving) pause() {
 	}
 }
 
+// take takes what was counted since the last take.
+func (t *SecureTally) take(s *secureLoad) {
+	t.Fresh, t.Kept, t.Shared = s.fresh.take(), s.kept.take(), s.shared.take()
+	t.Again, t.Whole = int(s.again.Swap(0)), int(s.whole.Swap(0))
+}
+
 // counters forgets what was counted.
 func (d *driving) counters() {
 	d.load.fresh.take()
 	d.load.kept.take()
 	d.load.slow.take()
+	new(SecureTally).take(&d.load.secure)
 	d.uploads.done.take()
 	d.chats.take()
 }

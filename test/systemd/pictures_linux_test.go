@@ -22,7 +22,7 @@ func (d *driving) pictures() (err error) {
 	if err := errors.Join(os.MkdirAll(dir, 0o755), draw(dir+"/a.jpg")); err != nil {
 		return err
 	}
-	text := config("pictures") + `
+	text := d.config("pictures") + `
 service "images" "gallery" { root = "` + dir + `" }
 listener "gallery" {
   address = "` + gallery + `"

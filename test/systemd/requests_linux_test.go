@@ -110,6 +110,7 @@ func (c *counter) take() Tally {
 // A load is clients that make requests until it ends.
 type load struct {
 	fresh, kept, slow counter
+	secure            secureLoad
 	waiting           atomic.Int64 // slow requests that have not ended
 	over              atomic.Bool
 	wg                sync.WaitGroup
@@ -122,17 +123,18 @@ const (
 )
 
 // start sets clients going: some that connect for each request, over TCP and
-// over a unix socket, and some that keep their connection.
+// over a unix socket, some that keep their connection, and those over TLS.
 func (l *load) start(web, unix string) {
 	for range 3 {
 		l.wg.Go(func() { l.loop(&l.fresh, func() error { return once("tcp", web) }) })
 		l.wg.Go(func() {
-			k := &keeper{addr: web}
+			k := &keeper{dial: func() (net.Conn, error) { return net.DialTimeout("tcp", web, requestTime) }}
 			defer k.close()
 			l.loop(&l.kept, k.request)
 		})
 	}
 	l.wg.Go(func() { l.loop(&l.fresh, func() error { return once("unix", unix) }) })
+	l.secure.start(l)
 }
 
 func (l *load) end() {
@@ -183,14 +185,14 @@ func exchange(nc net.Conn, r *bufio.Reader, header string) (last bool, err error
 // A keeper keeps its connection for as long as the server does, and says so
 // when it ends other than after an answer that announced it.
 type keeper struct {
-	addr string
+	dial func() (net.Conn, error)
 	nc   net.Conn
 	r    *bufio.Reader
 }
 
 func (k *keeper) request() error {
 	if k.nc == nil {
-		nc, err := net.DialTimeout("tcp", k.addr, requestTime)
+		nc, err := k.dial()
 		if err != nil {
 			return err
 		}

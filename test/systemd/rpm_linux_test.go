@@ -20,7 +20,7 @@ func (d *driving) rpm() error {
 	if is := show("UnitFileState"); is != "enabled" {
 		return fmt.Errorf("the unit is %s", is)
 	}
-	if err := d.use(config("by rpm"), "restart"); err != nil {
+	if err := d.use(d.config("by rpm"), "restart"); err != nil {
 		return err
 	}
 	d.load = load{}
@@ -36,9 +36,10 @@ func (d *driving) rpm() error {
 	if show("MainPID") == was {
 		return errors.New("the old process goes on")
 	}
-	fresh, kept := d.load.fresh.take(), d.load.kept.take()
-	if n := fresh.Refused + fresh.Cut + fresh.Failed + kept.Refused + kept.Cut + kept.Failed; n > 0 {
-		return fmt.Errorf("the upgrade cost %d requests: %q %q", n, fresh.Errors, kept.Errors)
+	p := Phase{Fresh: d.load.fresh.take(), Kept: d.load.kept.take()}
+	p.Secure.take(&d.load.secure)
+	if sum := p.total(); sum.Refused+sum.Cut+sum.Failed > 0 {
+		return fmt.Errorf("the upgrade cost requests: %v: %q", sum, sum.Errors)
 	}
 	if err := run("rpm", "-e", "portico"); err != nil {
 		return err

@@ -46,12 +46,12 @@ type trial struct {
 var (
 	shortPlan = Plan{
 		Reloads: 5, Restarts: 3, Kills: 3, Upgrades: 1, Often: 7,
-		Users: 6, Devices: 3, Pace: 100 * time.Millisecond, Rest: 400 * time.Millisecond, Slow: time.Second,
+		Users: 6, Devices: 3, Secure: 1, Spread: time.Second, Pace: 100 * time.Millisecond, Rest: 400 * time.Millisecond, Slow: time.Second,
 	}
 	longPlan = Plan{
 		Reloads: 50, Restarts: 20, Kills: 20, Upgrades: 5, Often: 20,
-		Users: 50, Devices: 10, Pace: 250 * time.Millisecond, Rest: 400 * time.Millisecond, Slow: 2 * time.Second,
-		CrowdUsers: 100, CrowdDevices: 50,
+		Users: 50, Devices: 10, Secure: 2, Spread: 5 * time.Second, Pace: 250 * time.Millisecond, Rest: 400 * time.Millisecond, Slow: 2 * time.Second,
+		CrowdUsers: 100, CrowdDevices: 50, CrowdSecure: 2,
 	}
 )
 

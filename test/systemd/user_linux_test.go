@@ -38,7 +38,7 @@ func (d *driving) otherUser() error {
 	); err != nil {
 		return err
 	}
-	file := config("users") + `
+	file := d.config("users") + `
 service "process" "child" {
   command = ["/usr/bin/portico", "run", "` + child + `"]
   user    = "daemon"
@@ -63,13 +63,13 @@ listener "child" {
 			return fmt.Errorf("the program's status has no %q:\n%s", want, status)
 		}
 	}
-	if err := d.use(config("no users"), "reload"); err != nil {
+	if err := d.use(d.config("no users"), "reload"); err != nil {
 		return err
 	}
 	if err := eventually("the program ended", func() bool { _, err := statusOf(child); return err != nil }); err != nil {
 		return err
 	}
-	return errors.Join(os.RemoveAll(dropIn), os.Remove(child), run("systemctl", "daemon-reload"), d.use(config("the usual"), "restart"))
+	return errors.Join(os.RemoveAll(dropIn), os.Remove(child), run("systemctl", "daemon-reload"), d.use(d.config("the usual"), "restart"))
 }
 
 // statusOf is the status of the process that has an argument.
