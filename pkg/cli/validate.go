@@ -22,7 +22,7 @@ Where portico.service is installed it also warns of what the file needs and the
 unit does not allow: rights for a process with a user of its own, ports below
 1024, folders below /home, folders to write to; each with the drop-in to install.
 The file that the unit runs is read with the unit's Environment=, which comes
-before your own; an EnvironmentFile= is not read.`,
+before your own, and with an EnvironmentFile= that you may read.`,
 		Example: `  portico validate
   portico validate --json new.hcl`,
 		RunE: func(cmd *cobra.Command, args []string) error {

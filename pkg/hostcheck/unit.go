@@ -20,7 +20,7 @@ const unitTime = 3 * time.Second
 // properties are what a Unit is asked for: what it grants, and with what
 // environment the daemon reads its file.
 var properties = []string{
-	"LoadState", "ExecStart", "Environment", "User", "AmbientCapabilities", "CapabilityBoundingSet", "SystemCallFilter",
+	"LoadState", "ExecStart", "Environment", "EnvironmentFiles", "User", "AmbientCapabilities", "CapabilityBoundingSet", "SystemCallFilter",
 	"ProtectHome", "ProtectSystem", "PrivateTmp", "StateDirectory", "RuntimeDirectory", "LogsDirectory", "CacheDirectory",
 	"ReadWritePaths", "BindPaths", "BindReadOnlyPaths",
 }
@@ -43,6 +43,9 @@ func FindUnit(ctx context.Context) *Unit {
 	u := &Unit{map[string]string{}}
 	for line := range strings.Lines(string(out)) {
 		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		if name == "EnvironmentFiles" { // a line of each
+			value = u.props[name] + value + "\n"
+		}
 		u.props[name] = value
 	}
 	if u.props["LoadState"] != "loaded" {
@@ -89,7 +92,7 @@ func (u *Unit) file() string {
 	return file
 }
 
-// environment is what Environment= sets.
+// environment is what Environment= and EnvironmentFile= set.
 func (u *Unit) environment() map[string]string {
 	vars := map[string]string{}
 	for _, v := range words(u.props["Environment"]) {
@@ -97,12 +100,13 @@ func (u *Unit) environment() map[string]string {
 			vars[name] = value
 		}
 	}
+	u.fromFiles(vars)
 	return vars
 }
 
 // Getenv is getenv but for what the unit sets in the environment of its daemon, so
-// that the file means what it means there. What an EnvironmentFile= has is not
-// known: it may be for root's eyes.
+// that the file means what it means there. An EnvironmentFile= counts as far as the
+// caller may read it.
 func (u *Unit) Getenv(getenv func(string) string) func(string) string {
 	vars := u.environment()
 	for name, dirs := range map[string][]string{

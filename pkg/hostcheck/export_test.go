@@ -1,0 +1,4 @@
+package hostcheck
+
+// ParseEnv is for fuzzing.
+var ParseEnv = parseEnv
