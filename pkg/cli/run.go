@@ -13,6 +13,7 @@ import (
 
 	"github.com/porticod/portico/pkg/daemon"
 	"github.com/porticod/portico/pkg/logging"
+	"github.com/porticod/portico/pkg/memory"
 )
 
 func newRun(e *env) *cobra.Command {
@@ -168,7 +169,8 @@ func (r *runner) loop(ctx context.Context, signals <-chan os.Signal) {
 	defer stopTicks()
 	trims := time.NewTicker(trimEvery)
 	defer trims.Stop()
-	memory := newTrimmer()
+	idle := newTrimmer()
+	defer memory.Pace(leastGarbage)()
 	reloads := make(chan struct{}, 1) // one that waits is as good as many
 	defer close(reloads)
 	if r.again {
@@ -186,7 +188,7 @@ func (r *runner) loop(ctx context.Context, signals <-chan os.Signal) {
 		case <-alive:
 			r.tell(r.notify.Alive())
 		case <-trims.C:
-			memory.trim()
+			idle.trim()
 		case s := <-signals:
 			switch s {
 			case syscall.SIGHUP:

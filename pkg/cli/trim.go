@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// leastGarbage is how much garbage is collected at once, in bytes, at least.
+const leastGarbage = 32 << 20
+
 // When memory is given back. Go's own collector runs at the latest two minutes
 // after the last one and then lets go slowly: measured, a daemon that had made
 // one picture still held 90 MB after 160 s; with this it is at 38 MB after 30 s.
@@ -26,6 +29,8 @@ func newTrimmer() *trimmer {
 		{Name: "/gc/heap/allocs:bytes"},
 		{Name: "/memory/classes/heap/free:bytes"},
 		{Name: "/memory/classes/heap/unused:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/gc/heap/live:bytes"},
 	}}
 }
 
@@ -33,10 +38,12 @@ func newTrimmer() *trimmer {
 // that it does not need, and gives that back. It reports whether it did.
 func (t *trimmer) trim() bool {
 	metrics.Read(t.samples)
-	allocated, free, unused := t.samples[0].Value.Uint64(), t.samples[1].Value.Uint64(), t.samples[2].Value.Uint64()
+	value := func(i int) uint64 { return t.samples[i].Value.Uint64() }
+	allocated, free := value(0), value(1)+value(2)
+	garbage := value(3) - min(value(3), value(4)) // what was allocated since the last collection is taken for it
 	idle := allocated-t.allocated < trimIdle
 	t.allocated = allocated
-	if !idle || free+unused < trimFree {
+	if !idle || free+garbage < trimFree {
 		return false
 	}
 	debug.FreeOSMemory()
