@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -33,6 +34,7 @@ func (d *driving) edges() error {
 		{"a listener that goes while portico is down", d.listenerGoesDown},
 		{"a socket unit", d.socketUnit},
 		{"a program of another user", d.otherUser},
+		{"secrets", d.secrets},
 		{"pictures", d.pictures},
 	} {
 		if err := e.try(); err != nil {
@@ -106,21 +108,26 @@ func (d *driving) startFails() error {
 // stopTakesLong restarts with a request that takes longer than the unit allows a
 // stop to take: portico asks for more time, and says what it waits for.
 func (d *driving) stopTakesLong() error {
-	dropIn := "/run/systemd/system/portico.service.d"
-	if err := os.MkdirAll(dropIn, 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(dropIn+"/hurry.conf", []byte("[Service]\nTimeoutStopSec=4\n"), 0o644); err != nil {
-		return err
-	}
-	if err := run("systemctl", "daemon-reload"); err != nil {
+	const (
+		dropIn  = "/run/systemd/system/portico.service.d"
+		allowed = 4 * time.Second
+	)
+	if err := errors.Join(
+		os.MkdirAll(dropIn, 0o755),
+		os.WriteFile(dropIn+"/hurry.conf", []byte("[Service]\nTimeoutStopSec="+allowed.String()+"\n"), 0o644),
+		run("systemctl", "daemon-reload"),
+	); err != nil {
 		return err
 	}
 	d.load.slow.take()
 	release := make(chan struct{})
+	done := sync.OnceFunc(func() { close(release) })
+	defer done()
 	d.load.trickle(echo, release)
-	time.AfterFunc(7*time.Second, func() { close(release) })
-	time.Sleep(100 * time.Millisecond) // it is under way
+	if err := eventually("the request is under way", func() bool { return d.load.begun.Load() > 0 }); err != nil {
+		return err
+	}
+	was := show("MainPID")
 	if err := run("systemctl", "restart", "--no-block", "portico"); err != nil {
 		return err
 	}
@@ -129,6 +136,13 @@ func (d *driving) stopTakesLong() error {
 	}); err != nil {
 		return err
 	}
+	if err := eventually("the unit's time is over", func() bool { return time.Since(stopBegan()) > allowed+time.Second }); err != nil {
+		return err
+	}
+	if is := show("MainPID"); is != was {
+		return fmt.Errorf("process %s ended before the request: %s is there", was, is)
+	}
+	done()
 	if err := eventually("the request ends", func() bool { return d.load.waiting.Load() == 0 }); err != nil {
 		return err
 	}

@@ -225,7 +225,7 @@ func (d *driving) settle() (there, secureThere time.Time, err error) {
 // pause lets some requests pass, and the slow one begin.
 func (d *driving) pause() {
 	want := d.load.fresh.requests() + 50
-	for end := time.Now().Add(5 * time.Second); d.load.fresh.requests() < want && time.Now().Before(end); {
+	for end := time.Now().Add(5 * time.Second); (d.load.fresh.requests() < want || d.load.begun.Load() < d.load.waiting.Load()) && time.Now().Before(end); {
 		time.Sleep(5 * time.Millisecond)
 	}
 }

@@ -112,6 +112,7 @@ type load struct {
 	fresh, kept, slow counter
 	secure            secureLoad
 	waiting           atomic.Int64 // slow requests that have not ended
+	begun             atomic.Int64 // those of them that portico has begun to answer
 	over              atomic.Bool
 	wg                sync.WaitGroup
 }
@@ -219,11 +220,12 @@ func (l *load) trickle(addr string, release <-chan struct{}) {
 	l.wg.Go(func() {
 		defer l.waiting.Add(-1)
 		begun := time.Now()
-		l.slow.count(begun, trickle(addr, release))
+		l.slow.count(begun, trickle(addr, release, &l.begun))
 	})
 }
 
-func trickle(addr string, release <-chan struct{}) error {
+// trickle counts itself in begun from when the answer begins until it ends.
+func trickle(addr string, release <-chan struct{}, begun *atomic.Int64) error {
 	nc, err := net.DialTimeout("tcp", addr, requestTime)
 	if err != nil {
 		return err
@@ -259,6 +261,8 @@ func trickle(addr string, release <-chan struct{}) error {
 		res, err := http.ReadResponse(bufio.NewReader(nc), req)
 		if err == nil {
 			defer res.Body.Close()
+			begun.Add(1)
+			defer begun.Add(-1)
 			if answer, err = io.ReadAll(res.Body); err == nil && res.StatusCode != http.StatusOK {
 				err = fmt.Errorf("answered %s", res.Status)
 			}
