@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -54,6 +55,7 @@ type Group struct {
 	opt  GroupOptions
 	q    *queue
 	done chan struct{} // closed when the writer's goroutine has ended
+	turn int64         // of transactions; the writer's
 
 	failure         atomic.Pointer[error] // of the last commit; nil: it went well
 	writes, commits atomic.Int64
@@ -168,6 +170,7 @@ func (g *Group) answer(batch []*request, err error) {
 // others did not join because time was up.
 func (g *Group) run(batch []*request) (ran int, err error) {
 	ctx := context.Background() // a commit belongs to many; none may cancel it
+	g.turn++
 	if err := g.t.Begin(ctx); err != nil {
 		for _, r := range batch {
 			r.state.CompareAndSwap(waiting, started)
@@ -192,6 +195,9 @@ func (g *Group) run(batch []*request) (ran int, err error) {
 	if good == 0 {
 		return ran, g.t.Rollback(ctx)
 	}
+	if err := g.runLast(ctx, batch[:ran]); err != nil {
+		return ran, errors.Join(err, g.t.Rollback(ctx))
+	}
 	g.commits.Add(1)
 	if err := g.t.Commit(ctx); err != nil {
 		return ran, errors.Join(err, g.t.Rollback(ctx))
@@ -205,7 +211,7 @@ func (g *Group) runOne(ctx context.Context, r *request) error {
 	if err := g.t.Savepoint(ctx); err != nil {
 		return err
 	}
-	tx := &Tx{View: View{ctx: ctx, conn: g.t, dialect: g.opt.Dialect}}
+	tx := g.tx(ctx)
 	r.err = Protect(func() error { return r.fn(tx) })
 	g.t.CloseRows()
 	if r.err != nil {
@@ -215,8 +221,26 @@ func (g *Group) runOne(ctx context.Context, r *request) error {
 		}
 		return nil
 	}
-	r.after = tx.after
+	r.before, r.after = tx.before, tx.after
 	return g.t.Release(ctx)
+}
+
+// runLast runs what the last request that asked for it wants before the commit.
+func (g *Group) runLast(ctx context.Context, batch []*request) error {
+	for _, r := range slices.Backward(batch) {
+		if r.err != nil || r.before == nil {
+			continue
+		}
+		err := Protect(func() error { return r.before(g.tx(ctx)) })
+		g.t.CloseRows()
+		g.logPanic(err)
+		return err
+	}
+	return nil
+}
+
+func (g *Group) tx(ctx context.Context) *Tx {
+	return &Tx{View: View{ctx: ctx, conn: g.t, dialect: g.opt.Dialect}, turn: g.turn}
 }
 
 // errUnknown: a batch stored nothing and did not try.

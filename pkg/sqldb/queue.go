@@ -12,7 +12,10 @@ type request struct {
 	state atomic.Int32
 	done  chan struct{} // closed when err is final
 	err   error         // written by the writer before done
-	after []func()
+
+	// Of who was kept.
+	before func(tx *Tx) error
+	after  []func()
 }
 
 const (

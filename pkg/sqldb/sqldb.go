@@ -164,8 +164,20 @@ func (v *View) Dialect() Dialect { return v.dialect }
 // the function that it was passed to, for that goroutine.
 type Tx struct {
 	View
-	after []func()
+	turn   int64
+	before func(tx *Tx) error
+	after  []func()
 }
+
+// Turn tells transactions apart: requests that share one have the same, no others
+// of the same DB have. From the first request of a turn to its last nobody else
+// writes.
+func (tx *Tx) Turn() int64 { return tx.turn }
+
+// BeforeCommit has fn run as the last of the transaction, after all its requests:
+// only that of the last request which asked for it and was kept. Its error undoes
+// them all.
+func (tx *Tx) BeforeCommit(fn func(tx *Tx) error) { tx.before = fn }
 
 // Exec runs a statement that returns no rows.
 func (tx *Tx) Exec(query string, args ...any) (Result, error) {
