@@ -34,7 +34,7 @@ const (
 )
 
 // write puts the figures into the page.
-func (r *run) write(samples []sample) {
+func (r *run) write(samples []sample, verdicts []verdict) {
 	r.t.Helper()
 	old, err := os.ReadFile(*page)
 	r.must(err)
@@ -48,6 +48,12 @@ func (r *run) write(samples []sample) {
 	for i := range 10 {
 		s := samples[(len(samples)-1)*i/9]
 		fmt.Fprintf(&b, "| %v | %.0f | %.0f | %.0f |\n", s.at.Round(time.Second), s.memory/(1<<20), s.goroutines, s.descriptors)
+	}
+	if samples[len(samples)-1].at >= long {
+		b.WriteString("\n| | second third | last third | a line through the second half, an hour | noise |\n|---|---|---|---|---|\n")
+		for _, v := range verdicts {
+			fmt.Fprintf(&b, "| %s | %.1f | %.1f | %+.1f | %.1f |\n", v.name, v.early, v.late, v.hourly, v.noise)
+		}
 	}
 	fmt.Fprintf(&b, "\n| done | times |\n|---|---|\n")
 	for _, what := range r.names() {

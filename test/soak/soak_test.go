@@ -212,40 +212,24 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// judge compares the second third of the run with the last.
+// judge looks whether anything grows, and writes the page.
 func (r *run) judge(samples []sample) {
 	r.t.Helper()
-	early, late := samples[len(samples)/3:len(samples)*2/3], samples[len(samples)*2/3:]
-	for _, what := range []struct {
-		name  string
-		of    func(sample) float64
-		slack float64 // beside a tenth
-	}{
-		{"resident memory, MiB", func(s sample) float64 { return s.memory / (1 << 20) }, 24},
-		{"goroutines", func(s sample) float64 { return s.goroutines }, 40},
-		{"descriptors", func(s sample) float64 { return s.descriptors }, 40},
-	} {
-		a, b := median(early, what.of), median(late, what.of)
-		r.t.Logf("%s: %.0f, then %.0f", what.name, a, b)
-		if b > a*1.1+what.slack {
-			r.t.Errorf("%s grow: %.0f in the second third, %.0f in the last", what.name, a, b)
+	var verdicts []verdict
+	for _, m := range measures {
+		v := m.judge(samples)
+		verdicts = append(verdicts, v)
+		r.t.Logf("%s: %.0f, then %.0f; %+.1f an hour in the second half, noise %.1f", v.name, v.early, v.late, v.hourly, v.noise)
+		if v.wrong != "" {
+			r.t.Error(v.wrong)
 		}
 	}
 	if *page != "" {
-		r.write(samples)
+		r.write(samples, verdicts)
 	}
 	for _, what := range r.names() {
 		r.t.Logf("%8d %s", r.done[what].Load(), what)
 	}
-}
-
-func median(samples []sample, of func(sample) float64) float64 {
-	all := make([]float64, len(samples))
-	for i, s := range samples {
-		all[i] = of(s)
-	}
-	slices.Sort(all)
-	return all[len(all)/2]
 }
 
 // files makes what static and images serve.
