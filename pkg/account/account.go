@@ -103,6 +103,13 @@ const (
 	RoleSet      ChangeKind = "role"
 	Blocked      ChangeKind = "blocked" // UserID blocks OtherID
 	Unblocked    ChangeKind = "unblocked"
+	// SessionsEnded: all of a user's but perhaps one, at all services, and what was
+	// granted for others. A SessionEnded for each comes before.
+	SessionsEnded ChangeKind = "sessions"
+	// Lost is told and not logged: the database has gone back behind what it said
+	// (a standby took over that had not got everything), so that anything may be
+	// otherwise. What it lost does not come again.
+	Lost ChangeKind = "lost"
 )
 
 // Change is an entry of the durable log of what happened to accounts. Of the

@@ -182,13 +182,18 @@ func (c *blockCache) remove(user int64) {
 // nobody is there to be let through.
 func (c *blockCache) drop(ch Change) {
 	switch ch.Kind {
-	case Blocked, Unblocked, Deleted:
+	case Blocked, Unblocked, Deleted, Lost:
 	default:
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.gen++
+	if ch.Kind == Lost {
+		clear(c.sets)
+		c.cost = 0
+		return
+	}
 	c.remove(ch.UserID)
 	c.remove(ch.OtherID)
 }

@@ -116,11 +116,7 @@ func (d *Directory) EndSessions(ctx context.Context, userID int64, service, keep
 	if err != nil {
 		return err
 	}
-	err = s.EndSessions(ctx, userID, service, keep)
-	if service == "" {
-		d.cache.drop(Change{UserID: userID}) // a generation began, of which the log says nothing
-	}
-	return err
+	return s.EndSessions(ctx, userID, service, keep)
 }
 
 // cache keeps sessions in use by the hash of their token. Everything that
@@ -178,7 +174,7 @@ func (c *cache) drop(ch Change) {
 	c.gen++
 	for h, e := range c.entries {
 		if ch.Kind == SessionEnded && e.session.ID == ch.SessionID ||
-			ch.Kind != SessionEnded && e.user.ID == ch.UserID {
+			ch.Kind != SessionEnded && e.user.ID == ch.UserID || ch.Kind == Lost {
 			delete(c.entries, h)
 		}
 	}

@@ -9,8 +9,8 @@ import (
 // Hash is the SHA-256 of a token, a secret or an invite's code.
 type Hash [32]byte
 
-// A Store keeps accounts. The Directory is its only caller; one Store has its
-// data for itself. What a method changed is durable when it returns nil, and
+// A Store keeps accounts. The Directory is its only caller. Stores of several
+// nodes may have the same data. What a method changed is durable when it returns nil, and
 // undone as a whole when it returns an error. Methods may be called
 // concurrently. Package accounttest has the contract as a test.
 //
@@ -18,8 +18,9 @@ type Hash [32]byte
 type Store interface {
 	io.Closer
 	// Notify is called once, before all others. fn is to be called with each
-	// change after it is durable, in the order of the log, before the method
-	// that made it returns; it does not block.
+	// change once, after it is durable, in the order of the log, before the method
+	// that made it returns; for changes that other nodes made, soon. Of theirs those
+	// may be missing that the log has a later one for. fn does not block.
 	Notify(fn func(Change))
 
 	UserStore
@@ -109,7 +110,8 @@ type SessionStore interface {
 	// such session at the service. The service is not checked where empty.
 	EndSession(ctx context.Context, userID int64, service, id string) error
 	// EndSessions ends those of a user at a service but keep, and logs it. An
-	// empty service stands for all, and begins a generation.
+	// empty service stands for all, begins a generation, and logs SessionsEnded
+	// where there is such a user.
 	EndSessions(ctx context.Context, userID int64, service, keep string) error
 }
 

@@ -90,7 +90,11 @@ func testSessions(t *testing.T, s *suite) {
 	s.ended("three")
 	s.alive("two", "four", "bobs")
 	s.no(s.EndSessions(ctx, ann.ID, "", ""))
-	s.kinds(account.SessionEnded, account.SessionEnded)
+	s.kinds(account.SessionEnded, account.SessionEnded, account.SessionsEnded)
+	s.no(s.EndSessions(ctx, ann.ID, "", "")) // a generation, though there are no sessions
+	s.kinds(account.SessionsEnded)
+	s.no(s.EndSessions(ctx, 1, "", "")) // nobody
+	s.kinds()
 	s.ended("two", "four")
 	s.alive("bobs")
 	s.is(s.AddSession(ctx, account.Session{ID: "x", UserID: 1, Service: "chat.a"}, tokenOf("x"), 0, 100), account.ErrNotFound)

@@ -15,20 +15,21 @@ func (s *Store) Block(ctx context.Context, b account.Block, limit int) error {
 				return err
 			}
 		}
-		res, err := tx.Exec(`INSERT INTO block (user_id, other_id, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
-			b.UserID, b.OtherID, b.At.UnixMilli())
+		var n, there int
+		err := tx.QueryRow(`SELECT count(*), coalesce(sum(CASE WHEN other_id = ? THEN 1 ELSE 0 END), 0) FROM block WHERE user_id = ?`,
+			b.OtherID, b.UserID).Scan(&n, &there)
+		if err != nil || there > 0 {
+			return err
+		}
+		if n >= limit {
+			return account.ErrTooManyBlocks
+		}
+		id, err := next(tx, lastBlock)
 		if err != nil {
 			return err
 		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
+		if _, err := tx.Exec(`INSERT INTO block (id, user_id, other_id, at) VALUES (?, ?, ?, ?)`, id, b.UserID, b.OtherID, b.At.UnixMilli()); err != nil {
 			return err
-		}
-		var n int
-		if err := tx.QueryRow(`SELECT count(*) FROM block WHERE user_id = ?`, b.UserID).Scan(&n); err != nil {
-			return err
-		}
-		if n > limit {
-			return account.ErrTooManyBlocks
 		}
 		return s.log(tx, account.Change{Kind: account.Blocked, UserID: b.UserID, OtherID: b.OtherID})
 	})
@@ -50,7 +51,7 @@ func (s *Store) Unblock(ctx context.Context, userID, otherID int64) error {
 
 // Blocks returns a user's blocks.
 func (s *Store) Blocks(ctx context.Context, userID, after int64, limit int) ([]account.Block, error) {
-	const query = `SELECT id, user_id, other_id, at FROM block WHERE user_id = ?1 AND (?2 = 0 OR id < ?2) ORDER BY id DESC LIMIT ?3`
+	const query = `SELECT id, user_id, other_id, at FROM block WHERE user_id = ?1 AND (id < ?2 OR ?2 = 0) ORDER BY id DESC LIMIT ?3`
 	return list(ctx, s.db, func(r sqldb.Rows) (b account.Block, err error) {
 		var at int64
 		err = r.Scan(&b.ID, &b.UserID, &b.OtherID, &at)

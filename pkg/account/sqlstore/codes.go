@@ -19,7 +19,7 @@ func (s *Store) AddCode(ctx context.Context, c account.Code, code account.Hash, 
 		if _, err := tx.Exec(`DELETE FROM code WHERE created_at < ?`, old.UnixMilli()); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`DELETE FROM code WHERE code IN (SELECT code FROM code WHERE user_id = ? ORDER BY created_at DESC LIMIT -1 OFFSET ?)`,
+		if _, err := tx.Exec(`DELETE FROM code WHERE code IN (SELECT code FROM code WHERE user_id = ? ORDER BY created_at DESC LIMIT `+all+` OFFSET ?)`,
 			c.UserID, limit-1); err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 
 	"github.com/porticod/portico/pkg/account"
@@ -28,8 +27,11 @@ func (s *Store) Follow(ctx context.Context, service string) (cursor int64, err e
 // Ack moves the position of a service forward.
 func (s *Store) Ack(ctx context.Context, service string, cursor int64) error {
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		_, err := tx.Exec(`UPDATE follower SET cursor = max(cursor, min(?, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'change'), 0))) WHERE service = ?`,
-			cursor, service)
+		last, err := number(tx, lastChange)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(`UPDATE follower SET cursor = ?1 WHERE service = ?2 AND cursor < ?1`, min(cursor, last), service)
 		return err
 	})
 }
@@ -44,37 +46,57 @@ func (s *Store) Unfollow(ctx context.Context, service string) error {
 
 // An erasure is a deletion beside the positions of the services: nothing else is
 // stored, so nothing can be lost.
-const erasure = `SELECT c.seq, c.user_id, u.username, c.at,
-		(SELECT json_group_array(service) FROM (SELECT service FROM follower WHERE cursor < c.seq ORDER BY service))
-	FROM change c JOIN user u ON u.id = c.user_id WHERE c.kind = 'deleted' AND `
+const erasure = `SELECT c.seq, c.user_id, u.username, c.at FROM change c JOIN "user" u ON u.id = c.user_id WHERE c.kind = 'deleted' AND `
 
-func scanErasure(r scanner) (e account.Erasure, err error) {
-	var at int64
-	var waiting string
-	if err = r.Scan(&e.Seq, &e.UserID, &e.Username, &at, &waiting); err != nil {
+type follower struct {
+	service string
+	cursor  int64
+}
+
+// erasures runs a query that begins with erasure.
+func erasures(q sqldb.Queryer, query string, args ...any) ([]account.Erasure, error) {
+	followers, err := collect(q, func(r sqldb.Rows) (f follower, err error) {
+		return f, r.Scan(&f.service, &f.cursor)
+	}, `SELECT service, cursor FROM follower ORDER BY service`)
+	if err != nil {
+		return nil, err
+	}
+	return collect(q, func(r sqldb.Rows) (e account.Erasure, err error) {
+		var at int64
+		err = r.Scan(&e.Seq, &e.UserID, &e.Username, &at)
+		e.At = fromMilli(at)
+		for _, f := range followers {
+			if f.cursor < e.Seq {
+				e.Waiting = append(e.Waiting, f.service)
+			}
+		}
 		return e, err
-	}
-	e.At = fromMilli(at)
-	if err = json.Unmarshal([]byte(waiting), &e.Waiting); len(e.Waiting) == 0 {
-		e.Waiting = nil
-	}
-	return e, err
+	}, query, args...)
 }
 
 // Erasure returns the deletion of a user.
 func (s *Store) Erasure(ctx context.Context, userID int64) (e account.Erasure, err error) {
 	err = s.db.Read(ctx, func(q sqldb.Queryer) error {
-		e, err = scanErasure(q.QueryRow(erasure+`c.user_id = ?`, userID))
+		found, err := erasures(q, erasure+`c.user_id = ?`, userID)
+		if err == nil && len(found) == 0 {
+			err = account.ErrNotFound
+		}
+		if err == nil {
+			e = found[0]
+		}
 		return err
 	})
-	if err != nil {
-		return account.Erasure{}, or(err, account.ErrNotFound)
-	}
-	return e, nil
+	return e, err
 }
 
 // Erasures returns deletions that a service has not acted on.
-func (s *Store) Erasures(ctx context.Context, after int64, limit int) ([]account.Erasure, error) {
-	return list(ctx, s.db, func(r sqldb.Rows) (account.Erasure, error) { return scanErasure(r) },
-		erasure+`c.seq > ? AND c.seq > (SELECT min(cursor) FROM follower) ORDER BY c.seq LIMIT ?`, after, limit)
+func (s *Store) Erasures(ctx context.Context, after int64, limit int) (out []account.Erasure, err error) {
+	err = s.db.Read(ctx, func(q sqldb.Queryer) error {
+		out, err = erasures(q, erasure+`c.seq > ? AND c.seq > (SELECT min(cursor) FROM follower) ORDER BY c.seq LIMIT ?`, after, limit)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }

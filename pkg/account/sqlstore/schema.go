@@ -1,17 +1,9 @@
 package sqlstore
 
-import (
-	"io/fs"
+import "github.com/porticod/portico/pkg/sqldb"
 
-	"github.com/porticod/portico/pkg/sqldb"
-)
-
-// Schema is the number of the newest migration.
+// Schema is the number of the newest migration of SQLite.
 func Schema() int {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return 0 // it is embedded
-	}
-	n, _ := sqldb.Schema(sub) // as Open sees them, which refuses what is wrong
+	n, _ := sqldb.Schema(Migrations(sqldb.SQLite)) // as Open sees them, which refuses what is wrong
 	return n
 }

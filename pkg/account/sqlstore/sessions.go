@@ -31,7 +31,7 @@ func (s *Store) addSession(tx *sqldb.Tx, v account.Session, token account.Hash, 
 			return err
 		}
 	}
-	err := s.endSessions(tx, `id IN (SELECT id FROM session WHERE user_id = ? AND service = ? AND app_id = ? ORDER BY seen_at DESC, created_at DESC LIMIT -1 OFFSET ?)`,
+	err := s.endSessions(tx, `id IN (SELECT id FROM session WHERE user_id = ? AND service = ? AND app_id = ? ORDER BY seen_at DESC, created_at DESC LIMIT `+all+` OFFSET ?)`,
 		v.UserID, v.Service, v.AppID, limit-1)
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func (s *Store) SessionsOf(ctx context.Context, userID int64, service string) ([
 func (s *Store) SetSeen(ctx context.Context, seen map[string]time.Time) error {
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		for id, at := range seen {
-			if _, err := tx.Exec(`UPDATE session SET seen_at = iif(seen_at > ?1 + ?2, ?1, max(seen_at, ?1)) WHERE id = ?3`, at.UnixMilli(), account.MaxAhead.Milliseconds(), id); err != nil {
+			if _, err := tx.Exec(`UPDATE session SET seen_at = ?1 WHERE id = ?3 AND (seen_at < ?1 OR seen_at > ?2)`, at.UnixMilli(), at.Add(account.MaxAhead).UnixMilli(), id); err != nil {
 				return err
 			}
 		}
@@ -108,20 +108,27 @@ func (s *Store) EndSession(ctx context.Context, userID int64, service, id string
 // EndSessions ends all of a user's sessions at a service but keep.
 func (s *Store) EndSessions(ctx context.Context, userID int64, service, keep string) error {
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		if service == "" {
-			if err := nextGeneration(tx, userID); err != nil {
-				return err
-			}
+		err := s.endSessions(tx, `user_id = ?1 AND (?2 = '' OR service = ?2) AND id <> ?3`, userID, service, keep)
+		if err != nil || service != "" {
+			return err
 		}
-		return s.endSessions(tx, `user_id = ?1 AND (?2 = '' OR service = ?2) AND id <> ?3`, userID, service, keep)
+		there, err := nextGeneration(tx, userID)
+		if err != nil || !there {
+			return err
+		}
+		return s.log(tx, account.Change{Kind: account.SessionsEnded, UserID: userID})
 	})
 }
 
 // nextGeneration makes what was granted before worthless: users that were signed
-// in but have no session yet, and codes.
-func nextGeneration(tx *sqldb.Tx, userID int64) error {
-	_, err := tx.Exec(`UPDATE user SET generation = generation + 1 WHERE id = ?`, userID)
-	return err
+// in but have no session yet, and codes. It reports whether there is such a user.
+func nextGeneration(tx *sqldb.Tx, userID int64) (bool, error) {
+	res, err := tx.Exec(`UPDATE "user" SET generation = generation + 1 WHERE id = ?`+alive, userID)
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
 }
 
 // endSessions ends the sessions that where selects, and logs each.

@@ -35,11 +35,11 @@ func scanUserRow(r sqldb.Rows) (account.User, error) { return scanUser(r) }
 func (s *Store) AddUser(ctx context.Context, u account.User, hash string, invite *account.Hash) (account.User, error) {
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		var last int64
-		if err := tx.QueryRow(`SELECT coalesce(max(id), 0) FROM user`).Scan(&last); err != nil {
+		if err := tx.QueryRow(`SELECT coalesce(max(id), 0) FROM "user"`).Scan(&last); err != nil {
 			return err
 		}
 		u.ID = account.NextID(last, u.CreatedAt)
-		_, err := tx.Exec(`INSERT INTO user (id, username, name, folded, about, avatar, avatar_service, last_seen, receipts, role, generation, hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		_, err := tx.Exec(`INSERT INTO "user" (id, username, name, folded, about, avatar, avatar_service, last_seen, receipts, role, generation, hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			u.ID, u.Username, u.Name, strings.ToLower(u.Name), u.About, u.Avatar, u.AvatarService, u.LastSeen, u.Receipts, u.Role, u.Generation, hash, u.CreatedAt.UnixMilli())
 		if errors.Is(err, sqldb.ErrUnique) {
 			return account.ErrTaken
@@ -93,7 +93,7 @@ func (s *Store) UserByID(ctx context.Context, id int64) (u account.User, err err
 }
 
 func userByID(q sqldb.Queryer, id int64) (account.User, error) {
-	u, err := scanUser(q.QueryRow(`SELECT `+userColumns+` FROM user WHERE id = ?`+alive, id))
+	u, err := scanUser(q.QueryRow(`SELECT `+userColumns+` FROM "user" WHERE id = ?`+alive, id))
 	if err != nil {
 		return account.User{}, or(err, account.ErrNotFound)
 	}
@@ -103,7 +103,7 @@ func userByID(q sqldb.Queryer, id int64) (account.User, error) {
 // Credentials returns a user who was not deleted, with the password's hash.
 func (s *Store) Credentials(ctx context.Context, username string) (u account.User, hash string, err error) {
 	err = s.db.Read(ctx, func(q sqldb.Queryer) error {
-		row := q.QueryRow(`SELECT `+userColumns+`, hash FROM user WHERE username = ?`+alive, username)
+		row := q.QueryRow(`SELECT `+userColumns+`, hash FROM "user" WHERE username = ?`+alive, username)
 		u, err = scanUser(row, &hash)
 		return err
 	})
@@ -115,24 +115,28 @@ func (s *Store) Credentials(ctx context.Context, username string) (u account.Use
 
 // UsersByID returns users, also deleted ones.
 func (s *Store) UsersByID(ctx context.Context, ids []int64) ([]account.User, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
 	arg, err := json.Marshal(ids) // one text for any number of ids
 	if err != nil {
 		return nil, err
 	}
-	return list(ctx, s.db, scanUserRow, `SELECT `+userColumns+` FROM user WHERE id IN (SELECT value FROM json_each(?))`, string(arg))
+	return list(ctx, s.db, scanUserRow, `SELECT `+userColumns+` FROM "user" WHERE id IN (`+listed(s.db.Dialect())+`)`, string(arg))
 }
 
 // FindUsers searches usernames by their beginning and names by any part.
 func (s *Store) FindUsers(ctx context.Context, q string, limit int) ([]account.User, error) {
-	// ? > username: U+10FFFF sorts behind everything a username can hold.
-	return list(ctx, s.db, scanUserRow, `SELECT `+userColumns+` FROM user
-		WHERE (username >= ?1 AND username < ?1 || char(0x10ffff) OR instr(folded, ?1) > 0) AND NOT suspended`+alive+`
-		ORDER BY username <> ?1, folded <> ?1, instr(username, ?1) <> 1, username LIMIT ?2`, q, limit)
+	holds := position(s.db.Dialect())
+	// U+10FFFF sorts behind everything a username can hold.
+	return list(ctx, s.db, scanUserRow, `SELECT `+userColumns+` FROM "user"
+		WHERE (username >= ?1 AND username < ?2 OR `+holds+`(folded, ?1) > 0) AND suspended = 0`+alive+`
+		ORDER BY username <> ?1, folded <> ?1, `+holds+`(username, ?1) <> 1, username LIMIT ?3`, q, q+"\U0010ffff", limit)
 }
 
 // ListUsers returns users by username.
 func (s *Store) ListUsers(ctx context.Context, after string, limit int) ([]account.User, error) {
-	return list(ctx, s.db, scanUserRow, `SELECT `+userColumns+` FROM user WHERE username > ?`+alive+` ORDER BY username LIMIT ?`, after, limit)
+	return list(ctx, s.db, scanUserRow, `SELECT `+userColumns+` FROM "user" WHERE username > ?`+alive+` ORDER BY username LIMIT ?`, after, limit)
 }
 
 // SetProfile changes what is not nil.
@@ -148,7 +152,7 @@ func (s *Store) SetProfile(ctx context.Context, id int64, e account.ProfileEdit)
 		if e.Avatar != nil {
 			u.Avatar, u.AvatarService = *e.Avatar, e.Service
 		}
-		_, err := tx.Exec(`UPDATE user SET name = ?, folded = ?, about = ?, avatar = ?, avatar_service = ?, last_seen = ?, receipts = ? WHERE id = ?`,
+		_, err := tx.Exec(`UPDATE "user" SET name = ?, folded = ?, about = ?, avatar = ?, avatar_service = ?, last_seen = ?, receipts = ? WHERE id = ?`,
 			u.Name, strings.ToLower(u.Name), u.About, u.Avatar, u.AvatarService, u.LastSeen, u.Receipts, id)
 		if err != nil {
 			return err
@@ -173,10 +177,10 @@ func (s *Store) SetPassword(ctx context.Context, id int64, hash, keep string) er
 		if _, err := userByID(tx, id); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`UPDATE user SET hash = ? WHERE id = ?`, hash, id); err != nil {
+		if _, err := tx.Exec(`UPDATE "user" SET hash = ? WHERE id = ?`, hash, id); err != nil {
 			return err
 		}
-		if err := nextGeneration(tx, id); err != nil {
+		if _, err := nextGeneration(tx, id); err != nil {
 			return err
 		}
 		if err := s.endSessions(tx, `user_id = ? AND id <> ?`, id, keep); err != nil {
@@ -189,7 +193,7 @@ func (s *Store) SetPassword(ctx context.Context, id int64, hash, keep string) er
 // SetHash replaces a hash, unless it was replaced already.
 func (s *Store) SetHash(ctx context.Context, id int64, old, hash string) error {
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		_, err := tx.Exec(`UPDATE user SET hash = ? WHERE id = ? AND hash = ?`+alive, hash, id, old)
+		_, err := tx.Exec(`UPDATE "user" SET hash = ? WHERE id = ? AND hash = ?`+alive, hash, id, old)
 		return err
 	})
 }
@@ -201,7 +205,7 @@ func (s *Store) SetRole(ctx context.Context, id int64, role account.Role) error 
 		if err != nil || u.Role == role {
 			return err
 		}
-		if _, err := tx.Exec(`UPDATE user SET role = ? WHERE id = ?`, role, id); err != nil {
+		if _, err := tx.Exec(`UPDATE "user" SET role = ? WHERE id = ?`, role, id); err != nil {
 			return err
 		}
 		return s.log(tx, account.Change{Kind: account.RoleSet, UserID: id})
@@ -215,7 +219,7 @@ func (s *Store) SetSuspended(ctx context.Context, id int64, suspended bool) erro
 		if err != nil || u.Suspended == suspended {
 			return err
 		}
-		if _, err := tx.Exec(`UPDATE user SET suspended = ? WHERE id = ?`, suspended, id); err != nil {
+		if _, err := tx.Exec(`UPDATE "user" SET suspended = ? WHERE id = ?`, suspended, id); err != nil {
 			return err
 		}
 		kind := account.Unsuspended
@@ -232,7 +236,7 @@ func (s *Store) DeleteUser(ctx context.Context, id int64) error {
 		if _, err := userByID(tx, id); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`UPDATE user SET name = '', folded = '', about = '', avatar = '', avatar_service = '', last_seen = '', receipts = 0,
+		if _, err := tx.Exec(`UPDATE "user" SET name = '', folded = '', about = '', avatar = '', avatar_service = '', last_seen = '', receipts = 0,
 			role = 'user', generation = 0, hash = '', suspended = 0, deleted_at = ? WHERE id = ?`, time.Now().UnixMilli(), id); err != nil {
 			return err
 		}
