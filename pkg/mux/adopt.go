@@ -24,12 +24,12 @@ type Adopted struct {
 // once. An error leaves nc to the caller.
 func (p *Port) Adopt(nc net.Conn, a Adopted) (*Conn, error) {
 	s := p.state.Load()
-	k, ok := nc.(sock)
+	k, raw, ok := sockOf(nc)
 	if s == nil || !ok {
 		return nil, errors.ErrUnsupported
 	}
 	born := time.Now().Add(-time.Since(a.Opened)) // the other process wrote the time of day only
-	c := &Conn{sock: k, port: p, id: lastID.Add(1), born: born, remote: nc.RemoteAddr()}
+	c := &Conn{sock: k, raw: raw, port: p, id: lastID.Add(1), born: born, remote: nc.RemoteAddr()}
 	if a.Remote != nil {
 		c.remote = a.Remote
 	}

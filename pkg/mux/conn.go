@@ -39,11 +39,21 @@ type sock interface {
 	CloseWrite() error
 }
 
+// sockOf is the socket that nc is.
+func sockOf(nc net.Conn) (k sock, raw syscall.RawConn, ok bool) {
+	if k, ok = nc.(sock); !ok {
+		return nil, nil, false
+	}
+	raw, err := k.SyscallConn()
+	return k, raw, err == nil
+}
+
 // Conn is a connection on its way through a port, and what a service gets. It
 // is the kernel's socket with its Close hooked and its writes guarded: ReadFrom
 // keeps sendfile and splice, WriteTo splice, and NetConn is the socket itself.
 type Conn struct {
 	sock sock
+	raw  syscall.RawConn // of sock
 	port *Port
 	id   uint64
 	born time.Time // with a monotonic reading: clocks may be set while it is open
@@ -109,7 +119,7 @@ func (c *Conn) ID() uint64 { return c.id }
 func (c *Conn) NetConn() net.Conn { return c.sock }
 
 // SyscallConn gives access to the descriptor.
-func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.sock.SyscallConn() }
+func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.raw, nil }
 
 // LocalAddr is the address that the client connected to.
 func (c *Conn) LocalAddr() net.Addr { return c.sock.LocalAddr() }

@@ -106,13 +106,13 @@ func setDefault[T time.Duration | int](v *T, d T) {
 // *net.UnixConn, and owns it from then on. It does not wait for the client.
 func (p *Port) Serve(nc net.Conn) {
 	s := p.state.Load()
-	k, ok := nc.(sock)
+	k, raw, ok := sockOf(nc)
 	if s == nil || !ok {
 		_ = nc.Close()
 		return
 	}
 	s.stats.accepted.Inc()
-	c := &Conn{sock: k, port: p, id: lastID.Add(1), born: time.Now(), remote: nc.RemoteAddr()}
+	c := &Conn{sock: k, raw: raw, port: p, id: lastID.Add(1), born: time.Now(), remote: nc.RemoteAddr()}
 	c.setState(StateDetect)
 	p.pending.Add(1)
 	c.ticket = ticket{stats: s.stats, pending: true}

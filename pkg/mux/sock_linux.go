@@ -55,19 +55,3 @@ func hungUp(fd int) bool {
 	n, err := unix.Poll(p, 0)
 	return err == nil && n > 0 && p[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
 }
-
-// sendMore writes what fits of b and says that more follows at once. It returns
-// how much that was; an error shows with the next write.
-func sendMore(tcp *net.TCPConn, b []byte) (n int) {
-	rc, err := tcp.SyscallConn()
-	if err != nil {
-		return 0
-	}
-	_ = rc.Write(func(fd uintptr) bool {
-		if m, err := unix.SendmsgN(int(fd), b, nil, nil, unix.MSG_MORE|unix.MSG_NOSIGNAL); err == nil {
-			n = m
-		}
-		return true // it does not wait: an ordinary write does
-	})
-	return n
-}

@@ -2,11 +2,7 @@
 
 package mux
 
-import (
-	"net"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // The kernels other than Linux are for developers: they serve, but do not
 // account for bytes, and the write guard sees progress only as writes return.
@@ -16,8 +12,6 @@ func tcpBytes(sock) volume { return volume{} }
 func sent(sock) int64 { return 0 }
 
 func readable(sock) int { return 0 }
-
-func sendMore(*net.TCPConn, []byte) int { return 0 }
 
 // hungUp reports whether the peer has ended its stream.
 func hungUp(fd int) bool {

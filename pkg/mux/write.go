@@ -138,34 +138,44 @@ func (c *Conn) giveUp() {
 // Write writes b. Where the port has a write timeout, it fails with
 // os.ErrDeadlineExceeded when nothing moved for that long.
 func (c *Conn) Write(b []byte) (int, error) {
-	limit := time.Duration(c.guard.limit.Load())
-	if limit == 0 {
-		n, err := c.sock.Write(b)
+	n := c.writeNow(false, b)
+	if n == len(b) && n > 0 {
 		c.moved(0, int64(n))
-		return n, err
+		return n, nil
 	}
-	n := 0
-	err := c.guarded(limit, func() (int64, error) {
+	step := func() (int64, error) {
 		m, err := c.sock.Write(b[n:])
 		n += m
 		return int64(m), err
-	})
+	}
+	err := c.orGuarded(step)
 	c.moved(0, int64(n))
 	return n, err
 }
 
+// orGuarded takes a step that writes, and where the port has a write timeout as
+// many as it takes.
+func (c *Conn) orGuarded(step func() (int64, error)) error {
+	if limit := c.guard.window(); limit > 0 {
+		return c.guarded(limit, step)
+	}
+	_, err := step()
+	return err
+}
+
+// window is for how long nothing may move; 0: the guard is off.
+func (g *writeGuard) window() time.Duration { return time.Duration(g.limit.Load()) }
+
 // WriteBuffers writes bufs with as few system calls as the kernel allows. What was
 // written is taken out of them.
 func (c *Conn) WriteBuffers(bufs net.Buffers) (n int64, err error) {
-	step := func() (int64, error) {
-		m, err := bufs.WriteTo(c.sock)
-		n += m
-		return m, err
-	}
-	if limit := time.Duration(c.guard.limit.Load()); limit > 0 {
-		err = c.guarded(limit, step)
-	} else {
-		_, err = step()
+	n = int64(c.writeNow(false, bufs...))
+	if bufs = consume(bufs, int(n)); len(bufs) > 0 {
+		err = c.orGuarded(func() (int64, error) {
+			m, err := bufs.WriteTo(c.sock)
+			n += m
+			return m, err
+		})
 	}
 	c.moved(0, n)
 	return n, err
@@ -174,10 +184,8 @@ func (c *Conn) WriteBuffers(bufs net.Buffers) (n int64, err error) {
 // WriteMore is Write where more follows at once: the kernel is told so that it fills
 // its packets.
 func (c *Conn) WriteMore(b []byte) (int, error) {
-	n := 0
-	if tcp, ok := c.sock.(*net.TCPConn); ok {
-		n = sendMore(tcp, b)
-	}
+	n := c.writeNow(true, b)
+	c.moved(0, int64(n))
 	if n == len(b) {
 		return n, nil
 	}
@@ -204,7 +212,7 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	if lr, ok = r.(*io.LimitedReader); ok {
 		src = lr.R
 	}
-	if limit := time.Duration(c.guard.limit.Load()); limit > 0 {
+	if limit := c.guard.window(); limit > 0 {
 		if f, ok := src.(file); ok {
 			if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() {
 				return c.sendFile(tcp, r, f, limit)
