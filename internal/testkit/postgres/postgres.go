@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -235,3 +236,30 @@ func (s *Server) ready(ended <-chan struct{}) error {
 
 // Patience is how long the kit waits.
 const Patience = wait.Patience
+
+var parameter = regexp.MustCompile(`\$([0-9]+)`)
+
+// Plan is how PostgreSQL would run a statement in a schema, whatever its
+// parameters are: it reads a table whole only where there is no other way.
+func Plan(t testing.TB, url, schema, statement string) string {
+	t.Helper()
+	s, err := shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var most int
+	for _, m := range parameter.FindAllStringSubmatch(statement, -1) {
+		n, _ := strconv.Atoi(m[1])
+		most = max(most, n)
+	}
+	arguments := ""
+	if most > 0 {
+		arguments = "(NULL" + strings.Repeat(", NULL", most-1) + ")"
+	}
+	out, err := s.run("SET search_path = "+schema+`; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan;
+		PREPARE planned AS `+statement+"; EXPLAIN EXECUTE planned"+arguments+";", "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", url)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, statement)
+	}
+	return out
+}

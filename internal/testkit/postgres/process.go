@@ -19,7 +19,7 @@ import (
 // death of the server, but not that of the machine.
 var settings = []string{
 	"listen_addresses=", "unix_socket_permissions=0777", "fsync=off", "full_page_writes=off",
-	"shared_buffers=16MB", "max_connections=60", "jit=off", "log_checkpoints=off",
+	"shared_buffers=16MB", "max_connections=100", "jit=off", "log_checkpoints=off",
 	"wal_level=replica", "max_wal_senders=4",
 }
 
