@@ -8,11 +8,13 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/porticod/portico/pkg/filemark"
 )
 
 // A listing is what a folder holds, in order. It is never changed.
 type listing struct {
-	mark    mark // of the folder
+	mark    filemark.Mark // of the folder
 	files   []string
 	folders []string // at most maxFolders
 }
@@ -48,7 +50,7 @@ func (s *Service) listing(root *os.Root, name string) (*listing, error) {
 	if !fi.IsDir() {
 		return nil, errNotFound
 	}
-	m, ok := markOf(fi)
+	m, ok := filemark.Of(fi)
 	if l, there := s.listings.GetIfPresent(name); there && ok && l.mark == m {
 		return l, nil
 	}
@@ -67,7 +69,7 @@ func (s *Service) listing(root *os.Root, name string) (*listing, error) {
 	slices.Sort(l.files)
 	slices.Sort(l.folders)
 	l.folders = l.folders[:min(len(l.folders), maxFolders)]
-	if ok && time.Now().UnixNano()-max(m.mtime, m.ctime) > int64(settled) {
+	if ok && m.Settled(time.Now()) {
 		s.listings.Set(name, l)
 	}
 	return l, nil

@@ -13,6 +13,7 @@ import (
 	"path"
 	"time"
 
+	"github.com/porticod/portico/pkg/filemark"
 	"github.com/porticod/portico/pkg/picture"
 )
 
@@ -205,7 +206,7 @@ func readWhole(src *source) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m, ok := markOf(fi); !ok || m != src.mark {
+	if m, ok := filemark.Of(fi); !ok || m != src.mark {
 		return nil, errChanged
 	}
 	return data, nil

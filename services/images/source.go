@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/porticod/portico/pkg/filemark"
 	"github.com/porticod/portico/pkg/picture"
 )
 
@@ -37,8 +38,8 @@ type source struct {
 	// lastModified and etag are header values, never changed; etag is that of
 	// the picture as it is.
 	lastModified, etag []string
-	file               *os.File // nil: not open
-	mark               mark     // as it was opened
+	file               *os.File      // nil: not open
+	mark               filemark.Mark // as it was opened
 	// settled tells that the mark changes with the next change of the file.
 	settled bool
 }
@@ -77,8 +78,8 @@ func open(root *os.Root, name string) (*source, error) {
 			s.lastModified = []string{s.mod.UTC().Format(http.TimeFormat)}
 		}
 		var ok bool
-		s.mark, ok = markOf(fi)
-		s.settled = ok && time.Now().UnixNano()-max(s.mark.mtime, s.mark.ctime) > int64(settled)
+		s.mark, ok = filemark.Of(fi)
+		s.settled = ok && s.mark.Settled(time.Now())
 		return s, nil
 	}
 	_ = f.Close()
@@ -115,14 +116,6 @@ func identOf(name string, fi fs.FileInfo) ident {
 	return ident(sum[:16])
 }
 
-// A mark is what the kernel says of a file without opening it. Who changes a
-// file changes it, also where size and time stay or are set back.
-type mark struct {
-	dev, ino     uint64
-	size         int64 // bytes
-	mtime, ctime int64 // Unix nanoseconds
-}
-
 // A sight is a picture that was opened lately, and how the file looked then.
 type sight struct {
 	source // without its file
@@ -135,9 +128,6 @@ const (
 	// sightTime is how long a picture is recognized by its mark alone. A file
 	// that is moved out of the root and linked to keeps its mark.
 	sightTime = time.Second
-	// settled is the age from which a mark tells two contents apart: clocks of
-	// file systems tick in up to 10 ms.
-	settled = 100 * time.Millisecond
 	// maxSights is what all of them may take together, in bytes.
 	maxSights = 8 << 20
 )
@@ -151,7 +141,7 @@ func (s *Service) glance(cfg *Config, name string) *source {
 	if !ok || g.root != string(cfg.Root) || !time.Now().Before(g.until) {
 		return nil
 	}
-	if m, ok := markAt(g.path); !ok || m != g.mark {
+	if m, ok := filemark.At(g.path); !ok || m != g.mark {
 		return nil
 	}
 	src := g.source
