@@ -96,16 +96,14 @@ func (c *Chat) openStore(ctx context.Context) error {
 	if err := c.openBlobs(); err != nil {
 		return err
 	}
-	at := int64(0) // the writer's alone
-	db, err := sqlstore.Open(ctx, c.env.Dir, sqlstore.Options{Log: c.log, Committed: func(events []store.Event, cursor int64) {
-		c.bus.Publish(Notice{Prev: at, Cursor: cursor, Events: events})
-		at = cursor
+	db, err := sqlstore.Open(ctx, c.env.Dir, sqlstore.Options{Log: c.log, Committed: func(after int64, events []store.Event, cursor int64) {
+		c.bus.Publish(Notice{Prev: after, Cursor: cursor, Events: events})
 	}})
 	if err != nil {
 		return err
 	}
-	c.store, at = db, db.Cursor()
-	c.hub = newHub(at, c.wheel, &c.writers, db.Cursor, c.encodeEvent)
+	c.store = db
+	c.hub = newHub(db.Cursor(), c.wheel, &c.writers, db.Cursor, c.encodeEvent)
 	return nil
 }
 

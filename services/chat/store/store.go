@@ -287,10 +287,16 @@ type Store interface {
 	Blobs
 	Upkeep
 
-	// Epoch names the log: positions of another epoch mean nothing here.
+	// Epoch names the log: positions of another epoch mean nothing here. It changes
+	// where the log has lost what it told; Options.Renewed is called then.
 	Epoch() string
-	// Cursor is the last position that was committed.
+	// Cursor is the last position that is known to be committed. Where other nodes
+	// write, too, the log may be ahead of it.
 	Cursor() int64
+	// Look finds out where the log stands now; Cursor is there, too, when it returns.
+	Look(ctx context.Context) (int64, error)
+	// Alone says that no other node can write.
+	Alone() bool
 	// Key is random and stays the same, for signatures.
 	Key() []byte
 	// Plan finds what happened for person above after, up to upTo. It returns

@@ -18,7 +18,7 @@ func (s *Store) AddBlob(ctx context.Context, owner store.Person, b store.Blob, q
 			return err
 		}
 		var used int64
-		if err := t.QueryRow(`SELECT coalesce(sum(size), 0) FROM blobs WHERE owner = ?`, owner.ID).Scan(&used); err != nil {
+		if err := t.QueryRow(`SELECT CAST(coalesce(sum(size), 0) AS bigint) FROM blobs WHERE owner = ?`, owner.ID).Scan(&used); err != nil {
 			return err
 		}
 		if used+b.Size > quota {

@@ -59,8 +59,8 @@ func changing(t *txn, who store.Person, conv store.ConvID, seq int64, blocked st
 
 // before is the event that said something first.
 func before(t *txn, conv store.ConvID, seq int64, typ store.EventType, who int64) (did store.Did, err error) {
-	err = t.QueryRow(`SELECT seq, at FROM events WHERE conv = ? AND target = ? AND type = ? AND (? = 0 OR sender = ?) ORDER BY seq DESC LIMIT 1`,
-		conv, seq, typ, who, who).Scan(&did.Seq, &did.At)
+	err = t.QueryRow(`SELECT seq, at FROM events WHERE conv = ?1 AND target = ?2 AND type = ?3 AND (sender = ?4 OR ?4 = 0) ORDER BY seq DESC LIMIT 1`,
+		conv, seq, typ, who).Scan(&did.Seq, &did.At)
 	if errors.Is(err, sqldb.ErrNoRows) { // it was so from the start
 		err = t.QueryRow(`SELECT seq, at FROM events WHERE conv = ? AND seq = ?`, conv, seq).Scan(&did.Seq, &did.At)
 	}
@@ -99,7 +99,7 @@ func (s *Store) Edit(ctx context.Context, who store.Person, conv store.ConvID, s
 		if _, err := t.Exec(`UPDATE events SET text = ?, edited_at = ? WHERE cursor = ?`, text, e.At, m.Cursor); err != nil {
 			return err
 		}
-		if err := reindex(t, m.Cursor, text); err != nil {
+		if err := reindex(t, said{m.Cursor, conv, text}); err != nil {
 			return err
 		}
 		t.add(e)

@@ -11,7 +11,7 @@ import (
 )
 
 func TestContract(t *testing.T) {
-	storetest.Run(t, func(t *testing.T, dir string, committed func([]store.Event, int64)) store.Store {
+	storetest.Run(t, func(t *testing.T, dir string, committed func(int64, []store.Event, int64)) store.Store {
 		s, err := sqlstore.Open(t.Context(), dir, sqlstore.Options{Log: zerolog.Nop(), Committed: committed})
 		if err != nil {
 			t.Fatal(err)

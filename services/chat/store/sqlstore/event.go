@@ -11,8 +11,8 @@ import (
 // position, seq and time. The caller adds it, in the order of positions.
 func (t *txn) event(e *store.Event) error {
 	e.Cursor = t.next()
-	err := t.QueryRow(`UPDATE conversations SET last_seq = last_seq + 1, last_at = max(last_at, ?), touched = ?
-		WHERE id = ? RETURNING last_seq, last_at`, nowMillis(), e.Cursor, e.Conv).Scan(&e.Seq, &e.At)
+	err := t.QueryRow(`UPDATE conversations SET last_seq = last_seq + 1, last_at = CASE WHEN last_at > ?1 THEN last_at ELSE ?1 END, touched = ?2
+		WHERE id = ?3 RETURNING last_seq, last_at`, nowMillis(), e.Cursor, e.Conv).Scan(&e.Seq, &e.At)
 	if err != nil {
 		return err
 	}

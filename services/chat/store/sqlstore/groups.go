@@ -242,7 +242,7 @@ func join(t *txn, conv store.ConvID, count int64, by, p store.Person, role strin
 		return err
 	}
 	_, err = t.Exec(`INSERT INTO members (conv, person, role, from_seq, shown) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET role = excluded.role, from_seq = excluded.from_seq, left_seq = NULL, left_title = NULL, shown = excluded.shown`,
+		ON CONFLICT (conv, person) DO UPDATE SET role = excluded.role, from_seq = excluded.from_seq, left_seq = NULL, left_title = NULL, shown = excluded.shown`,
 		conv, p.ID, role, e.Seq, shown)
 	if err != nil {
 		return err

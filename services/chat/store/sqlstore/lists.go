@@ -187,11 +187,11 @@ func (s *Store) Configure(ctx context.Context, who store.Person, conv store.Conv
 			return err
 		}
 		res, err := t.Exec(`UPDATE members SET
-				muted_until = CASE WHEN ?1 IS NULL THEN muted_until ELSE nullif(?1, 0) END,
+				muted_until = CASE WHEN CAST(?1 AS bigint) IS NULL THEN muted_until ELSE nullif(CAST(?1 AS bigint), 0) END,
 				archived = coalesce(?2, archived), pinned = coalesce(?3, pinned), unread = coalesce(?4, unread)
 			WHERE conv = ?5 AND person = ?6 AND (
-				?1 IS NOT NULL AND nullif(?1, 0) IS NOT muted_until OR
-				?2 IS NOT NULL AND ?2 <> archived OR ?3 IS NOT NULL AND ?3 <> pinned OR ?4 IS NOT NULL AND ?4 <> unread)`,
+				CAST(?1 AS bigint) IS NOT NULL AND nullif(CAST(?1 AS bigint), 0) IS DISTINCT FROM muted_until OR
+				?2 <> archived OR ?3 <> pinned OR ?4 <> unread)`,
 			pointed(set.MutedUntil), pointed(set.Archived), pointed(set.Pinned), pointed(set.Unread), conv, who.ID)
 		if err != nil {
 			return err
@@ -260,7 +260,7 @@ func (s *Store) Clear(ctx context.Context, who store.Person, conv store.ConvID) 
 			return err
 		}
 		// What both sides have cleared nobody can see any more.
-		_, err = t.Exec(`INSERT INTO erasures (conv, below) SELECT ?1, min(from_seq) FROM members WHERE conv = ?1 HAVING min(from_seq) > 1`, conv)
+		_, err = t.Exec(`INSERT INTO erasures (conv, below) SELECT conv, min(from_seq) FROM members WHERE conv = ? GROUP BY conv HAVING min(from_seq) > 1`, conv)
 		if err != nil {
 			return err
 		}
@@ -272,7 +272,7 @@ func (s *Store) Clear(ctx context.Context, who store.Person, conv store.ConvID) 
 func gone(t *txn, conv store.ConvID, person, seq int64) error {
 	cursor := t.next()
 	_, err := t.Exec(`INSERT INTO gone (person, conv, cursor, seq) VALUES (?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET cursor = excluded.cursor, seq = excluded.seq`, person, conv, cursor, seq)
+		ON CONFLICT (person, conv) DO UPDATE SET cursor = excluded.cursor, seq = excluded.seq`, person, conv, cursor, seq)
 	t.add(store.Event{Cursor: cursor, Type: store.Gone, Conv: conv, Seq: seq, Audience: []int64{person}})
 	return err
 }

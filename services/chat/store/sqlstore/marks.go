@@ -49,7 +49,7 @@ func liftMarks(t *txn, who store.Person, conv store.ConvID, st standing, recv, r
 	cursor := t.next()
 	told := st.count <= store.MaxMarkAudience && (recvShown != st.recvShown || readShown != st.readShown)
 	_, err = t.Exec(`UPDATE members SET recv = ?, read = ?, mark_cursor = ?, recv_shown = ?, read_shown = ?,
-		shown_cursor = CASE WHEN ? THEN ? ELSE shown_cursor END WHERE conv = ? AND person = ?`,
+		shown_cursor = CASE WHEN ? <> 0 THEN ? ELSE shown_cursor END WHERE conv = ? AND person = ?`,
 		recv, read, cursor, recvShown, readShown, told, cursor, conv, who.ID)
 	if err != nil {
 		return err

@@ -182,10 +182,11 @@ func (p *pager) read(r span, newest bool) error {
 // Search implements store.Messages. Words are found by their beginnings; what
 // was not indexed yet is first.
 func (s *Store) Search(ctx context.Context, person int64, text string, conv store.ConvID, limit int) (found []store.Event, err error) {
-	match := matchAll(text)
-	if match == "" {
+	words := wordsOf(text)
+	if len(words) == 0 {
 		return nil, nil
 	}
+	words = words[:min(len(words), maxWords)]
 	for more := true; more; {
 		if more, err = s.Index(ctx); err != nil {
 			return nil, err
@@ -197,13 +198,11 @@ func (s *Store) Search(ctx context.Context, person int64, text string, conv stor
 				return err
 			}
 		}
-		rows, err := q.Query(`SELECT `+eventColumns+` FROM search s JOIN `+eventTables+`
-			JOIN members m ON m.conv = e.conv AND m.person = ?1
-			WHERE search MATCH ?2 AND e.cursor = s.rowid AND e.type = 1 AND e.deleted = 0 AND (?3 = 0 OR e.conv = ?3)
-			AND (e.seq BETWEEN m.from_seq AND coalesce(m.left_seq, e.seq)
-				OR EXISTS (SELECT 1 FROM spans x WHERE x.conv = e.conv AND x.person = ?1 AND e.seq BETWEEN x.from_seq AND x.to_seq))
-			AND NOT EXISTS (SELECT 1 FROM hidden h WHERE h.person = ?1 AND h.conv = e.conv AND h.seq = e.seq)
-			ORDER BY s.rowid DESC LIMIT ?4`, person, match, conv, limit)
+		query, match, err := matching(q, slices.Clone(words), person, conv)
+		if err != nil {
+			return err
+		}
+		rows, err := q.Query(query, person, match, conv, limit)
 		if err != nil {
 			return err
 		}

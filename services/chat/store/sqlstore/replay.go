@@ -138,29 +138,34 @@ func (p *plan) rows(q sqldb.Queryer, c touchedConv, w window) error {
 	return nil
 }
 
+// How many positions are read at a time: an engine may read a whole answer before
+// the first row of it is looked at. Most have missed little.
+const (
+	minPlanPage = 8
+	maxPlanPage = 512
+)
+
 // span plans the events of one range; older says that those before are too old.
 func (p *plan) span(q sqldb.Queryer, conv store.ConvID, r span, w window) (older bool, err error) {
-	rows, err := q.Query(`SELECT cursor FROM events WHERE conv = ? AND seq BETWEEN ? AND ? ORDER BY seq DESC`, conv, r.from, r.to)
-	if err != nil {
-		return false, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var cursor int64
-		if err := rows.Scan(&cursor); err != nil {
+	for to, page := r.to, int64(minPlanPage); r.from <= to; to, page = to-page, min(4*page, maxPlanPage) { // seq is dense
+		cursors, err := column[int64](q, `SELECT cursor FROM events WHERE conv = ? AND seq BETWEEN ? AND ? ORDER BY seq DESC`,
+			conv, max(r.from, to-page+1), to)
+		if err != nil {
 			return false, err
 		}
-		if cursor <= w.after {
-			return true, nil
-		}
-		if cursor <= w.upTo {
-			p.steps = append(p.steps, step{cursor: cursor, conv: conv})
-		}
-		if len(p.steps) > w.limit {
-			return false, store.ErrTooMany
+		for _, cursor := range cursors {
+			if cursor <= w.after {
+				return true, nil
+			}
+			if cursor <= w.upTo {
+				p.steps = append(p.steps, step{cursor: cursor, conv: conv})
+			}
+			if len(p.steps) > w.limit {
+				return false, store.ErrTooMany
+			}
 		}
 	}
-	return false, rows.Err()
+	return false, nil
 }
 
 // marks plans the marks that person may see, where they have changed.
@@ -168,7 +173,7 @@ func (p *plan) marks(q sqldb.Queryer, conv store.ConvID, w window) error {
 	rows, err := q.Query(`SELECT person, cur FROM (
 			SELECT m.person, CASE WHEN m.person = ?1 THEN m.mark_cursor ELSE m.shown_cursor END AS cur
 			FROM members m JOIN conversations c ON c.id = m.conv
-			WHERE m.conv = ?2 AND m.left_seq IS NULL AND (m.person = ?1 OR c.count <= ?3))
+			WHERE m.conv = ?2 AND m.left_seq IS NULL AND (m.person = ?1 OR c.count <= ?3)) changed
 		WHERE cur > ?4 AND cur <= ?5`, p.person, conv, store.MaxMarkAudience, w.after, w.upTo)
 	if err != nil {
 		return err

@@ -11,9 +11,10 @@ import (
 const maxRosterIDs = 2 << 20
 
 // A roster is who is in a conversation. It never changes: it is right as long as
-// the conversation's row has its version, a position that is never used again,
-// so that neither a transaction that is undone nor a failed commit can leave a
-// wrong one behind.
+// the conversation's row has its version, a position that was committed and is
+// never used again. What is read is kept only once its transaction is committed:
+// where several nodes write, a position whose transaction was undone may be given
+// to something else.
 type roster struct {
 	version int64
 	ids     []int64 // ascending
@@ -25,6 +26,8 @@ type rosters struct {
 	convs map[store.ConvID]roster
 	count int // of ids
 }
+
+func newRosters() rosters { return rosters{convs: map[store.ConvID]roster{}} }
 
 func (r *rosters) put(conv store.ConvID, ro roster) {
 	r.count += len(ro.ids) - len(r.convs[conv].ids)
@@ -64,7 +67,7 @@ func (t *txn) roster(conv store.ConvID, version int64) (roster, error) {
 	if err := rows.Err(); err != nil {
 		return roster{}, err
 	}
-	t.s.rosters.put(conv, ro)
+	t.AfterCommit(func() { t.s.rosters.put(conv, ro) })
 	return ro, nil
 }
 

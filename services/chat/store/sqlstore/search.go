@@ -2,8 +2,7 @@ package sqlstore
 
 import (
 	"context"
-	"strings"
-	"unicode"
+	"errors"
 
 	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/chat/store"
@@ -14,14 +13,11 @@ const (
 	maxWords  = 16  // of a search
 )
 
-// matchAll is the FTS5 expression for texts with all words of s. Each is quoted,
-// so that nothing in it is an operator.
-func matchAll(s string) string {
-	words := strings.FieldsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r) })
-	for i, w := range words {
-		words[i] = `"` + w + `"*`
-	}
-	return strings.Join(words[:min(len(words), maxWords)], " ")
+// said is a message, as far as the index goes.
+type said struct {
+	cursor int64
+	conv   store.ConvID
+	text   string
 }
 
 // Index implements store.Upkeep. Messages are indexed some time after they were
@@ -39,30 +35,32 @@ func (s *Store) Index(ctx context.Context) (more bool, err error) {
 		if err := t.QueryRow(`SELECT indexed FROM log`).Scan(&at); err != nil {
 			return err
 		}
-		rows, err := t.Query(`SELECT cursor, coalesce(text, ''), type FROM events WHERE cursor > ? ORDER BY cursor LIMIT ?`, at, indexPage)
+		rows, err := t.Query(`SELECT cursor, conv, coalesce(text, ''), type FROM events WHERE cursor > ? ORDER BY cursor LIMIT ?`, at, indexPage)
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
+		var found []said
 		n := 0
 		for ; rows.Next(); n++ {
-			var text string
+			var m said
 			var typ store.EventType
-			if err := rows.Scan(&at, &text, &typ); err != nil {
+			if err := rows.Scan(&at, &m.conv, &m.text, &typ); err != nil {
 				return err
 			}
-			if typ != store.Message || text == "" {
-				continue
-			}
-			if _, err := t.Exec(`INSERT INTO search (rowid, text) VALUES (?, ?)`, at, text); err != nil {
-				return err
+			if typ == store.Message && m.text != "" {
+				m.cursor = at
+				found = append(found, m)
 			}
 		}
-		if err := rows.Err(); err != nil {
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return err
+		}
+		if err := index(t, found...); err != nil {
 			return err
 		}
 		if more = n == indexPage; !more {
-			at = max(at, s.last) // nothing lies in between
+			at = max(at, s.head.last) // nothing lies in between
 		}
 		_, err = t.Exec(`UPDATE log SET indexed = ?`, at)
 		return err
@@ -94,15 +92,18 @@ func unindex(t *txn, m *store.Event) error {
 	if ok, err := isIndexed(t, m.Cursor); !ok || m.Text == "" || err != nil {
 		return err
 	}
+	if t.Dialect() == sqldb.Postgres {
+		_, err := t.Exec(`DELETE FROM search WHERE cursor = ?`, m.Cursor)
+		return err
+	}
 	_, err := t.Exec(`INSERT INTO search (search, rowid, text) VALUES ('delete', ?, ?)`, m.Cursor, m.Text)
 	return err
 }
 
 // reindex puts new words in.
-func reindex(t *txn, cursor int64, text string) error {
-	if ok, err := isIndexed(t, cursor); !ok || text == "" || err != nil {
+func reindex(t *txn, m said) error {
+	if ok, err := isIndexed(t, m.cursor); !ok || m.text == "" || err != nil {
 		return err
 	}
-	_, err := t.Exec(`INSERT INTO search (rowid, text) VALUES (?, ?)`, cursor, text)
-	return err
+	return index(t, m)
 }

@@ -69,7 +69,7 @@ func (r *run) begin(d *store.Draft) error {
 func sending(q sqldb.Queryer, conv store.ConvID, person int64) (st standing, err error) {
 	const direct, unread, left = 1, 2, 4
 	var flags int
-	err = q.QueryRow(`SELECT c.last_seq, c.last_at, c.roster, (c.kind = 'direct') + 2 * m.unread + 4 * (m.left_seq IS NOT NULL)
+	err = q.QueryRow(`SELECT c.last_seq, c.last_at, c.roster, CASE WHEN c.kind = 'direct' THEN 1 ELSE 0 END + 2 * m.unread + CASE WHEN m.left_seq IS NULL THEN 0 ELSE 4 END
 		FROM members m JOIN conversations c ON c.id = m.conv WHERE m.conv = ? AND m.person = ?`, conv, person).
 		Scan(&st.last, &st.lastAt, &st.version, &flags)
 	if errors.Is(err, sqldb.ErrNoRows) {
@@ -97,7 +97,7 @@ func (r *run) flush() error {
 	if err != nil {
 		return err
 	}
-	_, err = r.t.Exec(`UPDATE members SET recv = ?, read = ?, recv_shown = ?, read_shown = CASE WHEN ? THEN read_shown ELSE ? END, unread = 0
+	_, err = r.t.Exec(`UPDATE members SET recv = ?, read = ?, recv_shown = ?, read_shown = CASE WHEN ? <> 0 THEN read_shown ELSE ? END, unread = 0
 		WHERE conv = ? AND person = ?`, seq, seq, seq, r.quiet, seq, r.conv, r.from)
 	if err == nil && r.st.unread { // who writes has read
 		r.st.unread = false

@@ -1,15 +1,13 @@
-// Package sqlstore keeps a chat in SQLite, in one file: every change is a
-// transaction, and many share an fsync. It has no rules of its own beyond those
-// of package store.
+// Package sqlstore keeps a chat in an SQL database: in one file of SQLite, or in
+// PostgreSQL, for several nodes. Every change is a transaction, and many share a
+// commit. It has no rules of its own beyond those of package store.
 package sqlstore
 
 import (
 	"context"
 	"crypto/rand"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -21,38 +19,38 @@ import (
 	"github.com/porticod/portico/services/chat/store"
 )
 
-//go:embed migrations/*.sql
-var migrations embed.FS
-
 // Options of a store.
 type Options struct {
 	Log zerolog.Logger
-	// Committed is called after each commit, with its events in the order of
-	// cursors and the position that the log is at now, before the call that made
-	// them returns. It must not block and must not use the store.
-	Committed func(events []store.Event, cursor int64)
+	// Committed is called after each commit of this store, with its events in the
+	// order of cursors and the position that the log is at now, before the call
+	// that made them returns. Nothing lies between after, the position of the log
+	// before them, and them. It must not block and must not use the store.
+	Committed func(after int64, events []store.Event, cursor int64)
+	// Renewed is called when the log has got another epoch: positions mean
+	// nothing any more. It must not block and must not use the store.
+	Renewed func()
 }
 
 // Store is the database of one chat. It implements store.Store.
 type Store struct {
-	db        sqldb.DB
-	epoch     string
-	key       []byte
-	committed func([]store.Event, int64)
-	cursor    atomic.Int64 // the last committed position
-	stale     atomic.Bool  // the database's log may hold texts that are gone
-
-	// The writer's alone after Open.
-	last     int64 // position given out last
-	reserved int64 // positions up to this one are not used again after a crash
-	rosters  rosters
+	db      sqldb.DB
+	log     zerolog.Logger
+	opt     Options
+	key     []byte
+	cursor  atomic.Int64 // the last position that is known to be committed
+	stale   atomic.Bool  // the database's log may hold texts that are gone
+	epoch   atomic.Pointer[string]
+	shared  bool // others may write, too
+	head    head // the writer's alone after Open
+	rosters rosters
 }
 
 var _ store.Store = (*Store)(nil)
 
-// Open opens or makes the database in dir. The caller closes it.
+// Open opens or makes the database in dir, a file of SQLite. The caller closes it.
 func Open(ctx context.Context, dir string, opt Options) (*Store, error) {
-	sub, err := fs.Sub(migrations, "migrations")
+	sub, err := Migrations(sqldb.SQLite)
 	if err != nil {
 		return nil, fmt.Errorf("open chat store: %w", err)
 	}
@@ -60,13 +58,23 @@ func Open(ctx context.Context, dir string, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open chat store: %w", err)
 	}
-	s := &Store{db: db, committed: opt.Committed, rosters: rosters{convs: map[store.ConvID]roster{}}}
-	if s.committed == nil {
-		s.committed = func([]store.Event, int64) {}
-	}
-	if err := renew(ctx, db, dir); err != nil {
+	if err := renewRestored(ctx, db, dir); err != nil {
 		return nil, errors.Join(fmt.Errorf("open chat store: %w", err), db.Close())
 	}
+	return On(ctx, db, opt)
+}
+
+// On opens the store that lies in a database with the schema of Migrations, which
+// several stores may have open where it is one of PostgreSQL. Closing the store
+// closes the database; where On fails, it has.
+func On(ctx context.Context, db sqldb.DB, opt Options) (*Store, error) {
+	if opt.Committed == nil {
+		opt.Committed = func(int64, []store.Event, int64) {}
+	}
+	if opt.Renewed == nil {
+		opt.Renewed = func() {}
+	}
+	s := &Store{db: db, log: opt.Log, opt: opt, shared: db.Dialect() == sqldb.Postgres, rosters: newRosters()}
 	if err := s.readLog(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open chat store: %w", err), db.Close())
 	}
@@ -78,29 +86,30 @@ func (s *Store) readLog(ctx context.Context) error {
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		key := make([]byte, 32)
 		_, _ = rand.Read(key) // it never fails
-		_, err := tx.Exec(`INSERT INTO log (id, epoch, cursor) VALUES (1, ?, 0) ON CONFLICT DO NOTHING`, rand.Text()[:12])
+		_, err := tx.Exec(`INSERT INTO log (id, epoch, cursor) VALUES (1, ?, 0) ON CONFLICT DO NOTHING`, newEpoch())
 		if err != nil {
 			return err
 		}
 		if _, err := tx.Exec(`UPDATE log SET key = ? WHERE key IS NULL`, key); err != nil {
 			return err
 		}
-		if err := tx.QueryRow(`SELECT epoch, cursor, key FROM log`).Scan(&s.epoch, &s.last, &s.key); err != nil {
+		var epoch string
+		var at int64
+		if err := tx.QueryRow(`SELECT epoch, cursor, key FROM log`).Scan(&epoch, &at, &s.key); err != nil {
 			return err
 		}
-		s.cursor.Store(s.last)
-		s.reserved = s.last
+		s.epoch.Store(&epoch)
+		s.cursor.Store(at)
+		s.head = head{epoch: epoch, last: at, told: at, reserved: at}
 		return nil
 	})
 }
 
 // Close waits for what is being written and closes the database.
 func (s *Store) Close() error {
-	// Not needed, but then no position is skipped: it may fail.
-	_ = s.db.Write(context.Background(), func(tx *sqldb.Tx) error {
-		_, err := tx.Exec(`UPDATE log SET cursor = ? WHERE cursor > ?`, s.last, s.last)
-		return err
-	})
+	if !s.shared {
+		s.giveBack()
+	}
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close chat store: %w", err)
 	}
@@ -111,77 +120,13 @@ func (s *Store) Close() error {
 func (s *Store) Check() error { return s.db.Check() }
 
 // Epoch implements store.Store.
-func (s *Store) Epoch() string { return s.epoch }
+func (s *Store) Epoch() string { return *s.epoch.Load() }
 
 // Cursor implements store.Store.
 func (s *Store) Cursor() int64 { return s.cursor.Load() }
 
 // Key implements store.Store.
 func (s *Store) Key() []byte { return s.key }
-
-// A txn is a writing transaction and what it does to the log.
-type txn struct {
-	*sqldb.Tx
-	s      *Store
-	events []store.Event // to be handed on after the commit
-	moved  bool          // a position was given out
-}
-
-// next gives out the next position. The counter is in memory: of positions
-// whose transaction is undone nobody hears, and they are not used again.
-func (t *txn) next() int64 {
-	t.moved = true
-	t.s.last++
-	return t.s.last
-}
-
-// add queues an event for after the commit, unless it is for nobody.
-func (t *txn) add(e store.Event) {
-	if len(e.Audience) > 0 {
-		t.events = append(t.events, e)
-	}
-}
-
-// write runs fn in a transaction. The events that it added are handed on after
-// the commit. fn runs again for nobody: an error undoes it.
-func (s *Store) write(ctx context.Context, fn func(t *txn) error) error {
-	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		t := &txn{Tx: tx, s: s}
-		if err := fn(t); err != nil {
-			return err
-		}
-		if !t.moved {
-			return nil
-		}
-		if err := s.reserve(tx); err != nil {
-			return err
-		}
-		upTo := s.last
-		tx.AfterCommit(func() {
-			s.cursor.Store(upTo)
-			s.committed(t.events, upTo)
-		})
-		return nil
-	})
-	return storeError(err)
-}
-
-// reservedAhead is how many positions are taken at a time, so that few commits
-// have to say where the log stands. A crash skips what is left of them.
-const reservedAhead = 4096
-
-// reserve notes positions that will be given out, and those that were.
-func (s *Store) reserve(tx *sqldb.Tx) error {
-	if s.last <= s.reserved {
-		return nil
-	}
-	upTo := s.last + reservedAhead
-	if _, err := tx.Exec(`UPDATE log SET cursor = ?`, upTo); err != nil {
-		return fmt.Errorf("reserve positions: %w", err)
-	}
-	tx.AfterCommit(func() { s.reserved = upTo })
-	return nil
-}
 
 // read runs fn on one state of the database, that of all that was committed.
 func (s *Store) read(ctx context.Context, fn func(q sqldb.Queryer) error) error {
@@ -194,7 +139,7 @@ func storeError(err error) error {
 	if errors.Is(err, sqldb.ErrFull) {
 		return fmt.Errorf("%w: %w", store.ErrFull, err)
 	}
-	for _, temporary := range []error{sqldb.ErrBusy, sqldb.ErrClosed, sqldb.ErrIO} {
+	for _, temporary := range []error{sqldb.ErrBusy, sqldb.ErrClosed, sqldb.ErrIO, sqldb.ErrAway} {
 		if errors.Is(err, temporary) {
 			return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 		}

@@ -25,7 +25,7 @@ func open(t *testing.T, dir string) (*sqlstore.Store, *[]store.Event) {
 	t.Helper()
 	var events []store.Event
 	s, err := sqlstore.Open(t.Context(), dir, sqlstore.Options{
-		Log: zerolog.Nop(), Committed: func(es []store.Event, _ int64) { events = append(events, es...) },
+		Log: zerolog.Nop(), Committed: func(_ int64, es []store.Event, _ int64) { events = append(events, es...) },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -16,8 +16,8 @@ import (
 )
 
 // Open opens the store that lies in dir, and has committed called as
-// store.Store promises.
-type Open func(t *testing.T, dir string, committed func([]store.Event, int64)) store.Store
+// store.Store promises: with the position before the events.
+type Open func(t *testing.T, dir string, committed func(int64, []store.Event, int64)) store.Store
 
 // People who take part.
 var (
@@ -65,11 +65,11 @@ type suite struct {
 }
 
 func (s *suite) open() {
-	s.store = s.start(s.T, s.dir, func(events []store.Event, cursor int64) {
+	s.store = s.start(s.T, s.dir, func(after int64, events []store.Event, cursor int64) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if cursor <= s.cursor {
-			s.Errorf("committed position %d after %d", cursor, s.cursor)
+		if cursor <= after || after < s.cursor || after > s.cursor && s.cursor != 0 {
+			s.Errorf("committed position %d after %d, and told of %d before", cursor, after, s.cursor)
 		}
 		s.events, s.cursor = append(s.events, events...), cursor
 	})
