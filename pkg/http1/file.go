@@ -64,6 +64,11 @@ func isFile(r io.Reader) bool {
 	if l, ok := r.(*io.LimitedReader); ok {
 		r = l.R
 	}
+	if s, ok := r.(*io.SectionReader); ok {
+		outer, _, _ := s.Outer()
+		_, ok := outer.(*os.File)
+		return ok
+	}
 	_, ok := r.(*os.File)
 	return ok
 }

@@ -204,6 +204,30 @@ func TestCopies(t *testing.T) {
 			m, err := io.CopyN(c, f, size-1000)
 			return n + m, err
 		},
+		"sections of a file to conn": func(c *mux.Conn) (int64, error) {
+			f, _ := os.Open(path)
+			defer f.Close()
+			first, second := io.NewSectionReader(f, 0, size), io.NewSectionReader(f, 5000, size)
+			n, err := io.CopyN(c, first, 1000)
+			if err != nil || n != 1000 {
+				return n, err
+			}
+			m, err := io.CopyN(c, first, 4000) // goes on where it was
+			if err != nil || m != 4000 {
+				return n + m, err
+			}
+			k, err := c.ReadFrom(second) // ends before it should
+			if at, _ := f.Seek(0, io.SeekCurrent); at != 0 {
+				t.Errorf("the file itself was read up to %d", at)
+			}
+			if at, _ := second.Seek(0, io.SeekCurrent); at != size-5000 {
+				t.Errorf("the section was read up to %d of %d", at, size-5000)
+			}
+			return n + m + k, err
+		},
+		"section of text to conn": func(c *mux.Conn) (int64, error) {
+			return c.ReadFrom(io.NewSectionReader(bytes.NewReader(content), 0, size))
+		},
 		"reader to conn": func(c *mux.Conn) (int64, error) {
 			f, _ := os.Open(path)
 			defer f.Close()

@@ -200,9 +200,9 @@ type file interface {
 	Stat() (fs.FileInfo, error)
 }
 
-// ReadFrom writes what r has. From a file the kernel sends by itself
-// (sendfile), from a socket it splices, unless a write timeout is set: a splice
-// that is interrupted loses what is under way.
+// ReadFrom writes what r has. From a file or a section of one the kernel sends by
+// itself (sendfile), from a socket it splices, unless a write timeout is set: a
+// splice that is interrupted loses what is under way.
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	tcp, ok := c.sock.(*net.TCPConn)
 	if !ok {
@@ -211,6 +211,12 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	src, lr := r, (*io.LimitedReader)(nil)
 	if lr, ok = r.(*io.LimitedReader); ok {
 		src = lr.R
+	}
+	if part, ok := src.(*io.SectionReader); ok {
+		if n, err, ok := c.sendSection(part, lr); ok {
+			return n, err
+		}
+		return copyPlain(c, r)
 	}
 	if limit := c.guard.window(); limit > 0 {
 		if f, ok := src.(file); ok {
@@ -238,6 +244,29 @@ func readFromSock(tcp *net.TCPConn, s sock, lr *io.LimitedReader) (int64, error)
 	n, err := tcp.ReadFrom(bare)
 	lr.N -= n
 	return n, err
+}
+
+// sendSection sends a section of a file, at most as much as lr allows; not ok: it is
+// of something else, and nothing was sent.
+func (c *Conn) sendSection(s *io.SectionReader, lr *io.LimitedReader) (n int64, err error, ok bool) {
+	outer, off, size := s.Outer()
+	f, ok := outer.(*os.File)
+	at, err := s.Seek(0, io.SeekCurrent)
+	if !ok || err != nil {
+		return 0, nil, false
+	}
+	size = max(size-at, 0)
+	if lr != nil {
+		size = min(size, max(lr.N, 0))
+	}
+	if n, err, ok = c.sendPart(f, off+at, size); !ok {
+		return 0, nil, false
+	}
+	if lr != nil {
+		lr.N -= n
+	}
+	_, _ = s.Seek(n, io.SeekCurrent) // cannot fail: it is not before the beginning
+	return n, err, true
 }
 
 // sendFile sends a regular file; r is f or limits it.

@@ -40,6 +40,20 @@ var copies = map[string]struct {
 }{
 	"file, split":  {call: "sendfile", look: mux.LookSplit, http: serveTestFile},
 	"file, direct": {call: "sendfile", look: mux.LookHTTP, http: serveTestFile},
+	"section, direct": {call: "sendfile", look: mux.LookHTTP, http: func(w http.ResponseWriter, r *http.Request) {
+		f, err := os.Open(os.Getenv("MUX_TEST_FILE"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		defer f.Close()
+		fi, err := f.Stat()
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		http.ServeContent(w, r, "file", fi.ModTime(), io.NewSectionReader(f, 0, fi.Size()))
+	}},
 	"NetConn, split": {call: "splice", look: mux.LookSplit, raw: func(c *mux.Conn, up net.Conn) {
 		go func() { io.Copy(up, c.NetConn()); up.(*net.TCPConn).CloseWrite() }()
 		io.Copy(c.NetConn(), up)
