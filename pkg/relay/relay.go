@@ -1,9 +1,11 @@
 // Package relay moves bytes between two connections, in both directions, until
-// both have ended. On Linux what comes in masses stays in the kernel. It opens no
-// connection, understands nothing of what it moves, and changes no byte.
+// both have ended. On Linux a few goroutines do so for all relays, and what comes in
+// masses stays in the kernel. It understands nothing of what it moves, and changes no
+// byte.
 package relay
 
 import (
+	"context"
 	"io"
 	"net"
 	"sync"
@@ -20,7 +22,7 @@ const (
 	EndClosed     // both sides said that they have no more
 	EndBroken     // one of them broke off, which the other was told
 	EndIdle       // nothing came for too long
-	EndCut        // Cut was called
+	EndCut        // the context of Run ended
 )
 
 func (e End) String() string {
@@ -29,12 +31,15 @@ func (e End) String() string {
 
 // Options are what a relay goes by.
 type Options struct {
+	// Loops move the bytes where both connections are sockets. nil: they are moved by
+	// hand, as all others are.
+	Loops *Loops
 	// Idle ends a relay in which nothing came in either direction for so long,
 	// or up to a quarter longer. It must be positive. A side that takes its bytes
 	// slowly is not idle.
 	Idle time.Duration
-	// Received and Sent are told how many bytes went on to up and to the client,
-	// each by a goroutine of its own. nil: nobody is.
+	// Received and Sent are told how many bytes went on to up and to the client. Each
+	// is called by one goroutine at a time, and must not block. nil: nobody is.
 	Received, Sent func(n int)
 	// Gone is closed when nobody is left behind up. Where up has ended its side
 	// already, the relay then ends too. nil: it never is.
@@ -46,9 +51,10 @@ type Relay struct {
 	opt        Options
 	client, up net.Conn     // to be closed
 	socket     net.Conn     // of client; what bytes are moved through
-	left       atomic.Int32 // directions that have not ended
+	left       atomic.Int32 // directions that have not ended, of those by hand
 	moved      atomic.Int64 // bytes
 	why        atomic.Int32 // an End
+	loop       looped
 
 	mu       sync.Mutex // guards the rest
 	timer    *time.Timer
@@ -66,10 +72,23 @@ func New(client, up net.Conn, opt Options) *Relay {
 	return r
 }
 
-// Run moves bytes until both sides have ended. It is called once.
-func (r *Relay) Run() End {
+// Run moves bytes until both sides have ended, or ctx has. Whoever closes one of the
+// connections meanwhile ends ctx, too. It is called once.
+func (r *Relay) Run(ctx context.Context) End {
 	r.watch()
 	defer r.unwatch()
+	if r.enter() {
+		r.await(ctx)
+	} else {
+		r.byHand(ctx)
+	}
+	r.why.CompareAndSwap(int32(none), int32(EndClosed))
+	return End(r.why.Load())
+}
+
+// byHand moves the bytes with a goroutine for each direction.
+func (r *Relay) byHand(ctx context.Context) {
+	defer context.AfterFunc(ctx, func() { r.close(EndCut) })()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -82,26 +101,12 @@ func (r *Relay) Run() End {
 		r.close(EndClosed)
 		<-done
 	}
-	r.why.CompareAndSwap(int32(none), int32(EndClosed))
-	return End(r.why.Load())
 }
-
-// Cut ends the relay at once. It may be called at any time, more than once.
-func (r *Relay) Cut() { r.close(EndCut) }
 
 // direction moves what src sends to dst and then ends dst's side; the other
 // direction goes on.
 func (r *Relay) direction(dst, src net.Conn, count func(int)) {
-	if count == nil {
-		count = func(int) {}
-	}
-	note := func(n int) { r.moved.Add(int64(n)); count(n) }
-	var err error
-	if m := newMover(dst, src); m != nil {
-		err = m.run(note)
-	} else {
-		err = carry(dst, src, note)
-	}
+	err := carry(dst, src, func(n int) { r.note(n, count) })
 	if err != nil {
 		r.abort()
 		return
@@ -114,6 +119,14 @@ func (r *Relay) direction(dst, src net.Conn, count func(int)) {
 		return
 	}
 	_ = dst.Close() // all that can be said to what has no half
+}
+
+// note counts what was moved.
+func (r *Relay) note(n int, count func(int)) {
+	r.moved.Add(int64(n))
+	if count != nil {
+		count(n)
+	}
 }
 
 // carry moves bytes by hand.
@@ -190,8 +203,11 @@ func (r *Relay) unwatch() {
 // keepAlive has the kernel ask now and then whether the other side is still
 // there.
 func keepAlive(c net.Conn) {
-	if t, ok := c.(*net.TCPConn); ok {
+	switch t := c.(type) {
+	case *net.TCPConn:
 		_ = t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true}) // Go's times: 15 s, nine times
+	case interface{ keepAlive() }:
+		t.keepAlive()
 	}
 }
 
@@ -206,9 +222,10 @@ func (r *Relay) abort() {
 	r.close(EndBroken)
 }
 
-// close closes both connections, which ends the moves. The first reason counts.
+// close ends the moves and closes both connections. The first reason counts.
 func (r *Relay) close(why End) {
 	r.why.CompareAndSwap(int32(none), int32(why))
+	r.leave()
 	_ = r.client.Close()
 	_ = r.up.Close()
 }
@@ -216,7 +233,7 @@ func (r *Relay) close(why End) {
 // reset makes the coming Close of c a reset, so that the peer learns of an
 // abort.
 func reset(c net.Conn) {
-	if t, ok := Socket(c).(*net.TCPConn); ok {
+	if t, ok := Socket(c).(interface{ SetLinger(int) error }); ok {
 		_ = t.SetLinger(0)
 	}
 }

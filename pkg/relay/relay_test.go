@@ -2,13 +2,17 @@ package relay_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -41,24 +45,69 @@ func pair(t testing.TB, network string) (a, b net.Conn) {
 	return a, b
 }
 
-// start runs a relay and returns the two far ends.
-func start(t testing.TB, client, up string, opt relay.Options) (c, u net.Conn, r *relay.Relay, end <-chan relay.End) {
+// far is a server's end and the one that is connected to it: "dialed" is by Dial.
+func far(t testing.TB, network string) (u, near net.Conn) {
+	t.Helper()
+	if network != dialed {
+		return pair(t, network)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if near, err = relay.Dial(t.Context(), netip.MustParseAddrPort(ln.Addr().String()), patience); err != nil {
+		t.Fatal(err)
+	}
+	if u, err = ln.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = near.Close(), u.Close() })
+	_ = u.SetDeadline(time.Now().Add(patience))
+	return u, near
+}
+
+const dialed = "dialed"
+
+// loops are closed after the relays that use them have ended.
+func loops(t testing.TB) *relay.Loops {
+	t.Helper()
+	ls := new(relay.Loops)
+	t.Cleanup(func() {
+		if err := ls.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return ls
+}
+
+// start runs a relay, in a loop of its own unless byHand, and returns the two far
+// ends.
+func start(t testing.TB, client, up string, opt relay.Options) (c, u net.Conn, cut func(), end <-chan relay.End) {
 	t.Helper()
 	if opt.Idle == 0 {
 		opt.Idle = time.Minute
 	}
-	c, nearC := pair(t, client)
-	u, nearU := pair(t, up)
-	r = relay.New(nearC, nearU, opt)
+	hand := strings.TrimPrefix(client, byHand)
+	if hand == client {
+		opt.Loops = loops(t)
+	}
+	c, nearC := pair(t, hand)
+	u, nearU := far(t, up)
 	done := make(chan relay.End, 1)
-	go func() {
-		why := r.Run()
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() {
+		why := relay.New(nearC, nearU, opt).Run(ctx)
 		_, _ = nearC.Close(), nearU.Close()
 		done <- why
-	}()
-	t.Cleanup(r.Cut)
-	return c, u, r, done
+	})
+	t.Cleanup(func() { cancel(); running.Wait() })
+	return c, u, cancel, done
 }
+
+// byHand before a network has a relay do without loops.
+const byHand = "by hand: "
 
 func ends(t testing.TB, end <-chan relay.End, want relay.End) {
 	t.Helper()
@@ -72,7 +121,7 @@ func ends(t testing.TB, end <-chan relay.End, want relay.End) {
 	}
 }
 
-var networks = [][2]string{{"tcp", "tcp"}, {"tcp", "unix"}, {"unix", "tcp"}, {"unix", "unix"}}
+var networks = [][2]string{{"tcp", "tcp"}, {"tcp", "unix"}, {"unix", "tcp"}, {"unix", "unix"}, {"tcp", dialed}, {byHand + "tcp", "tcp"}, {byHand + "unix", dialed}}
 
 // speak writes b in pieces of all sizes, some in one go and some after a pause,
 // and ends its side.
@@ -170,8 +219,13 @@ func TestHalfClose(t *testing.T) {
 }
 
 func TestAbortsArePassedOn(t *testing.T) {
-	for i := range 2 {
-		c, u, _, end := start(t, "tcp", "tcp", relay.Options{})
+	for _, way := range []struct {
+		from   int
+		client string
+		up     string
+	}{{0, "tcp", "tcp"}, {1, "tcp", "tcp"}, {0, "tcp", dialed}, {1, "tcp", dialed}, {0, byHand + "tcp", dialed}, {1, byHand + "tcp", "tcp"}} {
+		i := way.from
+		c, u, _, end := start(t, way.client, way.up, relay.Options{})
 		sides := []net.Conn{c, u}
 		fmt.Fprint(sides[i], "x")
 		if _, err := io.ReadFull(sides[1-i], make([]byte, 1)); err != nil {
@@ -206,37 +260,41 @@ func TestIdle(t *testing.T) {
 }
 
 func TestCut(t *testing.T) {
-	c, _, r, end := start(t, "tcp", "tcp", relay.Options{})
-	r.Cut()
-	r.Cut()
-	ends(t, end, relay.EndCut)
-	if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("the connection stays open: %v", err)
+	for _, client := range []string{"tcp", byHand + "tcp"} {
+		c, _, cut, end := start(t, client, "tcp", relay.Options{})
+		cut()
+		ends(t, end, relay.EndCut)
+		if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("the connection stays open: %v", err)
+		}
 	}
 }
 
 // A client that says nothing and does not leave is not kept where up has ended
 // and nobody is left there; while up goes on it is.
 func TestGone(t *testing.T) {
-	gone := make(chan struct{})
-	close(gone)
-	c, u, _, end := start(t, "tcp", "tcp", relay.Options{Gone: gone})
-	fmt.Fprint(u, "last words")
-	got := make([]byte, 10)
-	if _, err := io.ReadFull(c, got); err != nil || string(got) != "last words" {
-		t.Errorf("%q, %v", got, err)
+	for _, client := range []string{"tcp", byHand + "tcp"} {
+		gone := make(chan struct{})
+		close(gone)
+		c, u, _, end := start(t, client, "tcp", relay.Options{Gone: gone})
+		fmt.Fprint(u, "last words")
+		got := make([]byte, 10)
+		if _, err := io.ReadFull(c, got); err != nil || string(got) != "last words" {
+			t.Errorf("%q, %v", got, err)
+		}
+		_ = u.(*net.TCPConn).CloseWrite()
+		ends(t, end, relay.EndClosed)
 	}
-	_ = u.(*net.TCPConn).CloseWrite()
-	ends(t, end, relay.EndClosed)
 }
 
 // What is no socket is moved by hand.
 func TestOverWhatIsNoSocket(t *testing.T) {
+	ls := loops(t)
 	client, near := net.Pipe()
 	u, nearU := pair(t, "tcp")
 	go func() { _, _ = io.Copy(u, u); _ = u.Close() }()
 	end := make(chan relay.End, 1)
-	go func() { end <- relay.New(near, nearU, relay.Options{Idle: time.Minute}).Run() }()
+	go func() { end <- relay.New(near, nearU, relay.Options{Idle: time.Minute, Loops: ls}).Run(t.Context()) }()
 	go fmt.Fprint(client, "hello")
 	got := make([]byte, 5)
 	if _, err := io.ReadFull(client, got); err != nil || string(got) != "hello" {

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/porticod/portico/pkg/relay"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/pkg/settings"
 )
@@ -184,6 +185,7 @@ type Service struct {
 	metrics *metrics
 	gate    *gate
 	proxy   *httputil.ReverseProxy
+	loops   relay.Loops            // of raw connections
 	cfg     atomic.Pointer[Config] // the wanted one
 
 	updates chan update   // to the supervisor, which always takes them soon
@@ -236,5 +238,5 @@ func (s *Service) setTrouble(err error) {
 func (s *Service) Close() error {
 	close(s.quit)
 	<-s.stopped
-	return nil
+	return s.loops.Close()
 }

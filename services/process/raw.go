@@ -32,7 +32,5 @@ func (s *Service) ServeConn(ctx context.Context, c net.Conn) {
 	}
 	defer program.Close()
 	// Where the program has ended nobody is left for what the client says.
-	r := relay.New(c, program, relay.Options{Idle: cfg.IdleTimeout, Gone: child.life.Done()})
-	defer context.AfterFunc(ctx, r.Cut)()
-	r.Run()
+	relay.New(c, program, relay.Options{Loops: &s.loops, Idle: cfg.IdleTimeout, Gone: child.life.Done()}).Run(ctx)
 }

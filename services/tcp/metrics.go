@@ -43,3 +43,6 @@ func newMetrics(pool *upstream.Pool) *metrics {
 	}
 	return m
 }
+
+func (m *metrics) countReceived(n int) { m.received.Add(float64(n)) }
+func (m *metrics) countSent(n int)     { m.sent.Add(float64(n)) }

@@ -70,7 +70,7 @@ func (s *Service) connectPackets(ctx context.Context, client net.Conn, cfg *Conf
 	a := lease.Upstream.Address
 	if a.Network == "tcp" {
 		a.Network = "udp"
-		up, err := dial(ctx, a)
+		up, err := dial(ctx, a, 0)
 		if err == nil {
 			return up, lease
 		}

@@ -28,13 +28,12 @@ func (s *Service) ServeConn(ctx context.Context, c net.Conn) {
 	s.metrics.open.Inc()
 	defer s.metrics.open.Dec()
 
-	r := relay.New(c, up, relay.Options{
+	why := relay.New(c, up, relay.Options{
+		Loops:    &s.loops,
 		Idle:     cfg.IdleTimeout,
-		Received: func(n int) { s.metrics.received.Add(float64(n)) },
-		Sent:     func(n int) { s.metrics.sent.Add(float64(n)) },
-	})
-	defer context.AfterFunc(ctx, r.Cut)()
-	why := r.Run()
+		Received: s.metrics.countReceived,
+		Sent:     s.metrics.countSent,
+	}).Run(ctx)
 	switch why {
 	case relay.EndIdle:
 		s.metrics.idle.Inc()
@@ -76,10 +75,8 @@ func (s *Service) connect(ctx context.Context, client net.Conn, cfg *Config) (ne
 
 // introduce connects and sends the PROXY header, if one is due.
 func (s *Service) introduce(ctx context.Context, client net.Conn, a upstream.Address, cfg *Config) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, cfg.ConnectTimeout)
-	defer cancel()
 	start := time.Now()
-	up, err := dial(ctx, a)
+	up, err := dial(ctx, a, cfg.ConnectTimeout)
 	if err != nil {
 		return nil, err
 	}

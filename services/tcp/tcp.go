@@ -8,12 +8,14 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"github.com/porticod/portico/pkg/relay"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/pkg/upstream"
 )
@@ -44,6 +46,7 @@ type Service struct {
 	log     zerolog.Logger
 	pool    *upstream.Pool
 	metrics *metrics
+	loops   relay.Loops
 	cfg     atomic.Pointer[Config]
 }
 
@@ -62,7 +65,7 @@ func (s *Service) Collectors() []prometheus.Collector { return s.metrics.all }
 // Close implements service.Service.
 func (s *Service) Close() error {
 	s.pool.Close()
-	return nil
+	return s.loops.Close()
 }
 
 // changed logs that an upstream went up or down.
@@ -82,7 +85,7 @@ type checker = func(context.Context, upstream.Address) error
 
 // check connects, introduces itself where the upstream expects that, and leaves.
 func (s *Service) check(ctx context.Context, a upstream.Address) error {
-	c, err := dial(ctx, a)
+	c, err := dial(ctx, a, 0)
 	if err != nil {
 		return err
 	}
@@ -96,11 +99,15 @@ func (s *Service) check(ctx context.Context, a upstream.Address) error {
 	return nil
 }
 
-// dial connects to an upstream within ctx. Keep-alive is off: the relay turns it
-// on where a connection lasts.
-func dial(ctx context.Context, a upstream.Address) (net.Conn, error) {
-	d := net.Dialer{KeepAlive: -1}
-	c, err := d.DialContext(ctx, a.Network, a.Addr)
+// dial connects to an upstream before ctx ends, and within a time; 0: that of ctx.
+// Keep-alive is off: the relay turns it on where a connection lasts.
+func dial(ctx context.Context, a upstream.Address, within time.Duration) (c net.Conn, err error) {
+	if to, perr := netip.ParseAddrPort(a.Addr); perr == nil && a.Network == "tcp" {
+		c, err = relay.Dial(ctx, to, within)
+	} else {
+		d := net.Dialer{KeepAlive: -1, Timeout: within}
+		c, err = d.DialContext(ctx, a.Network, a.Addr)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", a, err)
 	}

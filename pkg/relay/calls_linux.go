@@ -1,0 +1,101 @@
+package relay
+
+import (
+	"net"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The system calls of a relay do not wait. Go's scheduler is not told of them: it
+// would expect each to last, and its watch over many short calls costs a tenth of the
+// time, more where other processes want the processor too.
+
+func receive(fd int, b []byte) (int, error) { return bare(unix.SYS_RECVFROM, fd, b) }
+
+func send(fd int, b []byte) (int, error) { return bare(unix.SYS_SENDTO, fd, b) }
+
+func bare(call uintptr, fd int, b []byte) (int, error) {
+	for {
+		n, _, errno := unix.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// splice is for so much that the scheduler is told.
+func splice(from, to, most int) (int, error) {
+	for {
+		n, err := unix.Splice(from, nil, to, nil, most, unix.SPLICE_F_NONBLOCK)
+		if err != unix.EINTR { //nolint:errorlint // as the kernel says it
+			return max(int(n), 0), err
+		}
+	}
+}
+
+// arrived takes what epoll has to tell, without waiting for it.
+func arrived(epoll int, events []unix.EpollEvent) int {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0)
+	if errno != 0 { // interrupted; it is asked again
+		return 0
+	}
+	return int(n)
+}
+
+func register(epoll, op, fd int, events uint32, as int32) error {
+	e := unix.EpollEvent{Events: events, Fd: as}
+	if _, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(epoll), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(&e)), 0, 0); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+func endWrites(fd int) { _, _, _ = unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0) }
+
+// A descriptor is what a relay has of a socket, which stays open during Control.
+type descriptor interface{ Control(func(fd uintptr)) error }
+
+// descriptorOf is nil for what is no socket.
+func descriptorOf(c net.Conn) descriptor {
+	sc, ok := c.(syscall.Conn)
+	switch s := c.(type) {
+	case *up:
+		return s
+	case *net.TCPConn, *net.UnixConn:
+	default:
+		ok = false
+	}
+	if !ok {
+		return nil
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// kernelBytes is how many bytes came over a TCP connection plus how many its
+// peer has acknowledged; 0 where the kernel does not tell.
+func kernelBytes(c net.Conn) (n int64) {
+	if _, ok := c.(*net.UnixConn); ok {
+		return 0
+	}
+	d := descriptorOf(c)
+	if d == nil {
+		return 0
+	}
+	_ = d.Control(func(fd uintptr) { // fails only when closed
+		if ti, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			n = int64(ti.Bytes_received + ti.Bytes_acked)
+		}
+	})
+	return n
+}
