@@ -40,6 +40,9 @@ var (
 	ErrNotFound = errors.New("blob not found")
 	// ErrTooLarge: the reader had more bytes than the limit.
 	ErrTooLarge = errors.New("blob is too large")
+	// ErrAway: the store cannot do it just now, or at all until somebody mends it.
+	// Nothing is acknowledged.
+	ErrAway = errors.New("the store of files does not work just now")
 )
 
 // A Store keeps blobs. All methods may be called from many goroutines.
@@ -51,10 +54,13 @@ type Store interface {
 	Put(ctx context.Context, r io.Reader, limit int64) (id ID, size int64, err error)
 
 	// Open returns the blob from its beginning, or ErrNotFound. The caller
-	// closes it. It stays readable after a Delete.
+	// closes it. A short one stays readable after a Delete; of one beyond 64 KiB
+	// reads may fail then, and when ctx has ended.
 	Open(ctx context.Context, id ID) (File, error)
 
-	// Delete removes a blob. It is no error if there is none.
+	// Delete removes a blob. It is no error if there is none. Where other processes
+	// put blobs in the store, one that was put lately stays: somebody may be about
+	// to refer to it. A Sweep takes it later.
 	Delete(ctx context.Context, id ID) error
 
 	// Walk calls fn for every blob, in no order; blobs that come or go

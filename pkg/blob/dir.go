@@ -86,7 +86,7 @@ func fill(ctx context.Context, f tempFile, r io.Reader, limit int64) (id ID, siz
 		}
 	}()
 	h := sha256.New()
-	size, err = copyBlob(ctx, io.MultiWriter(f, h), r, limit)
+	size, err = Copy(ctx, io.MultiWriter(f, h), r, limit)
 	if err != nil {
 		return ID{}, 0, err
 	}
@@ -97,8 +97,9 @@ func fill(ctx context.Context, f tempFile, r io.Reader, limit int64) (id ID, siz
 	return id, size, nil
 }
 
-// copyBlob copies until r ends and keeps errors of r apart from those of w.
-func copyBlob(ctx context.Context, w io.Writer, r io.Reader, limit int64) (n int64, err error) {
+// Copy copies until r ends, at most limit bytes, and keeps errors of r, which it
+// returns as they are, apart from those of w. It is for those who write a Store.
+func Copy(ctx context.Context, w io.Writer, r io.Reader, limit int64) (n int64, err error) {
 	buf := make([]byte, 64<<10)
 	for {
 		if err := ctx.Err(); err != nil {
