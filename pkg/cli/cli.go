@@ -38,6 +38,9 @@ type App struct {
 	Kinds service.Registry
 	// Shared is what services share; nil where they share nothing.
 	Shared Shared
+	// Packaged is the config file that runs where nobody names one and the folder
+	// has none; empty: /etc/portico/config.hcl.
+	Packaged string
 }
 
 // Shared are resources that the services of all kinds share, such as the

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -81,12 +82,13 @@ func (e *env) file(args []string) (string, error) {
 	case e.getenv("PORTICO_CONFIG") != "":
 		return e.getenv("PORTICO_CONFIG"), nil
 	}
-	for _, f := range []string{"config.hcl", etcFile} {
+	packaged := cmp.Or(e.Packaged, etcFile)
+	for _, f := range []string{"config.hcl", packaged} {
 		if _, err := os.Stat(f); err == nil {
 			return f, nil
 		}
 	}
-	return "", usage("no config file: there is neither ./config.hcl nor %s, and $PORTICO_CONFIG is not set; name one, or write one with: portico init", etcFile)
+	return "", usage("no config file: there is neither ./config.hcl nor %s, and $PORTICO_CONFIG is not set; name one, or write one with: portico init", packaged)
 }
 
 func (s source) options(kinds service.Registry) config.Options {
