@@ -21,14 +21,23 @@ type request struct {
 	w    http.ResponseWriter
 	r    *http.Request
 	root *os.Root
+	// first: the file that is looked for can be no other than the one that is found
+	// first, so that its mark tells whether that is still so.
+	first bool
+	kept  *os.File // is the holder's, not to be closed here
 }
 
 // ServeHTTP answers GET and HEAD from the folder.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header()["X-Content-Type-Options"] = nosniff
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "only GET and HEAD are possible here", http.StatusMethodNotAllowed)
+		return
+	}
+	if h := s.files.get(r.URL.Path); h != nil {
+		defer s.files.done(h)
+		h.send(s, w, r)
 		return
 	}
 	root, err := os.OpenRoot(string(s.cfg.Root))
@@ -58,7 +67,7 @@ func (q *request) serve() error {
 	if err != nil {
 		return q.fallback(name, err)
 	}
-	defer f.Close()
+	defer q.close(f)
 	switch {
 	case fi.IsDir() && !folder:
 		// Relative, so that it is right behind a proxy that cuts a prefix off.
@@ -69,6 +78,7 @@ func (q *request) serve() error {
 	case folder:
 		return q.fallback(name, fs.ErrNotExist) // a file is no folder
 	}
+	q.first = true
 	return q.file(name, f, fi)
 }
 
@@ -132,6 +142,13 @@ func (q *request) open(name string) (*os.File, fs.FileInfo, error) {
 	return f, fi, nil
 }
 
+// close closes a file that is not held.
+func (q *request) close(f *os.File) {
+	if f != q.kept {
+		_ = f.Close() // it was only read
+	}
+}
+
 // redirect sends the client to another path, with the query that it came with.
 func (q *request) redirect(to string) {
 	u := url.URL{Path: to, RawQuery: q.r.URL.RawQuery}
@@ -141,7 +158,7 @@ func (q *request) redirect(to string) {
 
 // folder serves the index of a folder, or its list.
 func (q *request) folder(name string, dir *os.File) error {
-	for _, index := range q.cfg.Index {
+	for i, index := range q.cfg.Index {
 		file := path.Join(name, index)
 		f, fi, err := q.open(file)
 		if err != nil {
@@ -150,8 +167,9 @@ func (q *request) folder(name string, dir *os.File) error {
 			}
 			continue
 		}
-		defer f.Close()
+		defer q.close(f)
 		if !fi.IsDir() {
+			q.first = i == 0
 			return q.file(file, f, fi)
 		}
 	}
@@ -167,6 +185,14 @@ func (q *request) file(name string, f *os.File, fi fs.FileInfo) error {
 	ctype, err := contentType(name, f)
 	if err != nil {
 		return fmt.Errorf("look at the type: %w", err)
+	}
+	if q.first && !q.cfg.Precompressed {
+		if held := q.hold(name, f, fi, ctype); held != nil {
+			defer q.files.done(held)
+			q.kept = f
+			held.send(q.Service, q.w, q.r)
+			return nil
+		}
 	}
 	encoding := ""
 	if q.cfg.Precompressed {

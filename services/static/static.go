@@ -1,6 +1,6 @@
 // Package static is the kind that serves a folder of files over HTTP: a site, a
-// single-page application, downloads. It never writes, keeps nothing in memory
-// between two requests, and makes no pictures smaller; that is kind images.
+// single-page application, downloads. It never writes, keeps nothing for more than a
+// second, and makes no pictures smaller; that is kind images.
 package static
 
 import (
@@ -90,14 +90,20 @@ func (Type) Default() Config {
 func (Type) Open(_ context.Context, env service.Env, cfg Config) (*Service, error) {
 	// A folder that went away is one event, not one for each request.
 	log := env.Log.Sample(&zerolog.BurstSampler{Burst: 3, Period: time.Minute})
-	return &Service{cfg: cfg, log: log}, nil
+	s := &Service{cfg: cfg, log: log}
+	if cfg.CacheControl != "" {
+		s.cacheControl = []string{cfg.CacheControl}
+	}
+	return s, nil
 }
 
-// Service is a running folder. It holds nothing: the folder is opened for each
-// request, so that one that is replaced as a whole is followed.
+// Service is a running folder. The folder itself is not held: it is opened for each
+// request whose file is not, so that one that is replaced as a whole is followed.
 type Service struct {
-	cfg Config
-	log zerolog.Logger
+	cfg          Config
+	cacheControl []string // the header's value; nil: there is none
+	log          zerolog.Logger
+	files        holder
 }
 
 // Check implements service.Checker.
@@ -110,4 +116,7 @@ func (s *Service) Check(context.Context) error {
 }
 
 // Close implements service.Service.
-func (s *Service) Close() error { return nil }
+func (s *Service) Close() error {
+	s.files.close()
+	return nil
+}
