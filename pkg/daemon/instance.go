@@ -178,9 +178,20 @@ func (in *instance) handOver(ctx context.Context, conn net.Conn, packets bool, t
 
 // tracked is something long-lived that the service registered.
 type tracked struct {
+	in       *instance
 	conn     net.Conn // may be nil
 	drain    func(code int)
 	wasAsked atomic.Bool
+}
+
+// end says that it came to its end; more than once does no harm.
+func (t *tracked) end() {
+	t.in.mu.Lock()
+	defer t.in.mu.Unlock()
+	if _, ok := t.in.tracked[t]; ok {
+		delete(t.in.tracked, t)
+		t.in.checkEmpty()
+	}
 }
 
 // ask asks it to come to an end, at most once.
@@ -192,7 +203,7 @@ func (t *tracked) ask(code int) {
 
 // track is service.Env's Track.
 func (in *instance) track(conn net.Conn, drain func(code int)) (done func()) {
-	t := &tracked{conn: conn, drain: drain}
+	t := &tracked{in: in, conn: conn, drain: drain}
 	in.mu.Lock()
 	in.tracked[t] = struct{}{}
 	retired, spared := in.retired, in.hurried
@@ -203,12 +214,7 @@ func (in *instance) track(conn net.Conn, drain func(code int)) (done func()) {
 	case retired:
 		t.ask(closeGoingAway)
 	}
-	return sync.OnceFunc(func() {
-		in.mu.Lock()
-		delete(in.tracked, t)
-		in.checkEmpty()
-		in.mu.Unlock()
-	})
+	return t.end
 }
 
 // askTracked asks everything that is tracked to come to an end, but for the

@@ -33,7 +33,7 @@ func (p *Port) Adopt(nc net.Conn, a Adopted) (*Conn, error) {
 	if a.Remote != nil {
 		c.remote = a.Remote
 	}
-	c.verdict.Protocol, c.choice.Label = a.Protocol, a.Label
+	c.note(Verdict{Protocol: a.Protocol}, Choice{Label: a.Label})
 	c.ticket = ticket{stats: s.stats}
 	c.guard.limit.Store(int64(s.Front.WriteTimeout))
 	n := c.bytes()

@@ -49,9 +49,10 @@ func (c *Conn) info() Info {
 	st, since := c.State()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	verdict, choice := c.decision()
 	i := Info{
 		ID: c.id, Peer: addrString(c.remote), Local: addrString(c.sock.LocalAddr()),
-		Protocol: c.verdict.Protocol, Label: c.choice.Label, Service: c.Service(),
+		Protocol: verdict.Protocol, Label: choice.Label, Service: c.Service(),
 		State: st, Since: since, Opened: c.born, In: in, Out: out,
 	}
 	if kernel := c.sock.RemoteAddr(); kernel != c.remote {

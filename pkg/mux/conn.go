@@ -59,8 +59,8 @@ type Conn struct {
 	born time.Time // with a monotonic reading: clocks may be set while it is open
 
 	state atomic.Uint32
-	since atomic.Int64 // when state was entered, in nanoseconds after born
 	h2    atomic.Bool
+	since atomic.Int64          // when state was entered, in nanoseconds after born
 	heard atomic.Int64          // HTTP/2 only: when bytes came last, in nanoseconds after born; 0: never
 	srv   atomic.Pointer[front] // the HTTP server that has it; nil: none
 	local atomic.Pointer[string]
@@ -68,23 +68,57 @@ type Conn struct {
 	guard writeGuard
 	late  *lateRead // owned by who reads; nil: not yet
 
-	closed atomic.Bool
 	ticket ticket // what Close gives back
 	flight atomic.Pointer[front]
-	counts ioCount // unix sockets only; TCP has TCP_INFO
+	counts ioCount // of unix sockets; TCP has TCP_INFO as long as it is open
 	tally  tally
+	closed atomic.Bool
 	plain  bool // plain HTTP on a TLS port
 
 	proxied bool // a PROXY header is due; owned by the goroutine that looks
 
 	mu      sync.Mutex // guards the rest
 	remote  net.Addr   // of the client; from the PROXY header where there is one
-	verdict Verdict
-	choice  Choice
-	final   [2]int64 // bytes in and out, when it was closed
+	http    bool       // of the Choice
+	ends    bool       // likewise: TLS ends here
+	decided *decision  // nil: nothing but that
 }
 
-// ioCount counts what went through Read and Write.
+// A decision is what classification found out and the policy chose. There are very many
+// connections of which it is only that they are HTTP, and they keep none.
+type decision struct {
+	verdict Verdict
+	choice  Choice
+}
+
+// note keeps a decision.
+func (c *Conn) note(v Verdict, choice Choice) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.http, c.ends, c.decided = choice.HTTP, choice.Terminate, nil
+	if v.Protocol != Unknown || choice.Raw != nil || choice.Label != "" {
+		c.decided = &decision{v, choice}
+	}
+}
+
+// decision is what was noted last. It needs mu.
+func (c *Conn) decision() (Verdict, Choice) {
+	if d := c.decided; d != nil {
+		return d.verdict, d.choice
+	}
+	return Verdict{}, Choice{HTTP: c.http, Terminate: c.ends}
+}
+
+// choice is what the policy chose last.
+func (c *Conn) choice() Choice {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, choice := c.decision()
+	return choice
+}
+
+// ioCount counts what went through Read and Write, and what went in all when the
+// connection was closed.
 type ioCount struct{ in, out atomic.Int64 }
 
 type contextKey struct{}
@@ -136,15 +170,14 @@ func (c *Conn) RemoteAddr() net.Addr {
 func (c *Conn) Verdict() Verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.verdict
+	v, _ := c.decision()
+	return v
 }
 
 // Label is the label of the route that took the connection; empty before that,
 // and for HTTP where the port does not look.
 func (c *Conn) Label() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.choice.Label
+	return c.choice().Label
 }
 
 // Retired reports whether the HTTP server that has the connection was replaced
@@ -230,9 +263,8 @@ func (c *Conn) Close() error {
 	c.land()
 	n := c.bytes()
 	if s := State(c.state.Load()); s == StateRaw || s == StateHijacked {
-		c.mu.Lock()
-		c.final = [2]int64{n.in, n.out}
-		c.mu.Unlock()
+		c.counts.in.Store(n.in)
+		c.counts.out.Store(n.out)
 	}
 	c.tally.count(c.ticket.stats, n.in, n.written)
 	err := c.sock.Close()
@@ -252,10 +284,8 @@ func (c *Conn) land() {
 // last state if it was raw or hijacked.
 func (c *Conn) Bytes() (in, out int64) {
 	if c.closed.Load() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.final != [2]int64{} {
-			return c.final[0], c.final[1]
+		if in, out = c.counts.in.Load(), c.counts.out.Load(); in > 0 || out > 0 {
+			return in, out
 		}
 	}
 	n := c.bytes()

@@ -201,6 +201,7 @@ func connState(nc net.Conn, st http.ConnState) {
 		c.setState(StateIdle)
 	case http.StateHijacked:
 		c.guard.minRate.Store(0) // whose bytes these are now has rules of its own
+		c.late = nil             // the server does not wait any more
 		c.setState(StateHijacked)
 	}
 }

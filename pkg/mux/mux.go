@@ -267,9 +267,7 @@ func (c *Conn) settle(s *state, v Verdict) Choice {
 	if s.tls != nil && !choice.Terminate && (choice.HTTP || isHTTP(v.Protocol) && choice.Raw == nil) {
 		c.plain, choice.HTTP = true, true
 	}
-	c.mu.Lock()
-	c.verdict, c.choice = v, choice
-	c.mu.Unlock()
+	c.note(v, choice)
 	return choice
 }
 

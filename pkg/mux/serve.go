@@ -38,7 +38,7 @@ func (p *Port) forHTTP(c *Conn) net.Conn {
 	s := p.state.Load()
 	c.guard.limit.Store(int64(s.Front.WriteTimeout))
 	c.guard.minRate.Store(s.Front.MinRate)
-	if c.choice.Terminate && s.tls != nil {
+	if c.choice().Terminate && s.tls != nil {
 		c.setState(StateHandshake)
 		return tls.Server(c, s.tls.http)
 	}
@@ -51,7 +51,7 @@ func (p *Port) serveRaw(c *Conn) {
 	defer c.Close()
 	p.handed(c)
 	s := p.state.Load()
-	choice := c.choice
+	choice := c.choice()
 	if choice.Raw == nil {
 		c.ticket.stats.refused(refusedUnmatched)
 		return

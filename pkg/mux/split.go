@@ -71,11 +71,11 @@ func newSplitter(f *front) *splitter {
 			p.refuse(c, reason)
 			return false
 		}
-		return c.choice.HTTP
+		return c.choice().HTTP
 	})
 	raw := m.MatchWithWriters(func(w io.Writer, _ io.Reader) bool {
 		c := w.(*Conn)
-		return !c.choice.HTTP && !c.closed.Load()
+		return !c.choice().HTTP && !c.closed.Load()
 	})
 	go serveChild(&child{Listener: web, take: p.takeHTTP}, func(nc net.Conn) { go f.http1.ServeConn(nc) })
 	go serveChild(&child{Listener: raw, take: func(c *Conn) net.Conn { return c }}, func(nc net.Conn) {

@@ -21,10 +21,29 @@ type writeGuard struct {
 	limit   atomic.Int64 // nanoseconds without progress; 0: the guard is off
 	minRate atomic.Int64 // bytes a second; 0: any
 
-	mu    sync.Mutex // guards the rest
-	meter ratelimit.Meter
-	armed time.Time // the guard's own deadline; zero: none
-	user  time.Time // what SetWriteDeadline was told; zero: none
+	mu    sync.Mutex       // guards the rest
+	meter *ratelimit.Meter // nil: the rate was not measured yet
+	armed int64            // the guard's own deadline, in nanoseconds after born; 0: none
+	user  int64            // what SetWriteDeadline was told, likewise
+}
+
+// moment is t as there may be many of them. The zero time is 0, and no other is.
+func (c *Conn) moment(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	if d := int64(t.Sub(c.born)); d != 0 {
+		return d
+	}
+	return 1
+}
+
+// at is the opposite of moment.
+func (c *Conn) at(moment int64) time.Time {
+	if moment == 0 {
+		return time.Time{}
+	}
+	return c.born.Add(time.Duration(moment))
 }
 
 // SetDeadline sets both deadlines. See SetWriteDeadline.
@@ -41,12 +60,12 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	g := &c.guard
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.user = t
-	return c.sock.SetWriteDeadline(g.effective())
+	g.user = c.moment(t)
+	return c.sock.SetWriteDeadline(c.at(g.effective()))
 }
 
-func (g *writeGuard) effective() time.Time {
-	if g.armed.IsZero() || !g.user.IsZero() && g.user.Before(g.armed) {
+func (g *writeGuard) effective() int64 {
+	if g.armed == 0 || g.user != 0 && g.user < g.armed {
 		return g.user
 	}
 	return g.armed
@@ -58,17 +77,19 @@ func (c *Conn) arm(now time.Time, least, limit time.Duration) error {
 	g := &c.guard
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.armed.Sub(now) >= least {
+	at := c.moment(now)
+	if g.armed != 0 && time.Duration(g.armed-at) >= least {
 		return nil
 	}
-	g.armed = now.Add(limit)
-	return c.sock.SetWriteDeadline(g.effective())
+	g.armed = at + int64(limit)
+	return c.sock.SetWriteDeadline(c.at(g.effective()))
 }
 
-func (g *writeGuard) userExpired(now time.Time) bool {
+func (c *Conn) userExpired(now time.Time) bool {
+	g := &c.guard
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return !g.user.IsZero() && !now.Before(g.user)
+	return g.user != 0 && c.moment(now) >= g.user
 }
 
 // tooSlow notes a write of n bytes and reports whether the peer takes its data
@@ -80,6 +101,9 @@ func (g *writeGuard) tooSlow(n int64, took, limit time.Duration) bool {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.meter == nil {
+		g.meter = new(ratelimit.Meter)
+	}
 	g.meter.Rate, g.meter.Window = float64(rate), limit
 	return g.meter.Slow(n, took)
 }
@@ -108,7 +132,7 @@ func (c *Conn) guarded(limit time.Duration, step func() (int64, error)) error {
 			return err
 		}
 		now = time.Now()
-		if c.guard.userExpired(now) {
+		if c.userExpired(now) {
 			return err
 		}
 		// The kernel frees its buffer in pages, a slow peer may take less than

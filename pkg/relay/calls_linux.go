@@ -8,28 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The system calls of a relay do not wait. Go's scheduler is not told of them: it
-// would expect each to last, and its watch over many short calls costs a tenth of the
-// time, more where other processes want the processor too.
-
-func receive(fd int, b []byte) (int, error) { return bare(unix.SYS_RECVFROM, fd, b) }
-
-func send(fd int, b []byte) (int, error) { return bare(unix.SYS_SENDTO, fd, b) }
-
-func bare(call uintptr, fd int, b []byte) (int, error) {
-	for {
-		n, _, errno := unix.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
-			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
-		switch errno {
-		case 0:
-			return int(n), nil
-		case unix.EINTR:
-		default:
-			return 0, errno
-		}
-	}
-}
-
 // splice is for so much that the scheduler is told.
 func splice(from, to, most int) (int, error) {
 	for {
@@ -39,6 +17,8 @@ func splice(from, to, most int) (int, error) {
 		}
 	}
 }
+
+// What follows does not wait, and Go's scheduler is not told of it; see pkg/nowait.
 
 // arrived takes what epoll has to tell, without waiting for it.
 func arrived(epoll int, events []unix.EpollEvent) int {

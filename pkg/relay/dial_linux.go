@@ -86,13 +86,10 @@ func open(to netip.AddrPort) (*up, error) {
 // settled says how it stands with a connect: done, and well. Servers on the same
 // machine have answered at once.
 func settled(fd int) (done, well bool) {
-	p := struct {
-		fd              int32
-		events, revents int16
-	}{fd: int32(fd), events: unix.POLLOUT}
+	p := unix.PollFd{Fd: int32(fd), Events: unix.POLLOUT}
 	var now unix.Timespec
 	n, _, _ := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
-	return n == 1, n == 1 && p.revents == unix.POLLOUT
+	return n == 1, n == 1 && p.Revents == unix.POLLOUT
 }
 
 // await waits until it is.

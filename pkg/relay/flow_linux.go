@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/porticod/portico/pkg/nowait"
 )
 
 const (
@@ -96,7 +98,7 @@ func (f *flow) take(in int) (n int, err error) {
 		}
 	}
 	b := pieces.Get().(*[piece]byte)
-	if n, err = receive(in, b[:]); n <= 0 {
+	if n, err = nowait.Read(in, b[:]); n <= 0 {
 		pieces.Put(b)
 		return n, err
 	}
@@ -114,7 +116,7 @@ func (f *flow) give(out int) (n int, err error) {
 		}
 		return n, err
 	}
-	if n, err = send(out, f.buf[f.gone:f.n]); err == nil {
+	if n, err = nowait.Write(out, f.buf[f.gone:f.n], false); err == nil {
 		if f.gone += n; f.gone == f.n {
 			f.drop()
 		}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/porticod/portico/pkg/nowait"
 )
 
 // An up is a TCP connection to a server. A relay uses its descriptor; Go's poller
@@ -57,7 +59,7 @@ func (u *up) Read(b []byte) (int, error) {
 func (u *up) Write(b []byte) (n int, err error) {
 	cerr := u.Control(func(fd uintptr) {
 		if u.file == nil {
-			n, err = send(int(fd), b)
+			n, err = nowait.Write(int(fd), b, false)
 		}
 	})
 	if cerr != nil || n == len(b) {

@@ -1,10 +1,11 @@
 package chat
 
 import (
-	"errors"
 	"io"
 	"sync"
 	"syscall"
+
+	"github.com/porticod/portico/pkg/nowait"
 )
 
 // A ready is one system call on a socket, which does not wait. They are used
@@ -21,13 +22,7 @@ type ready struct {
 
 var readies = sync.Pool{New: func() any {
 	r := new(ready)
-	r.run = func(fd uintptr) {
-		for {
-			if r.n, r.err = r.call(int(fd), r.b); !errors.Is(r.err, syscall.EINTR) {
-				return
-			}
-		}
-	}
+	r.run = func(fd uintptr) { r.n, r.err = r.call(int(fd), r.b) }
 	return r
 }}
 
@@ -36,7 +31,7 @@ func atOnce(raw syscall.RawConn, call func(int, []byte) (int, error), b []byte) 
 	r := readies.Get().(*ready)
 	r.call, r.b = call, b
 	closed := raw.Control(r.run)
-	n, err = max(r.n, 0), r.err
+	n, err = r.n, r.err
 	r.call, r.b, r.n, r.err = nil, nil, 0, nil
 	readies.Put(r)
 	if closed != nil {
@@ -47,14 +42,16 @@ func atOnce(raw syscall.RawConn, call func(int, []byte) (int, error), b []byte) 
 
 // readNow reads what there is; nothing is syscall.EAGAIN.
 func readNow(raw syscall.RawConn, b []byte) (n int, err error) {
-	if n, err = atOnce(raw, receive, b); n == 0 && err == nil {
+	if n, err = atOnce(raw, nowait.Read, b); n == 0 && err == nil {
 		err = io.EOF
 	}
 	return n, err
 }
 
 // writeNow writes what there is room for; none is syscall.EAGAIN.
-func writeNow(raw syscall.RawConn, b []byte) (n int, err error) { return atOnce(raw, send, b) }
+func writeNow(raw syscall.RawConn, b []byte) (n int, err error) { return atOnce(raw, write, b) }
+
+func write(fd int, b []byte) (int, error) { return nowait.Write(fd, b, false) }
 
 // roomNow says that the kernel takes some KiB without having anybody wait.
 func roomNow(raw syscall.RawConn) bool {
