@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/porticod/portico/pkg/nowait"
 )
 
 // quick is how long an exchange waits for its answer before it makes sure that it
@@ -74,39 +76,31 @@ func newLine(c net.Conn, home *plain) (*line, error) {
 // answer is not there yet.
 func (l *line) once(fd uintptr) bool {
 	if len(l.out) > 0 {
-		if l.used && !l.sent && !silent(int(fd)) {
+		if l.used && !l.sent && !l.silent(int(fd)) {
 			l.err = errStale
 			return true
 		}
-		n, err := again(unix.Write, fd, l.out)
+		n, err := nowait.Write(int(fd), l.out, false)
 		if n > 0 {
 			l.out, l.sent = l.out[n:], true
 		}
-		if err != nil && !errors.Is(err, unix.EAGAIN) {
+		if err != nil && err != unix.EAGAIN { //nolint:errorlint // as the kernel says it
 			l.err = os.NewSyscallError("write", err)
 			return true
 		}
 		return len(l.out) > 0 // the rest is written in the ordinary way
 	}
-	n, err := again(unix.Read, fd, l.into)
+	n, err := nowait.Read(int(fd), l.into)
 	switch {
-	case errors.Is(err, unix.EAGAIN):
+	case err == unix.EAGAIN: //nolint:errorlint // as the kernel says it
 		return false
 	case err != nil:
 		l.err = os.NewSyscallError("read", err)
-	case n <= 0:
+	case n == 0:
 		l.err = io.EOF
 	}
-	l.n = max(n, 0)
+	l.n = n
 	return true
-}
-
-func again(call func(int, []byte) (int, error), fd uintptr, b []byte) (n int, err error) {
-	for {
-		if n, err = call(int(fd), b); !errors.Is(err, unix.EINTR) {
-			return n, err
-		}
-	}
 }
 
 // Read implements io.Reader. In the header the deadline counts; in the body the
@@ -240,12 +234,8 @@ func (l *line) done(last bool) {
 
 // silent reports whether a connection is open and has said nothing, which is how
 // one that waits for a request must be: what it said would be taken for the
-// answer to the next one.
-func silent(fd int) bool {
-	for {
-		said, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-		if !errors.Is(err, unix.EINTR) {
-			return err == nil && said == 0
-		}
-	}
+// answer to the next one. Where it is not, it is of no use any more.
+func (l *line) silent(fd int) bool {
+	_, err := nowait.Read(fd, l.into[:1])
+	return err == unix.EAGAIN //nolint:errorlint // as the kernel says it
 }
