@@ -11,7 +11,7 @@ SOAK    ?= 1h
 # dynamically; see pkg/picture/avifenc.
 export GOFLAGS := -tags=nodynamic $(GOFLAGS)
 
-.PHONY: run build test setup lint unit package release vuln generate fuzz crash soak systemd bench bench-short bench-code clean
+.PHONY: run build test setup lint unit package release vuln generate fuzz crash soak attack systemd bench bench-short bench-code clean
 
 # Build the one binary and start it.
 run: build
@@ -69,6 +69,11 @@ crash:
 # Everything at once for a while, and the table of docs/reliability.md.
 soak:
 	$(GO) test -count=1 -v -timeout=24h ./test/soak -soak=$(SOAK) -page=$(CURDIR)/docs/reliability.md
+
+# Ten thousand idle and two thousand slow connections, what they cost, and the table
+# of docs/reliability.md: five minutes on a quiet machine.
+attack:
+	$(GO) test -count=1 -v -timeout=1h -run=TestAttack ./test/attack -attack=20s -page=$(CURDIR)/docs/reliability.md
 
 # Reloads, restarts, kills and upgrades under load in a real systemd, as often as
 # before a release, and the table of docs/reliability.md. It wants root, and a
