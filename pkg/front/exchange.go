@@ -29,8 +29,7 @@ type exchange struct {
 	conn     *mux.Conn
 	verdict  mux.Verdict
 	peer     netip.Addr // of the connection, after a PROXY header
-	client   string     // address of the client, after trusted proxies
-	addr     netip.Addr // the same; invalid for a unix peer
+	addr     netip.Addr // of the client, after trusted proxies; invalid for a unix peer
 	id       string
 	start    time.Time
 	settings *Settings
@@ -55,7 +54,7 @@ func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	}
 	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 		x.peer = ap.Addr().Unmap()
-		x.client, x.addr = x.peer.String(), x.peer
+		x.addr = x.peer
 	}
 	return x
 }
@@ -85,9 +84,10 @@ func (x *exchange) admit(s *Settings) {
 	x.settings = s
 	h := x.request.Header
 	trusted := contains(s.TrustedProxies, x.peer)
-	if id := h.Get("X-Request-Id"); trusted && validID(id) {
-		x.id = id
-	} else {
+	if trusted {
+		x.id = h.Get("X-Request-Id")
+	}
+	if !validID(x.id) {
 		x.id = newID()
 	}
 	id := []string{x.id}
@@ -99,7 +99,7 @@ func (x *exchange) admit(s *Settings) {
 		return
 	}
 	if client, ok := clientOf(h["X-Forwarded-For"], s.TrustedProxies); ok {
-		x.client, x.addr = client.String(), client
+		x.addr = client
 		x.request.RemoteAddr = netip.AddrPortFrom(client, 0).String()
 	}
 }
@@ -295,6 +295,14 @@ func (x *exchange) fail(status int, code, message string) {
 	httperr.Write(x, x.request, status, code, message)
 }
 
+// client is the client's address as text; empty for a unix peer.
+func (x *exchange) client() string {
+	if !x.addr.IsValid() {
+		return ""
+	}
+	return x.addr.String()
+}
+
 func (x *exchange) service() string {
 	if x.target == nil {
 		return ""
@@ -315,7 +323,7 @@ func (x *exchange) account(log *accesslog.Log) {
 		return
 	}
 	e := accesslog.Entry{
-		Service: x.service(), Peer: x.client, Start: x.start, Duration: took,
+		Service: x.service(), Peer: x.client(), Start: x.start, Duration: took,
 		BytesIn: x.received.n.Load(), BytesOut: x.sent, RequestID: x.id,
 		Method: x.request.Method, Host: x.request.Host, Path: x.request.URL.Path, Proto: x.request.Proto,
 		Status: x.status, UserAgent: x.request.UserAgent(), Referer: x.request.Referer(),

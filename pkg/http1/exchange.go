@@ -26,6 +26,7 @@ type exchange struct {
 	ctx  requestContext
 
 	is11   bool // HTTP/1.1
+	bare   bool // the request has no body
 	head   bool // the method is HEAD
 	keep10 bool // HTTP/1.0, and asks for more
 	duplex bool
@@ -80,7 +81,7 @@ func (x *exchange) begin() {
 	if r.ContentLength == 0 {
 		r.Body = http.NoBody
 		x.body.err = io.EOF
-		x.ctx.body = true
+		x.bare, x.ctx.body = true, true
 	} else {
 		x.body.x, x.body.left, x.body.chunked = x, r.ContentLength, r.ContentLength < 0
 		if x.body.chunked {
@@ -275,11 +276,13 @@ func (x *exchange) finish() outcome {
 	case !x.consumed():
 		x.last, x.linger = true, true
 	}
-	_ = x.body.Close()
+	if !x.bare {
+		_ = x.body.Close()
+	}
 	switch {
 	case x.err != nil:
 		return ends
-	case x.linger || x.last && !x.body.ended():
+	case x.linger || x.last && !x.bare && !x.body.ended():
 		return lingers
 	case x.last, !x.head && x.length >= 0 && x.length != x.written && bodyAllowed(x.status):
 		return ends
@@ -290,7 +293,7 @@ func (x *exchange) finish() outcome {
 // consumed reads what the handler left of the request's body, so that another
 // request can follow. It reports false if that takes too much.
 func (x *exchange) consumed() bool {
-	return x.body.discard()
+	return x.bare || x.body.discard()
 }
 
 func bodyAllowed(status int) bool {

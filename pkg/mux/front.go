@@ -71,7 +71,7 @@ func newFront(p *Port, key frontKey) *front {
 		Context: func(nc net.Conn) context.Context {
 			return connContext{values, unwrap(nc)}
 		},
-		State:    connState,
+		State:    http1State,
 		HTTP2:    f.serveHTTP2,
 		ErrorLog: errors,
 	}
@@ -203,6 +203,16 @@ func connState(nc net.Conn, st http.ConnState) {
 		c.guard.minRate.Store(0) // whose bytes these are now has rules of its own
 		c.late = nil             // the server does not wait any more
 		c.setState(StateHijacked)
+	}
+}
+
+// http1State is connState for HTTP/1, which need not ask what is spoken.
+func http1State(nc net.Conn, st http.ConnState) {
+	c := unwrap(nc)
+	if st == http.StateIdle && c != nil {
+		c.setState(StateIdle)
+	} else if st != http.StateActive || c != nil && State(c.state.Load()) != StateActive {
+		connState(nc, st)
 	}
 }
 
