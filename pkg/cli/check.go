@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,8 +33,8 @@ func newCheck(e *env) *cobra.Command {
 an HTTP request, a WebSocket handshake, bytes that have to come back or a mere
 connection, as the kind of the service asks for. Each has a deadline. The table
 ends with the curl line that does the same; below it stands what to do about those
-that failed, by what the daemon says of the service. The exit status is 1 if one
-fails.
+that failed, by what the daemon says of the service. A program that is still
+starting is waited for, for half a minute. The exit status is 1 if one fails.
 
 Without a listener's name it also looks for what commonly goes wrong on a host:
 names that lead elsewhere, ports that cannot be reached by them, certificates
@@ -53,7 +54,9 @@ else.`,
 			r := e.running(ctx, cfg)
 			var found checked
 			if !onlyHost {
-				found.Ports = r.ports(ctx, probe.Checks(cfg, r.bound, names), timeout)
+				checks := probe.Checks(cfg, r.bound, names)
+				r.awaitStarts(ctx, e.Err, checks)
+				found.Ports = r.ports(ctx, checks, timeout)
 			}
 			if onlyHost || len(names) == 0 {
 				found.Host = hostcheck.Host{Unit: unit, Daemon: r.daemon}.Run(ctx, cfg)
@@ -137,6 +140,51 @@ type running struct {
 	client *admin.Client
 	bound  probe.Bound // without it the file has to do
 	daemon *hostcheck.Daemon
+}
+
+// startTime bounds how long check waits for services that are still starting: as
+// long as a program may take by default.
+const startTime = 30 * time.Second
+
+// awaitStarts waits for services of checks that need nothing but time, and says
+// so. Where the time is over, or the daemon goes away, the checks show what is.
+func (r running) awaitStarts(ctx context.Context, out io.Writer, checks []probe.Check) {
+	if r.client == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	told := ""
+	for {
+		s, err := r.client.Status(ctx)
+		if err != nil {
+			return
+		}
+		waits := starting(s, checks)
+		if len(waits) == 0 {
+			return
+		}
+		if text := strings.Join(waits, ", "); text != told {
+			fmt.Fprintf(out, "waiting for %s, still starting; for %v at most\n", text, startTime)
+			told = text
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// starting are the services of checks that are still starting.
+func starting(s daemon.Status, checks []probe.Check) (names []string) {
+	for _, v := range s.Services {
+		name := v.Kind + "." + v.Name
+		if v.Starting && slices.ContainsFunc(checks, func(c probe.Check) bool { return c.Service == name }) {
+			names = append(names, "service."+name)
+		}
+	}
+	return names
 }
 
 // ports makes the checks. Where one fails the daemon is asked, now, what is wrong

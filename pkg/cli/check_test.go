@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,9 @@ import (
 	"time"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/buffer"
+	"github.com/porticod/portico/internal/testkit/program"
+	"github.com/porticod/portico/pkg/cli"
 	"github.com/porticod/portico/pkg/hostcheck"
 	"github.com/porticod/portico/pkg/probe"
 )
@@ -217,5 +221,43 @@ listener "web" {
 	shown := regexp.MustCompile(`\nFAILED: web, 127\.0\.0\.1:\d+, process\.app: [^\n]+\.\n  service\.process\.app: [^\n]*it ended with status 3 before it was ready; its output is in the log\n\n1 checked, 1 failed\n`)
 	if status != 1 || !shown.MatchString(stdout) {
 		t.Errorf("exit status %d\n%s", status, stdout)
+	}
+}
+
+// A program that is still starting is waited for, longer than a request would be.
+func TestCheckWaitsForAProgramThatStarts(t *testing.T) {
+	d := testkit.Start(t, testkit.App(), hello)
+	d.Write("child.hcl", `data_dir = "child"
+service "respond" "web" { body = "hello" }
+listener "web" {
+  address = "127.0.0.1:${env("PORT", "0")}"
+  service = service.respond.web
+}
+`)
+	r := d.Reload(fmt.Sprintf(`data_dir = "data"
+service "process" "app" {
+  command = ["/bin/sh", "-c", "until [ -e go ]; do sleep 0.05; done; exec %s run child.hcl"]
+  dir     = "."
+}
+listener "app" {
+  address = "127.0.0.1:0"
+  service = service.process.app
+}
+`, program.Shipped(t)))
+	if !r.OK {
+		t.Fatalf("%s %s", r.Error, r.Text)
+	}
+	var out bytes.Buffer
+	said, done := new(buffer.Buffer), make(chan int)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience)
+	defer cancel()
+	go func() {
+		done <- cli.Run(ctx, testkit.App(), cli.Streams{In: strings.NewReader(""), Out: &out, Err: said}, []string{"check", "--config", d.File(), "--timeout", "20s", "app"})
+	}()
+	const want = "waiting for service.process.app, still starting; for 30s at most\n"
+	d.Eventually("check says what it waits for", func() bool { return said.String() == want })
+	d.Write("go", "")
+	if status := <-done; status != 0 || !strings.Contains(out.String(), "1 checked, 0 failed") || said.String() != want {
+		t.Errorf("exit status %d, %q\n%s", status, said.String(), out.String())
 	}
 }

@@ -59,9 +59,10 @@ type ListenerStatus struct {
 type ServiceStatus struct {
 	Kind        string `json:"kind"`
 	Name        string `json:"name"`
-	State       string `json:"state"`  // running, draining
-	Health      string `json:"health"` // ok, or what is wrong
-	Calls       int64  `json:"calls"`  // requests and raw connections since it was opened
+	State       string `json:"state"`              // running, draining
+	Health      string `json:"health"`             // ok, or what is wrong
+	Starting    bool   `json:"starting,omitempty"` // it needs nothing but time
+	Calls       int64  `json:"calls"`              // requests and raw connections since it was opened
 	InProgress  int    `json:"in_progress"`
 	Connections int    `json:"connections"` // long-lived ones
 }
@@ -164,7 +165,7 @@ func (in *instance) status(running bool) ServiceStatus {
 		ctx, cancel := context.WithTimeout(context.Background(), checkTime)
 		defer cancel()
 		if err := c.Check(ctx); err != nil {
-			s.Health = err.Error()
+			s.Health, s.Starting = err.Error(), errors.Is(err, service.ErrStarting)
 		}
 	}
 	return s

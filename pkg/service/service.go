@@ -5,6 +5,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"time"
@@ -99,6 +100,10 @@ type Updater[C any] interface {
 type Checker interface {
 	Check(ctx context.Context) error
 }
+
+// ErrStarting is in what a Checker says of a service that needs nothing but time:
+// who asks may wait.
+var ErrStarting = errors.New("still starting")
 
 // A Metered service has metrics of its own, named portico_<kind>_.... The daemon
 // registers them with the label service="kind.name" while the service lives.

@@ -7,7 +7,7 @@ package process
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"net/http/httputil"
 	"strings"
 	"sync"
@@ -216,7 +216,7 @@ type update struct {
 }
 
 // errStarting is what Check says until the first start succeeded or failed.
-var errStarting = errors.New("the program is still starting")
+var errStarting = fmt.Errorf("the program is %w", service.ErrStarting)
 
 // Check implements service.Checker. It waits for nothing: who looks at the daemon
 // while a program starts wants to see that.
