@@ -16,6 +16,7 @@ import (
 	"github.com/porticod/portico/pkg/durable"
 	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/pkg/service"
+	"github.com/porticod/portico/pkg/storage"
 	"github.com/porticod/portico/services/chat"
 	"github.com/porticod/portico/services/echo"
 	"github.com/porticod/portico/services/images"
@@ -32,8 +33,8 @@ import (
 // hold s's pointers.
 func All(s *Shared) []service.Kind {
 	return []service.Kind{
-		service.KindOf(chat.Type{Accounts: s.Accounts}),
-		service.KindOf(photos.Type{Accounts: s.Accounts, Pictures: s.Pictures}),
+		service.KindOf(chat.Type{Accounts: s.Accounts, Storage: s.Storage}),
+		service.KindOf(photos.Type{Accounts: s.Accounts, Pictures: s.Pictures, Storage: s.Storage}),
 		service.KindOf(images.Type{Pictures: s.Pictures}),
 		service.KindOf(static.Type{}),
 		service.KindOf(proxy.Type{}),
@@ -50,6 +51,7 @@ func All(s *Shared) []service.Kind {
 type Shared struct {
 	Accounts *account.Directory
 	Pictures *picture.Pool
+	Storage  *storage.Storage
 
 	log      zerolog.Logger
 	children bool // this program can be started as a worker
@@ -57,7 +59,7 @@ type Shared struct {
 
 // New returns what is shared, not open yet.
 func New() *Shared {
-	return &Shared{Accounts: account.New(), Pictures: picture.NewPool(picture.Options{})}
+	return &Shared{Accounts: account.New(), Pictures: picture.NewPool(picture.Options{}), Storage: storage.New()}
 }
 
 // Child is what portico does when it was started as a worker; see cli.Main.
@@ -73,6 +75,9 @@ func (s *Shared) Child(args []string) (status int, ok bool) {
 // that needs it.
 func (s *Shared) Open(_ context.Context, cfg *config.Config, log zerolog.Logger) error {
 	s.log = log.With().Str("part", "accounts").Logger()
+	if err := s.Storage.Configure(cfg.Storage); err != nil {
+		return err
+	}
 	s.Pictures.SetMemory(int64(cfg.Limits.PictureMemory))
 	if s.children {
 		s.Pictures.UseProcesses(log.With().Str("part", "pictures").Logger())
@@ -96,6 +101,9 @@ func (s *Shared) Apply(cfg *config.Config) {
 	s.Pictures.SetMemory(int64(cfg.Limits.PictureMemory))
 	s.Accounts.Configure(account.Options{Log: s.log, Registration: account.Registration(cfg.Accounts.Registration)})
 }
+
+// Where says where services keep what is not in their folders.
+func (s *Shared) Where() map[string]string { return s.Storage.Where() }
 
 // Directory is the accounts, for the command `portico user`.
 func (s *Shared) Directory() *account.Directory { return s.Accounts }

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -20,6 +22,7 @@ import (
 	"github.com/porticod/portico/pkg/durable"
 	"github.com/porticod/portico/pkg/logging"
 	"github.com/porticod/portico/pkg/service"
+	"github.com/porticod/portico/pkg/storage"
 )
 
 // A keeper is a Shared that keeps something in the data folder.
@@ -75,12 +78,14 @@ func (e *env) backup(ctx context.Context, target string, f backupFlags) error {
 	ctx, end := patiently(ctx, f.timeout)
 	defer end()
 	p := e.progress(f.quiet)
-	o := &backup.Options{Known: e.known(), Dir: dir, Progress: p.tell}
+	var away elsewhere
+	o := &backup.Options{Known: away.leaveOut(e.known(), dir), Dir: dir, Progress: p.tell}
 	r, err := e.backupTo(ctx, o, target, f)
 	p.end()
 	if err != nil {
 		return whyEnded(ctx, err)
 	}
+	away.tell(e.Err)
 	if !f.quiet {
 		out := e.Out
 		if target == "-" {
@@ -183,6 +188,38 @@ func folderOf(k service.Kept) backup.Folder {
 		f.Databases = append(f.Databases, db)
 	}
 	return f
+}
+
+// elsewhere are the blobs that no backup of a data folder has, because they are not
+// in it, by the folder of their service.
+type elsewhere map[string]string
+
+// leaveOut returns what is known of the data folder dir, where what a bucket keeps
+// is not looked for.
+func (a *elsewhere) leaveOut(known backup.Known, dir string) backup.Known {
+	*a = elsewhere{}
+	folderOf := known.Folder
+	known.Folder = func(name string) backup.Folder {
+		f := folderOf(name)
+		// Where it cannot be read the backup fails at that file.
+		if at, err := storage.Elsewhere(filepath.Join(dir, name)); err == nil && at != "" {
+			for i := range f.Databases {
+				if f.Databases[i].Blobs != "" {
+					f.Databases[i].Blobs, (*a)[name] = "", at
+				}
+			}
+		}
+		return f
+	}
+	return known
+}
+
+// tell says what the backup has not.
+func (a elsewhere) tell(out io.Writer) {
+	for _, name := range slices.Sorted(maps.Keys(a)) {
+		fmt.Fprintf(out, "portico: not in the backup: the files of %s, which are in %s; the bucket needs backups of its own, or versions\n",
+			strings.ReplaceAll(name, "/", "."), a[name])
+	}
 }
 
 // within reports whether a file, which may be yet to be made, would lie in a

@@ -139,6 +139,9 @@ func (r *runner) status() daemon.Status {
 	if why := r.degraded.Load(); why != nil {
 		s.Ready, s.Degraded = false, *why
 	}
+	if st, ok := r.env.Shared.(storer); ok {
+		s.Storage = st.Where()
+	}
 	return s
 }
 
@@ -240,6 +243,9 @@ func ticks(d time.Duration) (<-chan time.Time, func()) {
 	t := time.NewTicker(d)
 	return t.C, t.Stop
 }
+
+// A storer is a Shared that knows where services keep what is not in their folders.
+type storer interface{ Where() map[string]string }
 
 // A metered Shared has metrics of its own.
 type metered interface{ Collectors() []prometheus.Collector }

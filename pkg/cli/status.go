@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -95,6 +97,9 @@ func printStatus(out io.Writer, s daemon.Status, v *watch.View) error {
 		for _, n := range v.Services {
 			numbers[n.Name] = n.Traffic
 		}
+	}
+	for _, what := range slices.Sorted(maps.Keys(s.Storage)) {
+		fmt.Fprintf(out, "%s in %s\n", what, printable(s.Storage[what]))
 	}
 	fmt.Fprintln(out)
 	if err := printListeners(out, s); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/pkg/settings"
+	"github.com/porticod/portico/pkg/storage"
 )
 
 // Config is a whole configuration, validated: every reference resolves, every
@@ -24,6 +25,7 @@ type Config struct {
 	Admin    Admin
 	Accounts Accounts
 	Limits   GlobalLimits
+	Storage  storage.Config
 
 	Services  []service.Spec // in the order of the files
 	Listeners []Listener     // in the order of the files
@@ -32,7 +34,7 @@ type Config struct {
 	places map[string]hcl.Range // of options and services, for Place
 }
 
-// Place is where the file says what: "data_dir", "admin", "log" or a service as
+// Place is where the file says what: "data_dir", "admin", "log", "storage" or a service as
 // service.<kind>.<name>. It is the zero Range where the file does not.
 func (c *Config) Place(what string) hcl.Range { return c.places[what] }
 

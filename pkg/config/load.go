@@ -173,7 +173,7 @@ func topSchema() *hcl.BodySchema {
 		Attributes: []hcl.AttributeSchema{{Name: "data_dir"}, {Name: "drain"}, {Name: "include"}},
 		Blocks: []hcl.BlockHeaderSchema{
 			block("variable", "name"), block("locals"), block("log"), block("admin"), block("accounts"),
-			block("limits"), block("service", "kind", "name"), block("listener", "name"),
+			block("limits"), block("storage"), block("service", "kind", "name"), block("listener", "name"),
 		},
 	}
 }

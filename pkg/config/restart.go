@@ -12,5 +12,8 @@ func NeedsRestart(old, new *Config) []string {
 	if old.Admin.Socket != new.Admin.Socket {
 		why = append(why, fmt.Sprintf("admin.socket changed from %s to %s, which needs a restart", old.Admin.Socket, new.Admin.Socket))
 	}
+	if old.Storage != new.Storage {
+		why = append(why, "storage changed, which needs a restart")
+	}
 	return why
 }

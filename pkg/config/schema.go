@@ -34,6 +34,7 @@ type fileBlock struct {
 	Admin     adminBlock      `hcl:"admin,block"`
 	Accounts  accountsBlock   `hcl:"accounts,block"`
 	Limits    limitsBlock     `hcl:"limits,block"`
+	Storage   storageBlock    `hcl:"storage,block"`
 	Services  []serviceBlock  `hcl:"service,block"`
 	Listeners []listenerBlock `hcl:"listener,block"`
 }
@@ -111,6 +112,22 @@ type limitsBlock struct {
 	// grants, at most 768MiB. It is at least 64MiB; from 128MiB on pictures are
 	// made as AVIF, too, whose encoder takes 96MiB and 64 bytes a pixel.
 	PictureMemory settings.Size `hcl:"picture_memory,optional"`
+}
+
+// What services keep things in, instead of files below data_dir. Changing it needs
+// a restart.
+type storageBlock struct {
+	// A bucket with Amazon's S3 interface for the files that people upload:
+	// "s3://bucket/prefix?endpoint=https://s3.example.org&region=home". Without an
+	// endpoint it is Amazon's own of the region, which is us-east-1 if it is not
+	// named. The prefix may be left out. Each service has its own part of it,
+	// prefix/<kind>/<name>/.
+	Blobs settings.Text `hcl:"blobs,optional"`
+	// The name of the bucket's key. The key must allow to read, write, delete and
+	// list objects of the bucket.
+	AccessKey settings.Secret `hcl:"access_key,optional"`
+	// The key itself, like secret("bucket-key").
+	SecretKey settings.Secret `hcl:"secret_key,optional"`
 }
 
 // A service. The first label is its kind, the second its name; together they

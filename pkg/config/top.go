@@ -91,6 +91,7 @@ func (l *loader) top() {
 	l.single("limits", &limits)
 	l.cfg.Limits = GlobalLimits(limits)
 
+	l.storage()
 	l.admin()
 }
 

@@ -38,6 +38,9 @@ type Status struct {
 	LastReload Reload           `json:"last_reload"`
 	Listeners  []ListenerStatus `json:"listeners"`
 	Services   []ServiceStatus  `json:"services"`
+	// Storage says where services keep what is not in their folders: of blobs, the
+	// bucket. The caller adds it.
+	Storage map[string]string `json:"storage,omitempty"`
 }
 
 // ListenerStatus is one listener's part of it.

@@ -1,8 +1,9 @@
 // Package hostcheck finds what commonly goes wrong on a host, before people do:
 // names that lead elsewhere, ports that cannot be reached by them, certificates
 // that expire, a full disk, a wrong clock, too few open files, a systemd unit that
-// forbids what the config needs. It changes nothing, asks systemd and the name
-// server, and connects to where the config's own names lead.
+// forbids what the config needs, a bucket that takes no files. It changes nothing but
+// an object of its own in the bucket, asks systemd and the name server, and connects
+// to where the config's own names lead.
 package hostcheck
 
 import (
@@ -95,6 +96,7 @@ func (h Host) Run(ctx context.Context, cfg *config.Config) []Finding {
 		lacks = []Finding{{Check: "unit", Level: OK, Found: "the unit " + UnitName + " allows what the config needs"}}
 	}
 	all = append(all, lacks...)
+	all = append(all, h.storage(ctx, cfg)...)
 	all = append(all, h.names(ctx, cfg)...)
 	return append(all, h.certificates(cfg)...)
 }

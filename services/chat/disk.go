@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/porticod/portico/pkg/blob"
 	"github.com/porticod/portico/services/chat/store"
 )
 
@@ -35,7 +36,7 @@ func (d *diskState) note(err error) {
 }
 
 func isDiskError(err error) bool {
-	for _, known := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO} {
+	for _, known := range []error{blob.ErrAway, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO} {
 		if errors.Is(err, known) {
 			return true
 		}

@@ -139,7 +139,7 @@ func publicError(err error) (pub *Error, known bool) {
 		return &Error{Code: CodeRateLimited, Message: "too many messages at once; wait a moment", RetryAfter: limited.After}, true
 	case errors.Is(err, store.ErrFull), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return &Error{Code: CodeNoSpace, Message: "there is no room left here to store anything"}, false
-	case errors.Is(err, store.ErrUnavailable), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.EIO):
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, blob.ErrAway), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.EIO):
 		return errUnavailable, false
 	case errors.Is(err, blob.ErrTooLarge):
 		return &Error{Code: CodeTooLarge, Message: "the attachment is too large"}, true

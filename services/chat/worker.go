@@ -11,6 +11,7 @@ import (
 	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/pkg/blob"
 	"github.com/porticod/portico/pkg/durable"
+	"github.com/porticod/portico/pkg/storage"
 )
 
 const (
@@ -31,11 +32,11 @@ func (c *Chat) openBlobs() error {
 	if err := durable.MkdirAll(c.spoolDir, 0o700); err != nil {
 		return fmt.Errorf("make folder: %w", err)
 	}
-	dir, err := blob.OpenDir(filepath.Join(c.env.Dir, "blobs"))
+	blobs, err := c.storage.Blobs(storage.Place{Kind: c.env.Kind, Name: c.env.Name, Dir: c.env.Dir})
 	if err != nil {
 		return err
 	}
-	c.blobs = dir
+	c.blobs = blobs
 	return nil
 }
 

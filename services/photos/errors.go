@@ -90,6 +90,7 @@ var answers = []struct {
 	{sqldb.ErrFull, http.StatusInsufficientStorage},
 	{syscall.ENOSPC, http.StatusInsufficientStorage},
 	{syscall.EDQUOT, http.StatusInsufficientStorage},
+	{blob.ErrAway, http.StatusServiceUnavailable},
 	{sqldb.ErrBusy, http.StatusServiceUnavailable},
 	{sqldb.ErrClosed, http.StatusServiceUnavailable},
 }
@@ -149,7 +150,7 @@ func problemOf(err error) (p *problem, unexpected bool) {
 // writeProblem answers with err below /api and /oauth.
 func (p *Photos) writeProblem(w http.ResponseWriter, r *http.Request, err error) {
 	pr, unexpected := problemOf(err)
-	if unexpected {
+	if unexpected || errors.Is(err, blob.ErrAway) { // people read less than that
 		p.log.Error().Err(err).Str("method", r.Method).Str("path", r.URL.Path).Msg("request failed")
 	}
 	pr.setRetry(w.Header())

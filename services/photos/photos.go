@@ -24,6 +24,7 @@ import (
 	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/pkg/steady"
+	"github.com/porticod/portico/pkg/storage"
 	"github.com/porticod/portico/services/photos/store"
 	"github.com/porticod/portico/services/photos/store/sqlstore"
 )
@@ -32,6 +33,7 @@ import (
 type Type struct {
 	Accounts *account.Directory
 	Pictures *picture.Pool
+	Storage  *storage.Storage // nil: services keep everything in their folders
 }
 
 // Kind is "photos".
@@ -104,7 +106,7 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Photos, e
 	if err != nil {
 		return nil, err
 	}
-	blobs, err := blob.OpenDir(filepath.Join(env.Dir, "blobs"))
+	blobs, err := t.Storage.Blobs(storage.Place{Kind: env.Kind, Name: env.Name, Dir: env.Dir})
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}

@@ -129,16 +129,7 @@ func uploads(t *testing.T, base string, who []string) {
 	t.Helper()
 	upload := func(status int, file, description string) int {
 		t.Helper()
-		var b bytes.Buffer
-		m := multipart.NewWriter(&b)
-		part, err := m.CreateFormFile("file", "a.jpg")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = part.Write([]byte(file))
-		_ = m.WriteField("description", description)
-		_ = m.Close()
-		a := ask(t, http.MethodPost, base+"/api/v2/media", b.String(), append([]string{"Content-Type", m.FormDataContentType()}, who...)...)
+		a := postMedia(t, base, file, who, "description", description)
 		if status != 0 {
 			a.is(t, status, "")
 		}
@@ -157,6 +148,23 @@ func uploads(t *testing.T, base string, who []string) {
 			t.Fatal("the quota is never used up")
 		}
 	}
+}
+
+// postMedia uploads a picture as who, with more fields of the form: name, value.
+func postMedia(t *testing.T, base, file string, who []string, fields ...string) answer {
+	t.Helper()
+	var b bytes.Buffer
+	m := multipart.NewWriter(&b)
+	part, err := m.CreateFormFile("file", "a.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = part.Write([]byte(file))
+	for i := 0; i+1 < len(fields); i += 2 {
+		_ = m.WriteField(fields[i], fields[i+1])
+	}
+	_ = m.Close()
+	return ask(t, http.MethodPost, base+"/api/v2/media", b.String(), append([]string{"Content-Type", m.FormDataContentType()}, who...)...)
 }
 
 // passwordGrant signs ann in by name and password.

@@ -23,7 +23,8 @@ import (
 // Options of a Store.
 type Options struct {
 	AccessKey, SecretKey string
-	// Spool is the folder of what is on its way to the bucket. It is made.
+	// Spool is the folder of what is on its way to the bucket, which is made; "":
+	// that of temporary files.
 	Spool string
 	// Grace is how old a blob must be for Delete to remove it at once. In a
 	// younger one somebody's row may be on its way on another node; it stays until
@@ -49,8 +50,10 @@ func Open(at Target, opt Options) (*Store, error) {
 	if opt.Patience == 0 {
 		opt.Patience = 15 * time.Second
 	}
-	if err := durable.MkdirAll(opt.Spool, 0o700); err != nil {
-		return nil, fmt.Errorf("make the folder of blobs on their way: %w", err)
+	if opt.Spool != "" {
+		if err := durable.MkdirAll(opt.Spool, 0o700); err != nil {
+			return nil, fmt.Errorf("make the folder of blobs on their way: %w", err)
+		}
 	}
 	transport := newTransport()
 	client, err := minio.NewCore(at.Endpoint, &minio.Options{

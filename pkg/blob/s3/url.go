@@ -3,6 +3,8 @@ package s3
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 )
@@ -82,6 +84,17 @@ func (t *Target) at(endpoint string) error {
 	}
 	t.Endpoint, t.Plain = u.Host, u.Scheme == "http"
 	return nil
+}
+
+// Loopback reports whether the endpoint is on this machine.
+func (t Target) Loopback() bool {
+	host := t.Endpoint
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 // String is the target as it may be shown.

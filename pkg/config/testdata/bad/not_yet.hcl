@@ -1,7 +1,7 @@
 service "static" "site" {}
 
 storage {
-  url = "postgres://localhost/x"
+  database = "postgres://localhost/x"
 }
 listener "one" {
   address = "127.0.0.1:8443"

@@ -1,0 +1,10 @@
+service "static" "site" {}
+listener "web" {
+  address = "127.0.0.1:0"
+  service = service.static.site
+}
+storage {
+  blobs      = "s3://Bucket/a"
+  access_key = "portico"
+}
+storage {}
