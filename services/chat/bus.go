@@ -13,13 +13,18 @@ type Notice struct {
 	Prev, Cursor int64
 	Events       []store.Event
 
+	// Bare says that the events are not here, but in the store.
+	Bare bool
+
 	// Signal is typing or presence: an event without a position, for Audience.
 	Signal   []byte
 	Audience []int64
+	// Here says that it is for this node only: the others know it otherwise.
+	Here bool
 }
 
 func (n *Notice) size() int {
-	size := 256 + len(n.Signal)
+	size := 256 + len(n.Signal) + 8*len(n.Audience)
 	for i := range n.Events {
 		size += 256 + len(n.Events[i].Text)
 	}
@@ -65,7 +70,7 @@ func (b *localBus) Publish(n Notice) {
 
 // Subscribe implements Bus.
 func (b *localBus) Subscribe(fn func([]Notice)) (stop func()) {
-	q := &busQueue{wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	q := newBusQueue()
 	b.mu.Lock()
 	b.subs[q] = struct{}{}
 	b.mu.Unlock()
@@ -74,8 +79,7 @@ func (b *localBus) Subscribe(fn func([]Notice)) (stop func()) {
 		b.mu.Lock()
 		delete(b.subs, q)
 		b.mu.Unlock()
-		close(q.stop)
-		<-q.done
+		q.end()
 	})
 }
 
@@ -85,6 +89,16 @@ type busQueue struct {
 	mu      sync.Mutex
 	waiting []Notice // guarded by mu
 	bytes   int      // guarded by mu
+}
+
+func newBusQueue() *busQueue {
+	return &busQueue{wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+}
+
+// end stops run, and waits for it. It is called once.
+func (q *busQueue) end() {
+	close(q.stop)
+	<-q.done
 }
 
 func (q *busQueue) put(n Notice) {

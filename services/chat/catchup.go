@@ -34,10 +34,12 @@ type replay struct {
 // what comes afterwards is pushed: then the replay ends where the hub is, else
 // where the store is.
 func (c *Chat) startReplay(ctx context.Context, user int64, from *resumption, pushed bool) (replay, error) {
-	at := c.store.Cursor()
-	good := from != nil && from.epoch == c.store.Epoch() && from.cursor >= 0 && from.cursor <= at
+	at, good, err := c.stands(ctx, from, pushed)
+	if err != nil {
+		return replay{}, err
+	}
 	if pushed {
-		if good && !c.hub.reach(ctx, from.cursor) {
+		if good && !c.reach(ctx, from.cursor) {
 			return replay{}, errUnavailable
 		}
 		at = c.hub.position()

@@ -22,10 +22,10 @@ import (
 
 	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/pkg/blob"
+	"github.com/porticod/portico/pkg/bus"
 	"github.com/porticod/portico/pkg/ratelimit"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/pkg/steady"
-	"github.com/porticod/portico/pkg/storage"
 	"github.com/porticod/portico/services/chat/store"
 	"github.com/porticod/portico/services/chat/store/sqlstore"
 )
@@ -34,15 +34,15 @@ import (
 type Type struct {
 	// Accounts are the people, shared with other services.
 	Accounts *account.Directory
-	// Storage is what services keep things in; nil: their folders.
-	Storage *storage.Storage
 
 	between *between // for tests
 }
 
-// between stands between a service and its store.
+// between stands between a service and what it keeps things in.
 type between struct {
 	store func(store.Store) store.Store
+	open  func(context.Context, sqlstore.Options) (*sqlstore.Store, error) // nil: a file in the service's folder
+	wire  bus.Bus                                                          // nil: there are no other nodes
 }
 
 // Kind implements service.Type.
@@ -63,10 +63,10 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Chat, err
 		return nil, fmt.Errorf("open chat: %w", err)
 	}
 	c := &Chat{
-		env: env, log: env.Log, failures: env.Log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}), accounts: t.Accounts, storage: t.Storage, metrics: newMetrics(),
+		env: env, log: env.Log, failures: env.Log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}), accounts: t.Accounts, metrics: newMetrics(),
 		sends: newUserLimits(), calls: newUserLimits(), typists: newTypingLimit(),
 		exports: ratelimit.New[int64](1.0/60, 2, 10_000), strangers: newStrangers(cfg.Limits),
-		sessions: map[*session]struct{}{}, presence: newPresence(), bus: newLocalBus(), wake: make(chan struct{}, 1), thaws: make(chan struct{}, thawMost), wheel: newWheel(),
+		sessions: map[*session]struct{}{}, presence: newPresence(), wake: make(chan struct{}, 1), thaws: make(chan struct{}, thawMost), wheel: newWheel(),
 	}
 	c.Update(cfg)
 	var err error
@@ -77,13 +77,10 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Chat, err
 	if err := c.takePresence(); err != nil {
 		c.log.Warn().Err(err).Msg("presence begins anew")
 	}
-	if err := c.openStore(ctx); err != nil {
+	if err := c.openStore(ctx, t.between); err != nil {
 		c.wheel.close()
 		c.closePoller()
 		return nil, fmt.Errorf("open chat: %w", err)
-	}
-	if t.between != nil {
-		c.store = t.between.store(c.store)
 	}
 	c.metrics.gauge(c.hub.size)
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -91,22 +88,40 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Chat, err
 	c.stopBus = c.bus.Subscribe(func(ns []Notice) { c.hub.deliver(ns...) })
 	c.stopWatch = c.watchAccounts()
 	c.work.Go(func() { c.upkeep(c.ctx) })
+	if !c.store.Alone() {
+		c.work.Go(func() { c.followLog(c.ctx) })
+		c.work.Go(func() { c.followPresence(c.ctx) })
+	}
 	return c, nil
 }
 
 // openStore opens what the service keeps, and the hub where the log stands.
-func (c *Chat) openStore(ctx context.Context) error {
+func (c *Chat) openStore(ctx context.Context, b *between) error {
 	if err := c.openBlobs(); err != nil {
 		return err
 	}
-	db, err := sqlstore.Open(ctx, c.env.Dir, sqlstore.Options{Log: c.log, Committed: func(after int64, events []store.Event, cursor int64) {
-		c.bus.Publish(Notice{Prev: after, Cursor: cursor, Events: events})
-	}})
+	open := func(ctx context.Context, opt sqlstore.Options) (*sqlstore.Store, error) {
+		return sqlstore.Open(ctx, c.env.Dir, opt)
+	}
+	c.wire = new(bus.Local).Node()
+	if b != nil && b.open != nil {
+		open, c.wire = b.open, b.wire
+	}
+	db, err := open(ctx, sqlstore.Options{Log: c.log, Committed: c.committed, Renewed: c.renewed})
 	if err != nil {
 		return err
 	}
 	c.store = db
+	if b != nil && b.store != nil {
+		c.store = b.store(db)
+	}
 	c.hub = newHub(db.Cursor(), c.wheel, &c.writers, db.Cursor, c.encodeEvent)
+	if db.Alone() {
+		c.bus = newLocalBus()
+		return nil
+	}
+	c.bus = newNodeBus(c.wire, c.topic("log"), c.log, c.hub.position)
+	c.presence.remote = newRemotes(c.wire, c.topic("presence"))
 	return nil
 }
 
@@ -117,7 +132,6 @@ type Chat struct {
 	log       zerolog.Logger
 	failures  zerolog.Logger // a full disk fails every request: not each is worth a line
 	accounts  *account.Directory
-	storage   *storage.Storage
 	store     store.Store
 	blobs     blob.Store
 	spoolDir  string // for uploads on their way
@@ -125,6 +139,7 @@ type Chat struct {
 	disk      diskState    // of attachments
 	dropping  sync.RWMutex // held to write while bytes that nothing holds are removed
 	clock     steady.Clock // of what is removed for good
+	wire      bus.Bus      // to other nodes
 	bus       Bus
 	hub       *hub
 	wheel     *wheel

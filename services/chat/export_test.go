@@ -5,8 +5,10 @@ import (
 	"errors"
 	"time"
 
+	"github.com/porticod/portico/pkg/bus"
 	"github.com/porticod/portico/pkg/steady"
 	"github.com/porticod/portico/services/chat/store"
+	"github.com/porticod/portico/services/chat/store/sqlstore"
 )
 
 // SetPresenceGrace changes after how long somebody without a connection is
@@ -52,6 +54,12 @@ func (b lossy) Publish(n Notice) {
 // a message was stored.
 func (t Type) FailSends(fail func(after bool) error) Type {
 	t.between = &between{store: func(s store.Store) store.Store { return failing{s, fail} }}
+	return t
+}
+
+// OnNode has services keep what they keep in a store that others have open, too.
+func (t Type) OnNode(open func(context.Context, sqlstore.Options) (*sqlstore.Store, error), wire bus.Bus) Type {
+	t.between = &between{open: open, wire: wire}
 	return t
 }
 

@@ -267,11 +267,12 @@ func (c *Chat) goOn(s *session, f frozen) error {
 	}
 	c.stays(f.User)
 	c.hub.watch(s, f.Watched)
-	if f.Epoch != c.store.Epoch() || f.Cursor > c.store.Cursor() || !c.hub.reach(c.ctx, f.Cursor) {
+	_, good, err := c.stands(c.ctx, &resumption{f.Epoch, f.Cursor}, true)
+	if err != nil || !good || !c.reach(c.ctx, f.Cursor) {
 		s.close(closeResume, "resume again")
-		return nil
+		return err
 	}
-	_, err := s.catchUp(c.ctx, replay{upTo: f.Cursor})
+	_, err = s.catchUp(c.ctx, replay{upTo: f.Cursor})
 	return err
 }
 

@@ -68,7 +68,8 @@ type world struct {
 	chat     *chat.Chat
 	http     *servicetest.HTTPServer
 	cfg      chat.Config
-	fail     func(after bool) error // see FailSends; nil: nothing fails
+	fail     func(after bool) error    // see FailSends; nil: nothing fails
+	node     func(chat.Type) chat.Type // of several; nil: it is alone
 }
 
 func start(t testing.TB, change func(*chat.Config)) *world {
@@ -93,6 +94,9 @@ func (w *world) open() {
 	kind := chat.Type{Accounts: w.accounts.Directory}
 	if w.fail != nil {
 		kind = kind.FailSends(w.fail)
+	}
+	if w.node != nil {
+		kind = w.node(kind)
 	}
 	c, err := kind.Open(w.t.Context(), w.env.Env, w.cfg)
 	if err != nil {

@@ -25,7 +25,8 @@ const (
 // presence is who is online. It is kept in memory only: after a restart the
 // accounts know roughly when somebody was here last.
 type presence struct {
-	grace time.Duration // offlineTime
+	grace  time.Duration // offlineTime
+	remote *remotes      // nil: there are no other nodes
 
 	mu       sync.Mutex
 	online   map[int64]struct{}  // guarded by mu
@@ -46,17 +47,36 @@ func (c *Chat) arrived(s subscriber) {
 	}
 	user, _ := s.who()
 	p := c.presence
+	now := time.Now()
 	p.mu.Lock()
-	_, was := p.online[user]
-	p.online[user] = struct{}{}
-	delete(p.leaving, user)
+	known := p.cameLocked(user, now)
 	p.mu.Unlock()
-	if !was {
-		c.announce(user, true, time.Now())
+	if !known {
+		c.announce(user, true, now)
 	}
 	if s, ok := s.(*session); ok {
 		c.greet(s)
 	}
+}
+
+// cameLocked notes that a user has a connection here; known says that he was online
+// before, here or on another node. It needs mu.
+func (p *presence) cameLocked(user int64, now time.Time) (known bool) {
+	delete(p.leaving, user)
+	if _, was := p.online[user]; was {
+		return true
+	}
+	p.online[user] = struct{}{}
+	p.remote.tell(user, true, now)
+	return p.remote.has(user)
+}
+
+// saw notes when a user was here last. It needs mu.
+func (p *presence) saw(user int64, at time.Time) {
+	if len(p.lastSeen) >= maxLastSeen {
+		p.lastSeen = map[int64]time.Time{}
+	}
+	p.lastSeen[user] = at
 }
 
 // stays says that a user is online as before: nobody is told.
@@ -64,8 +84,7 @@ func (c *Chat) stays(user int64) {
 	p := c.presence
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.online[user] = struct{}{}
-	delete(p.leaving, user)
+	p.cameLocked(user, time.Now())
 }
 
 // left takes a subscriber off the hub. Its user is offline when nobody took its
@@ -101,10 +120,11 @@ func (d *departure) tick(time.Time) time.Duration {
 	}
 	delete(p.leaving, d.user)
 	delete(p.online, d.user)
-	if len(p.lastSeen) >= maxLastSeen {
-		p.lastSeen = map[int64]time.Time{}
+	p.remote.tell(d.user, false, d.at)
+	if p.remote.has(d.user) {
+		return 0
 	}
-	p.lastSeen[d.user] = d.at
+	p.saw(d.user, d.at)
 	d.c.announce(d.user, false, d.at)
 	return 0
 }
@@ -116,22 +136,29 @@ func (c *Chat) announce(user int64, online bool, at time.Time) {
 	}
 	go func() {
 		defer c.work.Done()
-		u, err := c.profile(c.ctx, user)
-		if err != nil {
-			return // he is gone, and that is told otherwise
-		}
-		peers, err := c.store.Peers(c.ctx, user, maxPeers)
-		if err != nil {
-			c.blame(fmt.Errorf("announce presence: %w", err))
-			return
-		}
-		audience, err := c.mayKnow(c.ctx, u, c.hub.here(peers), c.hub.watching(user))
-		if err != nil {
-			c.blame(fmt.Errorf("announce presence: %w", err))
-			return
-		}
-		c.signal(presenceJSON{"presence", u.Username, online, formatTime(at.UnixMilli())}, audience)
+		c.announceHere(c.ctx, user, online, at)
 	}()
+}
+
+// announceHere tells those who are connected to this node: every node does.
+func (c *Chat) announceHere(ctx context.Context, user int64, online bool, at time.Time) {
+	u, err := c.profile(ctx, user)
+	if err != nil {
+		return // he is gone, and that is told otherwise
+	}
+	peers, err := c.store.Peers(ctx, user, maxPeers)
+	if err != nil {
+		c.blame(fmt.Errorf("announce presence: %w", err))
+		return
+	}
+	audience, err := c.mayKnow(ctx, u, c.hub.here(peers), c.hub.watching(user))
+	if err != nil {
+		c.blame(fmt.Errorf("announce presence: %w", err))
+		return
+	}
+	if len(audience) > 0 {
+		c.bus.Publish(Notice{Signal: encode(presenceJSON{"presence", u.Username, online, formatTime(at.UnixMilli())}), Audience: audience, Here: true})
+	}
 }
 
 // mayKnow are those of peers, with whom u has a direct conversation, and of
@@ -228,6 +255,7 @@ func (c *Chat) stateOf(ctx context.Context, user int64) presenceJSON {
 	p := c.presence
 	p.mu.Lock()
 	_, online := p.online[user]
+	online = online || p.remote.has(user)
 	seen := p.lastSeen[user]
 	p.mu.Unlock()
 	switch {
@@ -278,9 +306,10 @@ func (c *Chat) greet(s *session) {
 			return
 		}
 		states := map[string]presenceJSON{}
-		for _, id := range c.hub.here(peers) {
+		near := slices.DeleteFunc(c.hub.here(peers), func(id int64) bool { return !c.hub.present(id) })
+		for _, id := range append(near, others(c.presence.remote.of(peers), near)...) {
 			u, err := c.profile(c.ctx, id)
-			if err != nil || !c.hub.present(id) {
+			if err != nil {
 				continue
 			}
 			if ok, err := c.mayKnow(c.ctx, u, []int64{s.user.ID}, nil); err == nil && len(ok) > 0 {
@@ -289,6 +318,11 @@ func (c *Chat) greet(s *session) {
 		}
 		c.pushStates(s, states)
 	}
+}
+
+// others are those of ids that are not in known.
+func others(ids, known []int64) []int64 {
+	return slices.DeleteFunc(ids, func(id int64) bool { return slices.Contains(known, id) })
 }
 
 // typingKey is who types where.
