@@ -26,6 +26,7 @@ import (
 	"github.com/porticod/portico/pkg/ratelimit"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/pkg/steady"
+	"github.com/porticod/portico/pkg/storage"
 	"github.com/porticod/portico/services/chat/store"
 	"github.com/porticod/portico/services/chat/store/sqlstore"
 )
@@ -34,6 +35,8 @@ import (
 type Type struct {
 	// Accounts are the people, shared with other services.
 	Accounts *account.Directory
+	// Storage is what services keep things in; nil: their folders.
+	Storage *storage.Storage
 
 	between *between // for tests
 }
@@ -63,7 +66,7 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Chat, err
 		return nil, fmt.Errorf("open chat: %w", err)
 	}
 	c := &Chat{
-		env: env, log: env.Log, failures: env.Log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}), accounts: t.Accounts, metrics: newMetrics(),
+		env: env, log: env.Log, failures: env.Log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}), accounts: t.Accounts, storage: t.Storage, metrics: newMetrics(),
 		sends: newUserLimits(), calls: newUserLimits(), typists: newTypingLimit(),
 		exports: ratelimit.New[int64](1.0/60, 2, 10_000), strangers: newStrangers(cfg.Limits),
 		sessions: map[*session]struct{}{}, presence: newPresence(), wake: make(chan struct{}, 1), thaws: make(chan struct{}, thawMost), wheel: newWheel(),
@@ -132,6 +135,7 @@ type Chat struct {
 	log       zerolog.Logger
 	failures  zerolog.Logger // a full disk fails every request: not each is worth a line
 	accounts  *account.Directory
+	storage   *storage.Storage
 	store     store.Store
 	blobs     blob.Store
 	spoolDir  string // for uploads on their way
