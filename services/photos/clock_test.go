@@ -20,7 +20,7 @@ import (
 func TestClocksRemoveNothing(t *testing.T) {
 	b := openBroken(t)
 	now := time.Now()
-	by := &Photos{log: b.Photos.log, store: b.store, blobs: b.blobs, uploadDir: b.uploadDir, clock: steady.Clock{Read: func() time.Time { return now }}}
+	by := &Photos{log: b.Photos.log, store: b.store, blobs: b.blobs, clock: steady.Clock{Read: func() time.Time { return now }}}
 	if _, _, err := b.blobs.Put(t.Context(), strings.NewReader("no row yet"), 100); err != nil {
 		t.Fatal(err)
 	}

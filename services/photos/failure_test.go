@@ -25,6 +25,7 @@ import (
 	"github.com/porticod/portico/pkg/account"
 	accountstore "github.com/porticod/portico/pkg/account/sqlstore"
 	"github.com/porticod/portico/pkg/blob"
+	"github.com/porticod/portico/pkg/bus"
 	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/pkg/sqldb"
@@ -46,7 +47,7 @@ func (f *flaw) get() error {
 
 type badRows struct {
 	store.Store
-	before, after, check, sizes *flaw
+	before, after, check, sizes, part *flaw
 }
 
 func (b badRows) AddMedia(ctx context.Context, m store.Media, quota int64) (store.Media, error) {
@@ -82,10 +83,10 @@ func (b badBytes) Put(ctx context.Context, r io.Reader, limit int64) (blob.ID, i
 // broken is a service whose parts can be made to fail.
 type broken struct {
 	*Photos
-	t                                *testing.T
-	before, after, check, sizes, put flaw
-	token                            string
-	log                              bytes.Buffer
+	t                                      *testing.T
+	before, after, check, sizes, part, put flaw
+	token                                  string
+	log                                    bytes.Buffer
 }
 
 func openBroken(t *testing.T) *broken {
@@ -108,7 +109,8 @@ func openBroken(t *testing.T) *broken {
 	}
 	ty := Type{Accounts: people, Pictures: picture.NewPool(picture.Options{})}
 	env := service.Env{Kind: "photos", Name: "test", Dir: dir, Log: zerolog.New(zerolog.SyncWriter(&b.log))}
-	b.Photos, err = ty.start(t.Context(), env, ty.Default(), badRows{st, &b.before, &b.after, &b.check, &b.sizes}, badBytes{blobs, &b.put})
+	b.Photos, err = ty.start(t.Context(), env, ty.Default(),
+		parts{badRows{st, &b.before, &b.after, &b.check, &b.sizes, &b.part}, badBytes{blobs, &b.put}, new(bus.Local).Node()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,11 +202,11 @@ func (b badRows) AddSizes(ctx context.Context, id int64, sizes []store.File, blu
 	return b.Store.AddSizes(ctx, id, sizes, blurhash, complete)
 }
 
-func (b badRows) MoveUpload(ctx context.Context, id, offset int64, expires time.Time) error {
-	if err := b.before.get(); err != nil {
+func (b badRows) AddPart(ctx context.Context, id int64, part store.Part, expires time.Time) error {
+	if err := b.part.get(); err != nil {
 		return err
 	}
-	return b.Store.MoveUpload(ctx, id, offset, expires)
+	return b.Store.AddPart(ctx, id, part, expires)
 }
 
 // TestPending: where too much else goes on the answer is 202; the picture cannot
@@ -275,19 +277,21 @@ func TestUploadOnAFullDisk(t *testing.T) {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	at := w.Header().Get("Location")
+	for f, err := range map[*flaw]error{&b.part: sqldb.ErrFull, &b.put: fmt.Errorf("store blob: %w", syscall.ENOSPC)} {
+		f.set(err)
+		if w := tus("PATCH", at, file.Bytes(), "Upload-Offset", "0"); w.Code != http.StatusInsufficientStorage {
+			t.Errorf("%v: %d %s", err, w.Code, w.Body)
+		}
+		f.set(nil)
+		if w := tus("HEAD", at, nil); w.Header().Get("Upload-Offset") != "0" {
+			t.Errorf("counted: %v", w.Header())
+		}
+	}
 	b.before.set(sqldb.ErrFull)
 	if w := tus("PATCH", at, file.Bytes(), "Upload-Offset", "0"); w.Code != http.StatusInsufficientStorage {
-		t.Errorf("rows: %d %s", w.Code, w.Body)
+		t.Errorf("picture: %d %s", w.Code, w.Body)
 	}
 	b.before.set(nil)
-	if w := tus("HEAD", at, nil); w.Header().Get("Upload-Offset") != "0" {
-		t.Errorf("counted: %v", w.Header())
-	}
-	b.put.set(fmt.Errorf("store blob: %w", syscall.ENOSPC))
-	if w := tus("PATCH", at, file.Bytes(), "Upload-Offset", "0"); w.Code != http.StatusInsufficientStorage {
-		t.Errorf("bytes: %d %s", w.Code, w.Body)
-	}
-	b.put.set(nil)
 	// All bytes are there: asking is enough.
 	if w := tus("HEAD", at, nil); w.Code != http.StatusOK || w.Header().Get(mediaIDHeader) == "" {
 		t.Errorf("afterwards: %d %v", w.Code, w.Header())

@@ -17,6 +17,8 @@ const (
 	eventDelete                       // a post was deleted
 	eventNotice                       // somebody is told of something
 	eventFilters                      // somebody changed their filters
+	eventJobs                         // for other nodes: there is background work
+	eventLost                         // for other nodes: they may have missed something
 )
 
 // An event is something that somebody who listens may want to hear of. It says
@@ -111,8 +113,15 @@ func (h *hub) close(code int) {
 	h.each(func(l *listener) { l.end(code) })
 }
 
-// publish tells those who listen. It does not block and may be called anywhere.
+// publish tells those who listen, on all nodes. It does not block and may be
+// called anywhere.
 func (p *Photos) publish(ev event) {
+	p.tell(ev)
+	p.send(ev)
+}
+
+// tell is publish for those who listen here.
+func (p *Photos) tell(ev event) {
 	p.hub.each(func(l *listener) {
 		if l.wants(ev) {
 			l.push(ev)

@@ -47,8 +47,14 @@ func (l *lane) poke() {
 	}
 }
 
-// wakeJobs has all lanes look.
+// wakeJobs has the lanes of all nodes look.
 func (p *Photos) wakeJobs() {
+	p.pokeLanes()
+	p.send(event{kind: eventJobs})
+}
+
+// pokeLanes is wakeJobs for this node.
+func (p *Photos) pokeLanes() {
 	for _, l := range p.lanes {
 		l.poke()
 	}
@@ -57,11 +63,13 @@ func (p *Photos) wakeJobs() {
 // workJobs is the goroutine of a lane.
 func (p *Photos) workJobs(ctx context.Context, l *lane) {
 	for ctx.Err() == nil {
-		j, ok, next, err := p.store.NextJob(ctx, time.Now(), l.kinds, nil)
+		now := time.Now()
+		j, ok, next, err := p.store.TakeJob(ctx, store.Take{Kinds: l.kinds, Node: p.node, Now: now, Until: now.Add(holdTime)})
+		wait := idleLook
 		if err != nil {
 			p.complain(ctx, err, "the worker cannot read what is to do")
+			wait = firstRetry
 		}
-		wait := idleLook
 		if ok {
 			l.busy.Store(j.Media)
 			wait = p.doJob(ctx, j)
@@ -87,11 +95,14 @@ func (p *Photos) workJobs(ctx context.Context, l *lane) {
 // same job again and again.
 func (p *Photos) doJob(ctx context.Context, j store.Job) (pause time.Duration) {
 	began := time.Now()
+	letGo := every(ctx, holdTime/3, func(ctx context.Context) { p.holdJob(ctx, j, holdTime) })
 	err := p.runJob(ctx, j)
+	letGo()
 	if ctx.Err() != nil {
-		return 0 // closing: it is done at the next start
+		return 0 // closing: it is done at the next start, or by another node
 	}
 	if errors.Is(err, picture.ErrBusy) {
+		p.holdJob(ctx, j, 0)      // another node may have time
 		return picture.RetryAfter // no failure of this picture
 	}
 	p.metrics.job(j.Kind, err, time.Since(began))
@@ -109,6 +120,27 @@ func (p *Photos) doJob(ctx context.Context, j store.Job) (pause time.Duration) {
 		return firstRetry
 	}
 	return 0
+}
+
+// holdJob keeps a job for this node. Where that fails another one may do it as
+// well, which comes to the same.
+func (p *Photos) holdJob(ctx context.Context, j store.Job, life time.Duration) {
+	err := p.store.HoldJob(ctx, j.ID, p.node, time.Now().Add(life))
+	if err != nil && !errors.Is(err, store.ErrNotFound) { // done, or another's by now
+		p.complain(ctx, err, "others may do what this node is doing")
+	}
+}
+
+// leaveJobs lets other nodes have what this one does not do any more.
+func (p *Photos) leaveJobs() {
+	if !p.store.Shared() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := p.store.LeaveJobs(ctx, p.node); err != nil {
+		p.log.Warn().Err(err).Msg("other nodes wait for work of this one")
+	}
 }
 
 // hopeless are the errors that another try will not help.

@@ -10,7 +10,7 @@ var _ service.Keeper = Type{}
 // Keeps implements service.Keeper.
 func (Type) Keeps() service.Kept {
 	var refs []service.Column
-	for _, table := range []string{"media", "sizes", "portraits", "variants"} {
+	for _, table := range []string{"media", "sizes", "portraits", "variants", "upload_parts"} {
 		refs = append(refs, service.Column{Table: table, Name: "hash"})
 	}
 	return service.Kept{

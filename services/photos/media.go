@@ -217,7 +217,12 @@ func (p *Photos) putSizes(ctx context.Context, made []picture.Variant) ([]store.
 
 // discard deletes the bytes of pictures whose rows are gone, as far as no other
 // picture has the same. What it fails to delete the sweep finds.
+// Where there are other nodes the sweep has all of it, a day later: one of them
+// may be about to need the same bytes.
 func (p *Photos) discard(list ...store.Media) {
+	if p.store.Shared() {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	p.keep.Lock()

@@ -14,6 +14,7 @@ import (
 	"github.com/porticod/portico/pkg/account"
 	accountstore "github.com/porticod/portico/pkg/account/sqlstore"
 	"github.com/porticod/portico/pkg/blob"
+	"github.com/porticod/portico/pkg/bus"
 	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/services/photos/store"
@@ -39,7 +40,7 @@ func TestReadsOfAPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	ty := Type{Accounts: people, Pictures: picture.NewPool(picture.Options{})}
-	p, err := ty.start(t.Context(), service.Env{Kind: "photos", Name: "test", Dir: dir, Log: zerolog.Nop()}, ty.Default(), st, blobs)
+	p, err := ty.start(t.Context(), service.Env{Kind: "photos", Name: "test", Dir: dir, Log: zerolog.Nop()}, ty.Default(), parts{st, blobs, new(bus.Local).Node()})
 	if err != nil {
 		t.Fatal(err)
 	}

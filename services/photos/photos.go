@@ -6,9 +6,11 @@ package photos
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -20,7 +22,7 @@ import (
 
 	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/pkg/blob"
-	"github.com/porticod/portico/pkg/durable"
+	"github.com/porticod/portico/pkg/bus"
 	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/pkg/steady"
@@ -49,17 +51,18 @@ func (Type) Probe(Config) service.Probe {
 
 // Photos is a running service.
 type Photos struct {
-	label    string // kind.name, which tokens are bound to
-	name     string
-	log      zerolog.Logger
-	config   atomic.Pointer[Config]
-	people   *account.Directory
-	pictures *picture.Pool
-	store    store.Store
-	blobs    blob.Store
-	spoolDir string
-	// uploadDir has the files of uploads that can be resumed, by their ids.
-	uploadDir string
+	label     string // kind.name, which tokens are bound to
+	name      string
+	log       zerolog.Logger
+	config    atomic.Pointer[Config]
+	people    *account.Directory
+	pictures  *picture.Pool
+	store     store.Store
+	blobs     blob.Store
+	node      string // of all that have the same rows, this process
+	bus       bus.Bus
+	topic     string // of the bus
+	spoolDir  string
 	transfers transfers
 	uploads   gate
 	quota     quota
@@ -110,23 +113,32 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Photos, e
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
-	p, err := t.start(ctx, env, cfg, st, blobs)
+	p, err := t.start(ctx, env, cfg, parts{st, blobs, new(bus.Local).Node()})
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
 	return p, nil
 }
 
-// start makes the service out of its parts; it owns st from then on.
-func (t Type) start(ctx context.Context, env service.Env, cfg Config, st store.Store, blobs blob.Store) (*Photos, error) {
+// parts are what a service is made of.
+type parts struct {
+	store store.Store
+	blobs blob.Store
+	bus   bus.Bus
+}
+
+// start makes the service; it owns the store from then on.
+func (t Type) start(ctx context.Context, env service.Env, cfg Config, of parts) (*Photos, error) {
+	st := of.store
 	p := &Photos{
 		label: env.Label(), name: env.Name, log: env.Log,
-		people: t.Accounts, pictures: t.Pictures, store: st, blobs: blobs,
+		people: t.Accounts, pictures: t.Pictures, store: st, blobs: of.blobs, bus: of.bus, node: rand.Text(),
 		census: census{store: st, now: time.Now},
 		opened: time.Now(), spoolDir: filepath.Join(env.Dir, "spool"), metrics: newMetrics(st), wake: make(chan struct{}, 1),
 	}
-	p.uploadDir, p.lanes = filepath.Join(env.Dir, "uploads"), newLanes()
-	if err := errors.Join(emptyDir(p.spoolDir), durable.MkdirAll(p.uploadDir, 0o700)); err != nil {
+	p.lanes = newLanes()
+	// Older versions kept uploads in files.
+	if err := errors.Join(emptyDir(p.spoolDir), os.RemoveAll(filepath.Join(env.Dir, "uploads"))); err != nil {
 		return nil, err
 	}
 	key, err := st.Secret(ctx, "media-urls")
@@ -134,6 +146,9 @@ func (t Type) start(ctx context.Context, env service.Env, cfg Config, st store.S
 		return nil, fmt.Errorf("open photos: %w", err)
 	}
 	p.signer = signer{key: key, now: time.Now}
+	if p.topic, err = topicOf(ctx, st); err != nil {
+		return nil, err
+	}
 	p.config.Store(&cfg)
 	p.api, p.pages = p.newAPI(), p.newWeb()
 	p.authorization = p.newAuthorization(key)
@@ -145,8 +160,13 @@ func (t Type) start(ctx context.Context, env service.Env, cfg Config, st store.S
 		}
 		p.followListeners(c)
 	})
+	stopHearing := p.bus.Subscribe(p.topic, p.hear)
 	ctx, p.cancel = context.WithCancel(ctx)
 	p.ctx = ctx
+	p.done.Go(func() {
+		p.watchBus(ctx)
+		stopHearing()
+	})
 	p.done.Go(func() { p.work(ctx) })
 	p.done.Go(func() { p.workOrphans(ctx) })
 	for _, l := range p.lanes {
@@ -174,6 +194,7 @@ func (p *Photos) Close() error {
 	p.cancel()
 	p.streams.Wait()
 	p.done.Wait()
+	p.leaveJobs()
 	return p.store.Close()
 }
 

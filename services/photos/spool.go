@@ -51,8 +51,8 @@ func (p *Photos) spoolFile(c *call) params.FileFunc {
 	}
 }
 
-// spool writes r to a file without a name.
-func (p *Photos) spool(r io.Reader, limit int64) (*spool, error) {
+// newSpool makes an empty one. The caller closes it.
+func (p *Photos) newSpool() (*spool, error) {
 	f, err := os.CreateTemp(p.spoolDir, "upload-*")
 	if err != nil {
 		return nil, fmt.Errorf("spool upload: %w", err)
@@ -60,9 +60,17 @@ func (p *Photos) spool(r io.Reader, limit int64) (*spool, error) {
 	if err := os.Remove(f.Name()); err != nil {
 		return nil, errors.Join(fmt.Errorf("spool upload: %w", err), f.Close())
 	}
-	s := &spool{f: f}
+	return &spool{f: f}, nil
+}
+
+// spool writes r to a file without a name.
+func (p *Photos) spool(r io.Reader, limit int64) (*spool, error) {
+	s, err := p.newSpool()
+	if err != nil {
+		return nil, err
+	}
 	in := &input{r: io.LimitReader(r, limit+1)}
-	s.size, err = io.Copy(f, in)
+	s.size, err = io.Copy(s.f, in)
 	switch {
 	case s.size > limit:
 		err = fmt.Errorf("%w: a file has more than %d bytes", params.ErrTooLarge, limit)

@@ -50,7 +50,7 @@ func TestSlow(t *testing.T) {
 		}
 	}
 	for range maxQueue + 1 {
-		p.publish(event{kind: eventUpdate, status: store.Status{Visibility: store.Public}})
+		p.tell(event{kind: eventUpdate, status: store.Status{Visibility: store.Public}})
 		other.take()
 	}
 	if queue, _, code := slow.take(); code != endSlow || len(queue) != maxQueue {

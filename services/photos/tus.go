@@ -35,6 +35,7 @@ var (
 	errTusChecksum = fail(statusChecksum, "The checksum does not match; send the part again")
 	errTusGone     = fail(http.StatusGone, "What was uploaded so far is lost; begin anew")
 	errTusBusy     = fail(http.StatusLocked, "Another request is writing to this upload")
+	errTusParts    = fail(http.StatusUnprocessableEntity, "The upload came in more than %d parts; begin anew with larger ones", store.MaxParts)
 	errTusCount    = fail(http.StatusUnprocessableEntity, "Too many unfinished uploads: at most %d", maxOpenUploads)
 )
 
@@ -253,10 +254,9 @@ func (t *tusCall) terminate(u store.Upload) error {
 		return err
 	}
 	defer release()
-	if err := t.p.store.RemoveUpload(t.r.Context(), u.ID); err != nil {
+	if err := t.p.dropUpload(t.r.Context(), u.ID); err != nil {
 		return err
 	}
-	t.p.removeUploadFile(u.ID)
 	t.w.WriteHeader(http.StatusNoContent)
 	return nil
 }

@@ -10,21 +10,20 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"io/fs"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/porticod/portico/pkg/blob"
 	"github.com/porticod/portico/services/photos/store"
 )
 
-// syncEvery is how many bytes of an upload may come before they are made
-// durable and counted: at most these come again after a crash.
-const syncEvery = 4 << 20
+// Uploads lie in the blob store in parts, so that any node goes on with them.
+// partSize is how many bytes may come before they are made durable and counted: at
+// most these come again after a crash.
+const partSize = 4 << 20
 
 // transferPatience is how long a request waits for an older one about the same
 // upload to let go: that one's connection is usually dead.
@@ -75,16 +74,6 @@ func (t *transfers) take(ctx context.Context, id int64, stop func()) (release fu
 	}
 }
 
-func (p *Photos) uploadFile(id int64) string {
-	return filepath.Join(p.uploadDir, strconv.FormatInt(id, 10))
-}
-
-func (p *Photos) removeUploadFile(id int64) {
-	if err := os.Remove(p.uploadFile(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		p.log.Warn().Err(err).Int64("upload", id).Msg("a file of an upload stays until the next sweep")
-	}
-}
-
 // take appends the body of the request to an upload, and makes a picture of it
 // when it is whole. Whatever arrived before an error is counted, but where a
 // checksum was to hold for all of it.
@@ -124,96 +113,164 @@ func (t *tusCall) take(u store.Upload, status int) (store.Upload, error) {
 	return u, nil
 }
 
-// receive writes the body behind what is durable.
+// receive takes the body in parts, behind what is durable.
 func (t *tusCall) receive(u store.Upload, check *checksum) (store.Upload, error) {
-	f, err := os.OpenFile(t.p.uploadFile(u.ID), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return u, fmt.Errorf("open upload: %w", err)
-	}
-	defer f.Close()
-	switch fi, err := f.Stat(); {
-	case err != nil:
-		return u, fmt.Errorf("open upload: %w", err)
-	case fi.Size() < u.Offset: // somebody tidied up: no zeros in its place
-		return u, errTusGone
-	}
-	// What lies behind the offset was never acknowledged.
-	if err := f.Truncate(u.Offset); err != nil {
-		return u, fmt.Errorf("open upload: %w", err)
-	}
 	in := &input{r: t.r.Body}
-	part := int64(syncEvery)
+	size := int64(partSize)
 	if check != nil {
-		part = u.Length
+		size = u.Length
 	}
 	for u.Offset < u.Length {
-		w := io.Writer(io.NewOffsetWriter(f, u.Offset))
-		if check != nil {
-			w = io.MultiWriter(w, check.sum)
-		}
-		n, err := io.CopyN(w, in, min(part, u.Length-u.Offset))
-		ended := errors.Is(err, io.EOF) || in.err != nil
-		switch {
-		case err != nil && !ended:
-			return u, fmt.Errorf("store upload: %w", err)
-		case check != nil && in.err == nil && !check.holds():
-			return u, errTusChecksum
-		case check != nil && in.err != nil:
-			return u, badRequest("the body ended early")
-		}
-		if u, err = t.settle(u, f, n); err != nil {
+		left := min(size, u.Length-u.Offset)
+		n, err := t.receivePart(&u, in, left, check)
+		if err != nil {
 			return u, err
 		}
 		if in.err != nil {
 			return u, badRequest("the body ended early")
 		}
-		if ended {
+		if n < left {
 			return u, nil
 		}
 	}
 	return u, nil
 }
 
-// settle makes n more bytes durable and counts them, also for a client that is
-// gone: it will come again.
-func (t *tusCall) settle(u store.Upload, f *os.File, n int64) (store.Upload, error) {
-	if n == 0 {
-		return u, nil
+// receivePart takes up to limit bytes. It waits for them on the disk, not in the
+// blob store, which others wait for.
+func (t *tusCall) receivePart(u *store.Upload, in *input, limit int64, check *checksum) (n int64, err error) {
+	s, err := t.p.newSpool()
+	if err != nil {
+		return 0, err
 	}
-	if err := f.Sync(); err != nil {
-		return u, fmt.Errorf("store upload: %w", err)
+	defer s.close()
+	w := io.Writer(s.f)
+	if check != nil {
+		w = io.MultiWriter(w, check.sum)
 	}
+	n, err = io.CopyN(w, in, limit)
+	s.size = n
+	switch {
+	case err != nil && !errors.Is(err, io.EOF) && in.err == nil:
+		return n, fmt.Errorf("store upload: %w", err)
+	case check != nil && in.err != nil:
+		return n, badRequest("the body ended early")
+	case check != nil && !check.holds():
+		return n, errTusChecksum
+	case n == 0:
+		return 0, nil
+	}
+	return n, t.settle(u, s)
+}
+
+// settle makes a part durable and counts it, also for a client that is gone: it
+// will come again.
+func (t *tusCall) settle(u *store.Upload, s *spool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.r.Context()), time.Minute)
 	defer cancel()
 	expires := time.Now().Add(uploadLife)
-	if err := t.p.store.MoveUpload(ctx, u.ID, u.Offset+n, expires); err != nil {
-		return u, err
+	part := store.Part{At: u.Offset}
+	t.p.keep.RLock()
+	err := func() error {
+		id, size, err := t.p.blobs.Put(ctx, io.NewSectionReader(s.f, 0, s.size), s.size)
+		if err != nil {
+			return fmt.Errorf("store upload: %w", err)
+		}
+		part.Hash, part.Bytes = id.String(), size
+		return t.p.store.AddPart(ctx, u.ID, part, expires)
+	}()
+	t.p.keep.RUnlock()
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		t.p.discard(part.Media())
+		return errTusOffset // another node was told something else
+	case errors.Is(err, store.ErrTooMany):
+		t.p.discard(part.Media())
+		return errTusParts
+	case err != nil:
+		return err
 	}
-	u.Offset, u.Expires = u.Offset+n, expires
-	return u, nil
+	u.Offset, u.Expires = u.Offset+part.Bytes, expires
+	return nil
 }
 
 // finish makes a picture of a whole upload. Where it cannot be one, the upload
 // is gone as well.
 func (t *tusCall) finish(u store.Upload) (store.Upload, error) {
-	f, err := os.Open(t.p.uploadFile(u.ID))
+	ctx := t.r.Context()
+	list, err := t.p.store.Parts(ctx, u.ID)
 	if err != nil {
-		return u, fmt.Errorf("open upload: %w", err)
+		return u, err
 	}
-	up := &spool{f: f, size: u.Length}
+	up, err := t.p.join(ctx, list)
+	if err != nil {
+		return u, err
+	}
 	defer up.close()
+	if up.size != u.Length {
+		return u, errTusGone
+	}
 	e := store.Edit{Description: &u.Description, FocusX: &u.FocusX, FocusY: &u.FocusY}
-	m, err := t.p.addPicture(t.r.Context(), t.cfg, newPicture{owner: u.Owner, source: up, edit: e, upload: u.ID})
+	m, err := t.p.addPicture(ctx, t.cfg, newPicture{owner: u.Owner, source: up, edit: e, upload: u.ID})
 	if err != nil {
 		if p, _ := problemOf(err); p.status == http.StatusUnprocessableEntity {
-			err = errors.Join(err, t.p.store.RemoveUpload(t.r.Context(), u.ID))
-			t.p.removeUploadFile(u.ID)
+			err = errors.Join(err, t.p.dropUpload(ctx, u.ID))
 		}
 		return u, err
 	}
-	t.p.removeUploadFile(u.ID)
+	t.p.discardParts(list)
 	u.Media = m.ID
 	return u, nil
+}
+
+// join copies parts into one file.
+func (p *Photos) join(ctx context.Context, list []store.Part) (s *spool, err error) {
+	if s, err = p.newSpool(); err != nil {
+		return nil, err
+	}
+	for _, part := range list {
+		n, err := p.copyPart(ctx, s.f, part)
+		if s.size += n; err != nil {
+			s.close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (p *Photos) copyPart(ctx context.Context, w io.Writer, part store.Part) (int64, error) {
+	id, err := blob.ParseID(part.Hash)
+	if err != nil {
+		return 0, err
+	}
+	f, err := p.blobs.Open(ctx, id)
+	if errors.Is(err, blob.ErrNotFound) {
+		return 0, errTusGone
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	n, err := io.Copy(w, f)
+	if err != nil {
+		return n, fmt.Errorf("read upload: %w", err)
+	}
+	return n, nil
+}
+
+// dropUpload forgets an upload with its bytes.
+func (p *Photos) dropUpload(ctx context.Context, id int64) error {
+	list, err := p.store.RemoveUpload(ctx, id)
+	p.discardParts(list)
+	return err
+}
+
+func (p *Photos) discardParts(list []store.Part) {
+	media := make([]store.Media, len(list))
+	for i, part := range list {
+		media[i] = part.Media()
+	}
+	p.discard(media...)
 }
 
 // checksum is what Upload-Checksum says.
@@ -249,36 +306,14 @@ func parseChecksum(text string) (*checksum, error) {
 // expireUploads ends those that nobody goes on with.
 func (p *Photos) expireUploads(ctx context.Context, now time.Time) {
 	for {
-		ids, err := p.store.ExpireUploads(ctx, now, batch)
+		n, list, err := p.store.ExpireUploads(ctx, now, batch)
 		if err != nil {
 			p.complain(ctx, err, "uploads are not ended yet")
 			return
 		}
-		for _, id := range ids {
-			p.removeUploadFile(id)
-		}
-		if len(ids) < batch {
+		p.discardParts(list)
+		if n < batch {
 			return
-		}
-	}
-}
-
-// sweepUploads removes files that no unfinished upload needs: of those that
-// ended when the process did, and of people who are gone.
-func (p *Photos) sweepUploads(ctx context.Context) {
-	entries, err := os.ReadDir(p.uploadDir)
-	if err != nil {
-		p.complain(ctx, err, "files of uploads are not swept yet")
-		return
-	}
-	for _, e := range entries {
-		id, err := strconv.ParseInt(e.Name(), 10, 64)
-		if err != nil {
-			continue // not ours
-		}
-		u, err := p.store.Upload(ctx, id)
-		if errors.Is(err, store.ErrNotFound) || err == nil && u.Media != 0 {
-			p.removeUploadFile(id)
 		}
 	}
 }

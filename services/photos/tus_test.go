@@ -4,15 +4,15 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
+	"encoding/hex"
+	"errors"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/porticod/portico/internal/testkit/wait"
 )
 
 // tusClient speaks tus 1.0 as its protocol has it.
@@ -95,6 +95,9 @@ func TestTus(t *testing.T) {
 	if got := c.offset(url); got != half {
 		t.Errorf("offset %d after a wrong checksum", got)
 	}
+	if !hasBlob(t, s.env.Dir, file[:half]) {
+		t.Error("the first part is not in the blob store")
+	}
 	r = c.patch(url, half, file[half:], "Upload-Checksum", "sha256 "+base64.StdEncoding.EncodeToString(sum[:])).is(204)
 	id := r.Header.Get("Portico-Media-Id")
 	var m media
@@ -105,8 +108,8 @@ func TestTus(t *testing.T) {
 	if r := c.do("HEAD", url, nil).is(200); r.Header.Get("Portico-Media-Id") != id {
 		t.Errorf("afterwards: %v", r.Header)
 	}
-	if left, err := os.ReadDir(filepath.Join(s.env.Dir, "uploads")); err != nil || len(left) != 0 {
-		t.Errorf("left: %v, %v", left, err)
+	if hasBlob(t, s.env.Dir, file[:half]) || hasBlob(t, s.env.Dir, file[half:]) {
+		t.Error("parts of a whole upload are left")
 	}
 	whole := c.do("POST", uploadsPath, file, "Upload-Length", strconv.Itoa(len(file))).is(201)
 	if whole.Header.Get("Portico-Media-Id") == "" || whole.Header.Get("Upload-Offset") != strconv.Itoa(len(file)) {
@@ -115,6 +118,22 @@ func TestTus(t *testing.T) {
 	c.do("DELETE", url, nil).is(204)
 	c.do("HEAD", url, nil).is(404)
 	s.get("/api/v1/media/"+id, c.token).is(200) // what it became stays
+}
+
+// hasBlob tells whether the service in dir keeps some bytes.
+func hasBlob(t *testing.T, dir string, content []byte) bool {
+	t.Helper()
+	_, err := os.Stat(blobPath(dir, content))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+func blobPath(dir string, content []byte) string {
+	sum := sha256.Sum256(content)
+	name := hex.EncodeToString(sum[:])
+	return filepath.Join(dir, "blobs", name[:2], name[2:4], name)
 }
 
 func TestTusRefuses(t *testing.T) {
@@ -180,14 +199,8 @@ func TestTusRestart(t *testing.T) {
 	path := strings.TrimPrefix(c.create(len(file)), s.URL)
 	c.patch(path, 0, file[:1000]).is(204)
 	stop()
-	// Bytes behind the offset were never acknowledged: power failed while they came.
-	f, err := os.OpenFile(filepath.Join(dir, "uploads", filepath.Base(path)), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprint(f, "garbage")
-	f.Close()
-	if err := os.WriteFile(filepath.Join(dir, "uploads", "12345"), []byte("nobody's"), 0o600); err != nil {
+	old := filepath.Join(dir, "uploads") // of an older version, which kept files
+	if err := os.Mkdir(old, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	s, stop = start(t, k, people, dir)
@@ -202,10 +215,9 @@ func TestTusRestart(t *testing.T) {
 	if m.Meta.Original.Size != "400x300" {
 		t.Errorf("%+v", m)
 	}
-	wait.Until(t, "nobody's file is swept", func() bool {
-		left, err := os.ReadDir(filepath.Join(dir, "uploads"))
-		return err == nil && len(left) == 0
-	})
+	if _, err := os.Stat(old); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the old folder: %v", err)
+	}
 }
 
 // TestTusLost: what somebody tidied away is not made up of zeros.
@@ -218,7 +230,7 @@ func TestTusLost(t *testing.T) {
 	file := jpegOf(400, 300)
 	path := strings.TrimPrefix(c.create(len(file)), s.URL)
 	c.patch(path, 0, file[:1000]).is(204)
-	if err := os.Remove(filepath.Join(dir, "uploads", filepath.Base(path))); err != nil {
+	if err := os.Remove(blobPath(dir, file[:1000])); err != nil {
 		t.Fatal(err)
 	}
 	c.patch(path, 1000, file[1000:]).is(410)

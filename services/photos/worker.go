@@ -16,24 +16,28 @@ const (
 	orphanTime = 24 * time.Hour // orphaned bytes
 	looseLife  = 24 * time.Hour // of a picture that nobody posts
 	orphanLife = time.Hour      // of bytes without a row: longer than any upload takes
+	// sharedLife is orphanLife where several nodes put bytes.
+	sharedLife = 24 * time.Hour
 )
 
 // work is the goroutine that keeps house: it erases what deleted accounts leave,
 // ends stories and uploads when their time has come, and sweeps. What is to do
-// stands in the store, so nothing is lost with the process.
+// stands in the store, so nothing is lost with the process. One node does it.
 func (p *Photos) work(ctx context.Context) {
 	retry, sweep := time.NewTicker(retryEvery), time.NewTicker(sweepEvery)
 	defer retry.Stop()
 	defer sweep.Stop()
-	p.sweep(ctx)
+	p.turn(ctx, "sweep", sweepEvery/2, p.sweep)
 	for {
-		p.followAccounts(ctx)
-		p.expire(ctx)
+		p.turn(ctx, "follow", 0, func(ctx context.Context) {
+			p.followAccounts(ctx)
+			p.expire(ctx)
+		})
 		select {
 		case <-p.wake:
 		case <-retry.C:
 		case <-sweep.C:
-			p.sweep(ctx)
+			p.turn(ctx, "sweep", sweepEvery/2, p.sweep)
 		case <-ctx.Done():
 			return
 		}
@@ -46,7 +50,7 @@ func (p *Photos) workOrphans(ctx context.Context) {
 	tick := time.NewTicker(orphanTime)
 	defer tick.Stop()
 	for {
-		p.sweepOrphans(ctx)
+		p.turn(ctx, "orphans", orphanTime/2, p.sweepOrphans)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -110,7 +114,6 @@ func (p *Photos) expire(ctx context.Context) {
 
 // sweep removes pictures that nobody posted within a day.
 func (p *Photos) sweep(ctx context.Context) {
-	p.sweepUploads(ctx)
 	for {
 		gone, err := p.store.Sweep(ctx, p.clock.Now().Add(-looseLife), batch)
 		if err != nil {
@@ -127,7 +130,11 @@ func (p *Photos) sweep(ctx context.Context) {
 // sweepOrphans removes bytes that no row needs: of uploads that were cut off
 // between the bytes and the row, and what discard failed to delete.
 func (p *Photos) sweepOrphans(ctx context.Context) {
-	_, err := p.blobs.Sweep(ctx, p.clock.Now().Add(-orphanLife), func(id blob.ID) (bool, error) {
+	life := orphanLife
+	if p.store.Shared() {
+		life = sharedLife
+	}
+	_, err := p.blobs.Sweep(ctx, p.clock.Now().Add(-life), func(id blob.ID) (bool, error) {
 		return p.store.Referenced(ctx, id.String())
 	})
 	if err != nil {

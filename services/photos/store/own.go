@@ -61,7 +61,33 @@ type JobCount struct {
 	Failed  int64 // given up
 }
 
-// Upload is a file on its way that can be resumed. Its bytes are kept elsewhere.
+// Take says who wants a job.
+type Take struct {
+	Kinds      []JobKind
+	Node       string
+	Now, Until time.Time
+}
+
+// The longest that something is taken for.
+const (
+	MaxTake = 10 * time.Minute
+	MaxTurn = 48 * time.Hour
+)
+
+// MaxParts is how many parts an upload has at most.
+const MaxParts = 1000
+
+// Part is a part of an upload.
+type Part struct {
+	At    int64  // where it begins
+	Hash  string // key in the blob store
+	Bytes int64
+}
+
+// Media is a picture of the part alone, for who deletes its bytes.
+func (p Part) Media() Media { return Media{Original: File{Hash: p.Hash, Bytes: p.Bytes}} }
+
+// Upload is a file on its way that can be resumed. Its bytes are its parts.
 type Upload struct {
 	ID          int64 // given by the store
 	Owner       int64
@@ -137,11 +163,20 @@ type Usage struct {
 type Own interface {
 	// AddMedia and AddSizes add and remove the jobs of a picture.
 
-	// NextJob returns the most urgent job of kinds that is due at now and not
-	// in skip; else ok is false and next says when one will be, zero: none. One
-	// that never failed is due, and so is one that is put off for more than
-	// MaxJobDelay: the clock was ahead when it was.
-	NextJob(ctx context.Context, now time.Time, kinds []JobKind, skip []int64) (j Job, ok bool, next time.Time, err error)
+	// TakeJob gives t.Node the most urgent job of t.Kinds that is due at t.Now,
+	// and that no other node has; else ok is false and next says when one may be,
+	// zero: none. Nobody else gets it before t.Until. One that never failed is due;
+	// so is one that is put off for more than MaxJobDelay, or taken for more than
+	// MaxTake: the clock was ahead when it was.
+	TakeJob(ctx context.Context, t Take) (j Job, ok bool, next time.Time, err error)
+	// HoldJob keeps a job that node has until another time; ErrNotFound: it has
+	// not.
+	HoldJob(ctx context.Context, id int64, node string, until time.Time) error
+	// LeaveJobs lets others have what node has taken.
+	LeaveJobs(ctx context.Context, node string) error
+	// TakeTurn tells whether node does the work that has a name, until a time:
+	// nobody else does before, unless that is more than MaxTurn from now.
+	TakeTurn(ctx context.Context, name, node string, now, until time.Time) (bool, error)
 	// RemoveJob forgets a job that is done; one that is not there is no error.
 	RemoveJob(ctx context.Context, id int64) error
 	// PostponeJob counts a failure; again zero: the job is given up, and stays
@@ -164,11 +199,17 @@ type Own interface {
 	// uploads of its owner, quota the bytes of pictures and uploads; 0: no bound.
 	AddUpload(ctx context.Context, u Upload, count int, quota int64) (Upload, error)
 	Upload(ctx context.Context, id int64) (Upload, error)
-	// MoveUpload says how much is durable and when it expires now.
-	MoveUpload(ctx context.Context, id, offset int64, expires time.Time) error
-	RemoveUpload(ctx context.Context, id int64) error
-	// ExpireUploads removes up to limit uploads that expired before now.
-	ExpireUploads(ctx context.Context, now time.Time, limit int) (ids []int64, err error)
+	// AddPart keeps the next part of an upload, which is durable, and says when
+	// the upload expires now. ErrNotFound: there is no such upload, it is elsewhere
+	// by now, or it would be too long; ErrTooMany: it has MaxParts.
+	AddPart(ctx context.Context, id int64, p Part, expires time.Time) error
+	// Parts are those of an upload that is no picture yet, in order.
+	Parts(ctx context.Context, id int64) ([]Part, error)
+	// RemoveUpload returns the parts that nobody needs any more.
+	RemoveUpload(ctx context.Context, id int64) ([]Part, error)
+	// ExpireUploads removes up to limit uploads that expired before now, and
+	// returns how many, and their parts.
+	ExpireUploads(ctx context.Context, now time.Time, limit int) (n int, gone []Part, err error)
 
 	// AddStory keeps a story of an unattached picture of its owner; ErrMedia or
 	// ErrPending where there is none.

@@ -237,6 +237,8 @@ type Store interface {
 	// Referenced tells whether a picture needs the blob.
 	Referenced(ctx context.Context, hash string) (bool, error)
 
+	// Shared tells whether other nodes may have the same rows.
+	Shared() bool
 	// Secret returns 32 random bytes that stay the same.
 	Secret(ctx context.Context, name string) ([]byte, error)
 	// Check returns why nothing can be stored at present; nil: it can.

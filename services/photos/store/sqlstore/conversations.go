@@ -10,11 +10,11 @@ import (
 
 // converse has a direct post be the last one of the conversation for everybody
 // who takes part, unread for those who did not write it.
-func (d *DB) converse(tx *sqldb.Tx, s store.Status) error {
+func (d *DB) converse(tx *tx, s store.Status) error {
 	for _, user := range append([]int64{s.Author}, s.Mentions...) {
 		_, err := tx.Exec(`INSERT INTO conversations (id, user_id, thread_id, last_id, unread) VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT (user_id, thread_id) DO UPDATE SET last_id = max(last_id, excluded.last_id), unread = excluded.unread`,
-			d.nextID(), user, s.Thread, s.ID, user != s.Author)
+			ON CONFLICT (user_id, thread_id) DO UPDATE SET last_id = CASE WHEN conversations.last_id > excluded.last_id THEN conversations.last_id ELSE excluded.last_id END, unread = excluded.unread`,
+			tx.nextID(), user, s.Thread, s.ID, user != s.Author)
 		if err != nil {
 			return err
 		}
@@ -65,7 +65,7 @@ func readConversations(q sqldb.Queryer, where string, args ...any) ([]store.Conv
 
 // ReadConversation marks one of user's as read.
 func (d *DB) ReadConversation(ctx context.Context, user, id int64) (c store.Conversation, err error) {
-	err = d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err = d.db.Write(ctx, func(tx *tx) error {
 		if err := mustAffect(tx.Exec(`UPDATE conversations SET unread = 0 WHERE id = ? AND user_id = ?`, id, user)); err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func (d *DB) ConversationOf(ctx context.Context, user, thread int64) (c store.Co
 
 // DropConversation removes one of user's from the list; the posts stay.
 func (d *DB) DropConversation(ctx context.Context, user, id int64) error {
-	return wrap("drop conversation", d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	return wrap("drop conversation", d.db.Write(ctx, func(tx *tx) error {
 		return mustAffect(tx.Exec(`DELETE FROM conversations WHERE id = ? AND user_id = ?`, id, user))
 	}))
 }

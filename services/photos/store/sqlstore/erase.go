@@ -3,14 +3,13 @@ package sqlstore
 import (
 	"context"
 
-	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
 // Erase removes what is user's, a part of it at a time so that others can write
 // in between.
 func (d *DB) Erase(ctx context.Context, user int64, limit int) (gone []store.Media, more bool, err error) {
-	err = d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err = d.db.Write(ctx, func(tx *tx) error {
 		gone, err = readMedia(tx, `WHERE m.owner_id = ? ORDER BY m.id LIMIT ?`, user, limit)
 		if err != nil {
 			return err
@@ -32,9 +31,11 @@ func (d *DB) Erase(ctx context.Context, user int64, limit int) (gone []store.Med
 			return err
 		}
 		gone = append(gone, portraits...)
-		if err := eraseOwn(tx, user); err != nil {
+		parts, err := eraseOwn(tx, user)
+		if err != nil {
 			return err
 		}
+		gone = append(gone, parts...)
 		_, err = tx.Exec(`DELETE FROM profiles WHERE user_id = ?`, user)
 		return err
 	})

@@ -91,28 +91,28 @@ const inPage = ` AND (?7 = 0 OR x.pictures > 0) ORDER BY x.id {DIR} LIMIT ?4`
 // are, not on how many posts there are. ?1 is who asks, ?2 and ?3 are the bounds
 // of ids, ?4 is the limit, ?5 now, ?6 who is left out, ?7 only with pictures. Home
 // has one's own direct posts, and those of people whom one follows that name one.
-const homeSources = `SELECT p.id FROM (SELECT ?1 AS who, '' AS languages UNION ALL
+const homeSources = `SELECT p.id FROM (SELECT CAST(?1 AS bigint) AS who, '' AS languages UNION ALL
 		SELECT target_id, languages FROM follows WHERE follower_id = ?1 AND state = 2
 			AND target_id ` + notMuted + ` AND target_id ` + notExcluded + ` AND target_id NOT IN
 			(SELECT m.user_id FROM lists l JOIN list_members m ON m.list_id = l.id WHERE l.owner_id = ?1 AND l.exclusive = 1)) a
-	CROSS JOIN statuses p WHERE p.id IN (SELECT x.id FROM statuses x
+	CROSS JOIN statuses p ON p.id IN (SELECT x.id FROM statuses x
 		WHERE x.author_id = a.who AND x.visibility < 4 AND x.reply = 0 AND x.id < ?2 AND x.id > ?3
-			AND (a.languages = '' OR x.language = '' OR instr(' ' || a.languages || ' ', ' ' || x.language || ' '))` + inPage + `)
-	UNION SELECT p.id FROM tag_follows f CROSS JOIN statuses p WHERE f.user_id = ?1 AND p.id IN (
+			AND (a.languages = '' OR x.language = '' OR instr(' ' || a.languages || ' ', ' ' || x.language || ' ') > 0)` + inPage + `) WHERE true
+	UNION SELECT p.id FROM tag_follows f CROSS JOIN statuses p ON p.id IN (
 		SELECT x.id FROM status_tags t CROSS JOIN statuses x ON x.id = t.status_id
 		WHERE t.tag_id = f.tag_id AND t.visibility = 1 AND t.status_id < ?2 AND t.status_id > ?3 AND x.reply = 0
-			AND x.author_id ` + notMuted + ` AND x.author_id ` + notExcluded + inTagPage + `)
-	UNION SELECT p.id FROM statuses p WHERE p.id IN (SELECT x.id FROM statuses x
-		WHERE x.author_id = ?1 AND x.visibility = 4 AND x.reply = 0 AND x.id < ?2 AND x.id > ?3` + inPage + `)
-	UNION SELECT p.id FROM statuses p WHERE p.id IN (SELECT x.id FROM mentions m CROSS JOIN statuses x ON x.id = m.status_id
+			AND x.author_id ` + notMuted + ` AND x.author_id ` + notExcluded + inTagPage + `) WHERE f.user_id = ?1
+	UNION SELECT o.id FROM (SELECT x.id FROM statuses x
+		WHERE x.author_id = ?1 AND x.visibility = 4 AND x.reply = 0 AND x.id < ?2 AND x.id > ?3` + inPage + `) o
+	UNION SELECT o.id FROM (SELECT x.id FROM mentions m CROSS JOIN statuses x ON x.id = m.status_id
 		WHERE m.user_id = ?1 AND m.status_id < ?2 AND m.status_id > ?3 AND x.visibility = 4 AND x.reply = 0
 			AND ` + ofFollowed + `
-			AND x.author_id ` + notMuted + ` AND x.author_id ` + notExcluded + inMentionPage + `)`
+			AND x.author_id ` + notMuted + ` AND x.author_id ` + notExcluded + inMentionPage + `) o`
 
 // ofFollowed tells whether x is of somebody whom ?1 follows, in a language that ?1
 // wants of them, and not for a list alone.
 const ofFollowed = `EXISTS (SELECT 1 FROM follows f WHERE f.follower_id = ?1 AND f.target_id = x.author_id AND f.state = 2
-	AND (f.languages = '' OR x.language = '' OR instr(' ' || f.languages || ' ', ' ' || x.language || ' '))
+	AND (f.languages = '' OR x.language = '' OR instr(' ' || f.languages || ' ', ' ' || x.language || ' ') > 0)
 	AND NOT EXISTS (SELECT 1 FROM lists l JOIN list_members m ON m.list_id = l.id
 		WHERE l.owner_id = ?1 AND l.exclusive = 1 AND m.user_id = x.author_id))`
 
@@ -122,11 +122,11 @@ const inMentionPage = ` AND (?7 = 0 OR x.pictures > 0) ORDER BY m.status_id {DIR
 // inTagPage is inPage for posts that are found by their tags.
 const inTagPage = ` AND (?7 = 0 OR x.pictures > 0) ORDER BY t.status_id {DIR} LIMIT ?4`
 
-const listSources = `SELECT p.id FROM lists l CROSS JOIN list_members m ON m.list_id = l.id CROSS JOIN statuses p
-	WHERE l.id = ?1 AND m.user_id ` + notExcluded + `
-	AND m.user_id NOT IN (SELECT target_id FROM mutes WHERE user_id = l.owner_id AND (expires IS NULL OR expires > ?5))
-	AND p.id IN (SELECT x.id FROM statuses x
-		WHERE x.author_id = m.user_id AND x.visibility < 4 AND x.id < ?2 AND x.id > ?3 AND (` + listReply + `)` + inPage + `)`
+const listSources = `SELECT p.id FROM lists l CROSS JOIN list_members m ON m.list_id = l.id
+	CROSS JOIN statuses p ON p.id IN (SELECT x.id FROM statuses x
+		WHERE x.author_id = m.user_id AND x.visibility < 4 AND x.id < ?2 AND x.id > ?3 AND (` + listReply + `)` + inPage + `) WHERE
+	l.id = ?1 AND m.user_id ` + notExcluded + `
+	AND m.user_id NOT IN (SELECT target_id FROM mutes WHERE user_id = l.owner_id AND (expires IS NULL OR expires > ?5))`
 
 // listReply tells whether list l shows answer x of a member.
 const listReply = `x.reply = 0 OR x.parent_author = x.author_id
@@ -134,15 +134,15 @@ const listReply = `x.reply = 0 OR x.parent_author = x.author_id
 	OR l.replies = 'followed' AND x.parent_author IN (SELECT target_id FROM follows WHERE follower_id = l.owner_id AND state = 2)`
 
 // tagSources have ?8 any of, ?9 all of and ?10 none of some tags.
-const tagSources = `SELECT p.id FROM tags g CROSS JOIN statuses p
-	WHERE g.name IN (SELECT value FROM json_each(?8)) AND p.id IN (
+const tagSources = `SELECT p.id FROM tags g CROSS JOIN statuses p ON p.id IN (
 		SELECT x.id FROM status_tags t CROSS JOIN statuses x ON x.id = t.status_id
 		WHERE t.tag_id = g.id AND t.visibility = 1 AND t.status_id < ?2 AND t.status_id > ?3
 			AND x.author_id ` + notMuted + ` AND x.author_id ` + notExcluded + `
-			AND NOT EXISTS (SELECT 1 FROM json_each(?9) n WHERE NOT EXISTS
-				(SELECT 1 FROM tags o JOIN status_tags y ON y.tag_id = o.id AND y.status_id = x.id WHERE o.name = n.value))
-			AND NOT EXISTS (SELECT 1 FROM json_each(?10) n JOIN tags o ON o.name = n.value
-				JOIN status_tags y ON y.tag_id = o.id AND y.status_id = x.id)` + inTagPage + `)`
+			AND NOT EXISTS (SELECT 1 FROM (SELECT CAST(value AS TEXT) AS name FROM json_each(?9)) n WHERE NOT EXISTS
+				(SELECT 1 FROM tags o JOIN status_tags y ON y.tag_id = o.id AND y.status_id = x.id WHERE o.name = n.name))
+			AND NOT EXISTS (SELECT 1 FROM (SELECT CAST(value AS TEXT) AS name FROM json_each(?10)) n JOIN tags o ON o.name = n.name
+				JOIN status_tags y ON y.tag_id = o.id AND y.status_id = x.id)` + inTagPage + `) WHERE
+	g.name IN (SELECT CAST(value AS TEXT) FROM json_each(?8))`
 
 // many is a feed of sources for the subject ?1.
 func (d *DB) many(sources string, f store.Feed, subject int64) (string, []any) {
@@ -151,7 +151,7 @@ func (d *DB) many(sources string, f store.Feed, subject int64) (string, []any) {
 		upper = math.MaxInt64
 	}
 	dir := direction(f.Page)
-	where := `WHERE s.id IN (` + strings.ReplaceAll(sources, `{DIR}`, dir) + `) ORDER BY s.id` + dir + ` LIMIT ?4`
+	where := `WHERE s.id IN (` + strings.ReplaceAll(sources, `{DIR}`, dir) + ` ORDER BY 1` + dir + ` LIMIT ?4) ORDER BY s.id` + dir
 	return where, []any{subject, upper, max(f.Since, f.Min), max(f.Limit, 1), d.now().UnixMilli(), jsonList(f.Exclude), f.OnlyMedia}
 }
 
@@ -199,6 +199,9 @@ func (d *DB) few(f store.Feed) (string, []any) {
 }
 
 func visibilityList(list []store.Visibility) string {
+	if len(list) == 0 {
+		return "0" // no post has it
+	}
 	var b strings.Builder
 	for i, v := range list {
 		if i > 0 {
@@ -216,7 +219,7 @@ func (d *DB) InHome(ctx context.Context, user, status int64) (yes bool, err erro
 			AND (x.visibility < 4 OR x.author_id = ?1 OR EXISTS (SELECT 1 FROM mentions m WHERE m.status_id = x.id AND m.user_id = ?1))
 			AND x.author_id `+strings.ReplaceAll(notMuted, "?5", "?3")+` AND (x.author_id = ?1 OR `+ofFollowed+`
 			OR x.visibility = 1 AND EXISTS (SELECT 1 FROM status_tags t JOIN tag_follows f ON f.tag_id = t.tag_id
-				WHERE t.status_id = x.id AND f.user_id = ?1)))`, user, status, d.now().UnixMilli()).Scan(&yes)
+				WHERE t.status_id = ?2 AND f.user_id = ?1)))`, user, status, d.now().UnixMilli()).Scan(&yes)
 	})
 	return yes, wrap("look into home timeline", err)
 }

@@ -9,7 +9,7 @@ import (
 
 // SetMark sets or takes away a mark; it may be so already.
 func (d *DB) SetMark(ctx context.Context, kind store.MarkKind, user, status int64, on bool) (s store.Status, err error) {
-	err = d.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
+	err = d.db.Write(ctx, func(tx *tx) (err error) {
 		if s, err = oneStatus(tx, status); err != nil {
 			return err
 		}
@@ -38,7 +38,7 @@ func (d *DB) SetMark(ctx context.Context, kind store.MarkKind, user, status int6
 	return s, wrap("mark post", err)
 }
 
-func (d *DB) mark(tx *sqldb.Tx, kind store.MarkKind, user, status int64, on bool) (changed bool, err error) {
+func (d *DB) mark(tx *tx, kind store.MarkKind, user, status int64, on bool) (changed bool, err error) {
 	sql, args := `DELETE FROM marks WHERE kind = ? AND user_id = ? AND status_id = ?`, []any{kind, user, status}
 	if on {
 		if kind == store.Pin {
@@ -46,7 +46,7 @@ func (d *DB) mark(tx *sqldb.Tx, kind store.MarkKind, user, status int64, on bool
 				return false, err
 			}
 		}
-		sql, args = `INSERT INTO marks (kind, user_id, status_id, id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`, append(args, d.nextID())
+		sql, args = `INSERT INTO marks (kind, user_id, status_id, id) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`, append(args, tx.nextID())
 	}
 	res, err := tx.Exec(sql, args...)
 	if err != nil {
@@ -56,7 +56,7 @@ func (d *DB) mark(tx *sqldb.Tx, kind store.MarkKind, user, status int64, on bool
 	return n > 0, err
 }
 
-func roomForPin(tx *sqldb.Tx, user, status int64) error {
+func roomForPin(tx *tx, user, status int64) error {
 	var pins int
 	err := tx.QueryRow(`SELECT count(*) FROM marks WHERE user_id = ? AND kind = ? AND status_id <> ?`, user, store.Pin, status).Scan(&pins)
 	if err == nil && pins >= store.MaxPins {
@@ -137,7 +137,7 @@ func (d *DB) MuteThread(ctx context.Context, user, thread int64, on bool) error 
 	if on {
 		sql = `INSERT INTO thread_mutes (user_id, thread_id) VALUES (?, ?) ON CONFLICT DO NOTHING`
 	}
-	return wrap("mute conversation", d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	return wrap("mute conversation", d.db.Write(ctx, func(tx *tx) error {
 		_, err := tx.Exec(sql, user, thread)
 		return err
 	}))

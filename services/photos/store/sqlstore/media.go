@@ -11,8 +11,8 @@ import (
 
 // AddMedia keeps an unattached picture.
 func (d *DB) AddMedia(ctx context.Context, m store.Media, quota int64) (store.Media, error) {
-	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
-		m.ID, m.Status, m.Visibility = d.nextID(), 0, store.Unattached
+	err := d.db.Write(ctx, func(tx *tx) error {
+		m.ID, m.Status, m.Visibility = tx.nextID(), 0, store.Unattached
 		var used int64
 		if err := tx.QueryRow(`SELECT coalesce((SELECT bytes FROM profiles WHERE user_id = ?), 0)`, m.Owner).Scan(&used); err != nil {
 			return err
@@ -47,13 +47,13 @@ func (d *DB) AddMedia(ctx context.Context, m store.Media, quota int64) (store.Me
 }
 
 // charge adds to the bytes that user's pictures take.
-func charge(tx *sqldb.Tx, user, bytes int64) error {
+func charge(tx *tx, user, bytes int64) error {
 	_, err := tx.Exec(`INSERT INTO profiles (user_id, bytes) VALUES (?, ?)
-		ON CONFLICT (user_id) DO UPDATE SET bytes = bytes + excluded.bytes`, user, bytes)
+		ON CONFLICT (user_id) DO UPDATE SET bytes = profiles.bytes + excluded.bytes`, user, bytes)
 	return err
 }
 
-func addSize(tx *sqldb.Tx, media int64, f store.File) (added bool, err error) {
+func addSize(tx *tx, media int64, f store.File) (added bool, err error) {
 	res, err := tx.Exec(`INSERT INTO sizes (media_id, width, height, hash, type, bytes) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		media, f.Width, f.Height, f.Hash, f.Type, f.Bytes)
 	if err != nil {
@@ -65,7 +65,7 @@ func addSize(tx *sqldb.Tx, media int64, f store.File) (added bool, err error) {
 
 // AddSizes adds steps of a picture's ladder.
 func (d *DB) AddSizes(ctx context.Context, id int64, sizes []store.File, blurhash string, complete bool) error {
-	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err := d.db.Write(ctx, func(tx *tx) error {
 		var owner, bytes int64
 		if err := tx.QueryRow(`SELECT owner_id FROM media WHERE id = ?`, id).Scan(&owner); err != nil {
 			return err
@@ -79,7 +79,7 @@ func (d *DB) AddSizes(ctx context.Context, id int64, sizes []store.File, blurhas
 				bytes += f.Bytes
 			}
 		}
-		if _, err := tx.Exec(`UPDATE media SET complete = max(complete, ?), blurhash = iif(blurhash = '', ?, blurhash) WHERE id = ?`, complete, blurhash, id); err != nil {
+		if _, err := tx.Exec(`UPDATE media SET complete = CASE WHEN complete = 1 THEN 1 ELSE ? END, blurhash = CASE WHEN blurhash = '' THEN ? ELSE blurhash END WHERE id = ?`, complete, blurhash, id); err != nil {
 			return err
 		}
 		if err := nextJob(tx, id, len(sizes) > 0, complete, d.now()); err != nil {
@@ -135,8 +135,8 @@ func readMedia(q sqldb.Queryer, where string, args ...any) ([]store.Media, error
 	for i := range list {
 		ids[i], at[list[i].ID] = list[i].ID, &list[i]
 	}
-	sizes, err := collect(q, scanSize, `SELECT media_id, 0, hash, type, bytes, width, height FROM sizes WHERE media_id IN (SELECT value FROM json_each(?1))
-		UNION ALL SELECT media_id, 1, hash, type, bytes, width, height FROM variants WHERE media_id IN (SELECT value FROM json_each(?1))
+	sizes, err := collect(q, scanSize, `SELECT media_id, false, hash, type, bytes, width, height FROM sizes WHERE media_id IN (SELECT value FROM json_each(?1))
+		UNION ALL SELECT media_id, true, hash, type, bytes, width, height FROM variants WHERE media_id IN (SELECT value FROM json_each(?1))
 		ORDER BY 1, 2, 6`, jsonList(ids))
 	if err != nil {
 		return nil, err
@@ -187,7 +187,7 @@ func (d *DB) Media(ctx context.Context, id int64) (m store.Media, err error) {
 
 // EditMedia changes a picture of owner.
 func (d *DB) EditMedia(ctx context.Context, id, owner int64, e store.Edit) (m store.Media, err error) {
-	err = d.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
+	err = d.db.Write(ctx, func(tx *tx) (err error) {
 		_, err = tx.Exec(`UPDATE media SET description = coalesce(?, description), focus_x = coalesce(?, focus_x), focus_y = coalesce(?, focus_y)
 			WHERE id = ? AND owner_id = ?`, e.Description, e.FocusX, e.FocusY, id, owner)
 		if err != nil {
@@ -202,7 +202,7 @@ func (d *DB) EditMedia(ctx context.Context, id, owner int64, e store.Edit) (m st
 }
 
 // removeMedia deletes a picture's rows.
-func removeMedia(tx *sqldb.Tx, m store.Media) error {
+func removeMedia(tx *tx, m store.Media) error {
 	if _, err := tx.Exec(`DELETE FROM media WHERE id = ?`, m.ID); err != nil {
 		return err
 	}
@@ -211,7 +211,7 @@ func removeMedia(tx *sqldb.Tx, m store.Media) error {
 
 // Sweep removes pictures that nobody posted and keys that have expired.
 func (d *DB) Sweep(ctx context.Context, cutoff time.Time, limit int) (gone []store.Media, err error) {
-	err = d.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
+	err = d.db.Write(ctx, func(tx *tx) (err error) {
 		gone, err = readMedia(tx, `WHERE m.loose_since < ? ORDER BY m.loose_since LIMIT ?`, cutoff.UnixMilli(), limit)
 		if err != nil {
 			return err
@@ -232,7 +232,7 @@ func (d *DB) Referenced(ctx context.Context, hash string) (yes bool, err error) 
 	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		return q.QueryRow(`SELECT EXISTS (SELECT 1 FROM media WHERE hash = ?1) OR EXISTS (SELECT 1 FROM sizes WHERE hash = ?1)
 			OR EXISTS (SELECT 1 FROM portraits WHERE hash = ?1)
-			OR EXISTS (SELECT 1 FROM variants WHERE hash = ?1)`, hash).Scan(&yes)
+			OR EXISTS (SELECT 1 FROM variants WHERE hash = ?1) OR EXISTS (SELECT 1 FROM upload_parts WHERE hash = ?1)`, hash).Scan(&yes)
 	})
 	return yes, wrap("look for references", err)
 }

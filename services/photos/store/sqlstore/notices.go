@@ -14,7 +14,7 @@ func (d *DB) OnNotice(fn func(store.Notice)) { d.onNotice = fn }
 // muted who did or the conversation, or were told before. It is called within
 // Write; who listens hears of it after the commit. Blocks are the caller's and
 // the reader's to respect.
-func (d *DB) addNotice(tx *sqldb.Tx, n store.Notice) error {
+func (d *DB) addNotice(tx *tx, n store.Notice) error {
 	if n.User == n.Actor {
 		return nil
 	}
@@ -27,7 +27,7 @@ func (d *DB) addNotice(tx *sqldb.Tx, n store.Notice) error {
 	if err != nil || skip {
 		return err
 	}
-	n.ID = d.nextID()
+	n.ID = tx.nextID()
 	_, err = tx.Exec(`INSERT INTO notices (id, user_id, kind, actor_id, status_id) VALUES (?, ?, ?, ?, ?)`,
 		n.ID, n.User, n.Kind, n.Actor, orNull(n.Status))
 	if err != nil {
@@ -43,13 +43,12 @@ func (d *DB) addNotice(tx *sqldb.Tx, n store.Notice) error {
 }
 
 // addNotices tells all of users, who are to be told, of something new.
-func (d *DB) addNotices(tx *sqldb.Tx, users []int64, n store.Notice) error {
+func (d *DB) addNotices(tx *tx, users []int64, n store.Notice) error {
 	if len(users) == 0 {
 		return nil
 	}
-	first := d.nextID()
-	d.lastID += int64(len(users)) - 1
-	_, err := tx.Exec(`INSERT INTO notices (id, user_id, kind, actor_id, status_id) SELECT ?1 + key, value, ?2, ?3, ?4 FROM json_each(?5)`,
+	first := tx.nextIDs(len(users))
+	_, err := tx.Exec(`INSERT INTO notices (id, user_id, kind, actor_id, status_id) SELECT ?1 + key, value, ?2, ?3, ?4 FROM json_each(?5) t`,
 		first, n.Kind, n.Actor, orNull(n.Status), jsonList(users))
 	if err != nil {
 		return err
@@ -75,7 +74,7 @@ func (d *DB) addNotices(tx *sqldb.Tx, users []int64, n store.Notice) error {
 const pruneEvery = 32
 
 // prune forgets the oldest notices of user where they are too many.
-func (d *DB) prune(tx *sqldb.Tx, user int64) error {
+func (d *DB) prune(tx *tx, user int64) error {
 	if d.noticed++; d.noticed%pruneEvery != 0 {
 		return nil
 	}
@@ -86,7 +85,7 @@ func (d *DB) prune(tx *sqldb.Tx, user int64) error {
 
 // dropNotices takes back what user was told of what actor did, because actor
 // undid it. Status 0 is what is about no post.
-func (d *DB) dropNotices(tx *sqldb.Tx, n store.Notice) error {
+func (d *DB) dropNotices(tx *tx, n store.Notice) error {
 	if n.Status != 0 {
 		_, err := tx.Exec(`DELETE FROM notices WHERE status_id = ? AND user_id = ? AND kind = ? AND actor_id = ?`, n.Status, n.User, n.Kind, n.Actor)
 		return err
@@ -114,7 +113,7 @@ func (d *DB) noticeQuery(f store.NoticeFeed) (string, []any) {
 	var q query
 	q.and(`user_id = ?`, f.User)
 	if f.Kinds != nil {
-		q.and(`kind IN (SELECT value FROM json_each(?))`, jsonText(f.Kinds))
+		q.and(`kind IN (SELECT CAST(value AS TEXT) FROM json_each(?))`, jsonText(f.Kinds))
 	}
 	if f.Actor != 0 {
 		q.and(`actor_id = ?`, f.Actor)
@@ -142,7 +141,7 @@ func (d *DB) Notices(ctx context.Context, f store.NoticeFeed) (list []store.Noti
 func (d *DB) CountNotices(ctx context.Context, f store.NoticeFeed) (n int64, err error) {
 	where, args := d.noticeQuery(f)
 	err = d.db.Read(ctx, func(r sqldb.Queryer) error {
-		return r.QueryRow(`SELECT count(*) FROM (SELECT 1 FROM notices `+where+`)`, args...).Scan(&n)
+		return r.QueryRow(`SELECT count(*) FROM (SELECT 1 FROM notices `+where+`) n`, args...).Scan(&n)
 	})
 	return n, wrap("count notifications", err)
 }
@@ -157,14 +156,14 @@ func (d *DB) Notice(ctx context.Context, user, id int64) (n store.Notice, err er
 
 // DropNotice forgets one of user's.
 func (d *DB) DropNotice(ctx context.Context, user, id int64) error {
-	return wrap("dismiss notification", d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	return wrap("dismiss notification", d.db.Write(ctx, func(tx *tx) error {
 		return mustAffect(tx.Exec(`DELETE FROM notices WHERE id = ? AND user_id = ?`, id, user))
 	}))
 }
 
 // ClearNotices forgets all of user's.
 func (d *DB) ClearNotices(ctx context.Context, user int64) error {
-	return wrap("clear notifications", d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	return wrap("clear notifications", d.db.Write(ctx, func(tx *tx) error {
 		_, err := tx.Exec(`DELETE FROM notices WHERE user_id = ?`, user)
 		return err
 	}))

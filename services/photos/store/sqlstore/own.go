@@ -11,8 +11,8 @@ import (
 
 // AddAlbum keeps an album.
 func (d *DB) AddAlbum(ctx context.Context, a store.Album) (store.Album, error) {
-	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
-		a.ID = d.nextID()
+	err := d.db.Write(ctx, func(tx *tx) error {
+		a.ID = tx.nextID()
 		_, err := tx.Exec(`INSERT INTO albums (id, owner_id, title, description, visibility) VALUES (?, ?, ?, ?, ?)`,
 			a.ID, a.Owner, a.Title, a.Description, a.Visibility)
 		if err != nil {
@@ -25,13 +25,13 @@ func (d *DB) AddAlbum(ctx context.Context, a store.Album) (store.Album, error) {
 
 // fillAlbum replaces what is in an album. A post that is named twice counts
 // where it was first.
-func fillAlbum(tx *sqldb.Tx, a store.Album) error {
+func fillAlbum(tx *tx, a store.Album) error {
 	if _, err := tx.Exec(`DELETE FROM album_items WHERE album_id = ?`, a.ID); err != nil {
 		return err
 	}
 	for i, id := range a.Posts {
 		res, err := tx.Exec(`INSERT INTO album_items (album_id, status_id, position)
-			SELECT ?1, id, ?3 FROM statuses WHERE id = ?2 AND author_id = ?4 ON CONFLICT DO UPDATE SET position = position`, a.ID, id, i, a.Owner)
+			SELECT ?1, id, ?3 FROM statuses WHERE id = ?2 AND author_id = ?4 ON CONFLICT (album_id, status_id) DO UPDATE SET position = album_items.position`, a.ID, id, i, a.Owner)
 		if err != nil {
 			return err
 		}
@@ -46,14 +46,24 @@ func fillAlbum(tx *sqldb.Tx, a store.Album) error {
 
 func readAlbums(q sqldb.Queryer, where string, args ...any) ([]store.Album, error) {
 	list, err := collect(q, func(r sqldb.Rows) (a store.Album, err error) {
-		var posts string
-		if err = r.Scan(&a.ID, &a.Owner, &a.Title, &a.Description, &a.Visibility, &posts); err == nil {
-			err = json.Unmarshal([]byte(posts), &a.Posts)
+		a.Posts = []int64{}
+		return a, r.Scan(&a.ID, &a.Owner, &a.Title, &a.Description, &a.Visibility)
+	}, `SELECT id, owner_id, title, description, visibility FROM albums `+where, args...)
+	if err != nil || len(list) == 0 {
+		return list, err
+	}
+	ids := make([]int64, len(list))
+	at := make(map[int64]*store.Album, len(list))
+	for i := range list {
+		ids[i], at[list[i].ID] = list[i].ID, &list[i]
+	}
+	_, err = collect(q, func(r sqldb.Rows) (none struct{}, err error) {
+		var album, post int64
+		if err = r.Scan(&album, &post); err == nil {
+			at[album].Posts = append(at[album].Posts, post)
 		}
-		return a, err
-	}, `SELECT id, owner_id, title, description, visibility,
-		(SELECT json_group_array(status_id) FROM (SELECT status_id FROM album_items WHERE album_id = albums.id ORDER BY position))
-		FROM albums `+where, args...)
+		return none, err
+	}, `SELECT album_id, status_id FROM album_items WHERE album_id IN (SELECT value FROM json_each(?)) ORDER BY album_id, position`, jsonList(ids))
 	return list, err
 }
 
@@ -107,7 +117,7 @@ func paged(cond string, p store.Page, args ...any) (string, []any) {
 
 // EditAlbum changes an album of owner.
 func (d *DB) EditAlbum(ctx context.Context, id, owner int64, e store.AlbumEdit) (a store.Album, err error) {
-	err = d.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
+	err = d.db.Write(ctx, func(tx *tx) (err error) {
 		if a, err = oneAlbum(tx, id); err != nil {
 			return err
 		}
@@ -138,8 +148,8 @@ func (d *DB) RemoveAlbum(ctx context.Context, id, owner int64) error {
 
 // AddReport keeps a report.
 func (d *DB) AddReport(ctx context.Context, r store.Report) (store.Report, error) {
-	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
-		r.ID = d.nextID()
+	err := d.db.Write(ctx, func(tx *tx) error {
+		r.ID = tx.nextID()
 		_, err := tx.Exec(`INSERT INTO reports (id, reporter_id, target_id, category, comment, statuses) VALUES (?, ?, ?, ?, ?, ?)`,
 			r.ID, r.Reporter, r.Target, r.Category, r.Comment, jsonList(r.Statuses))
 		return err
@@ -199,7 +209,7 @@ func (d *DB) Reports(ctx context.Context, resolved bool, p store.Page) (list []s
 
 // ResolveReport notes what was done about a report.
 func (d *DB) ResolveReport(ctx context.Context, id, by int64, action string) (r store.Report, err error) {
-	err = d.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
+	err = d.db.Write(ctx, func(tx *tx) (err error) {
 		var who, at *int64
 		if by != 0 {
 			who, at = &by, new(d.now().UnixMilli())
@@ -215,21 +225,32 @@ func (d *DB) ResolveReport(ctx context.Context, id, by int64, action string) (r 
 // Usage counts what is kept.
 func (d *DB) Usage(ctx context.Context) (u store.Usage, err error) {
 	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
-		return q.QueryRow(`SELECT (SELECT count(*) FROM media), (SELECT coalesce(sum(bytes), 0) FROM media),
-			(SELECT coalesce(sum(bytes), 0) FROM sizes), (SELECT coalesce(sum(bytes), 0) FROM variants),
+		return q.QueryRow(`SELECT (SELECT count(*) FROM media), (SELECT CAST(coalesce(sum(bytes), 0) AS bigint) FROM media),
+			(SELECT CAST(coalesce(sum(bytes), 0) AS bigint) FROM sizes), (SELECT CAST(coalesce(sum(bytes), 0) AS bigint) FROM variants),
 			(SELECT count(*) FROM media WHERE loose_since IS NOT NULL),
-			(SELECT count(*) FROM uploads WHERE media_id IS NULL), (SELECT coalesce(sum(offset), 0) FROM uploads WHERE media_id IS NULL),
+			(SELECT count(*) FROM uploads WHERE media_id IS NULL), (SELECT CAST(coalesce(sum("offset"), 0) AS bigint) FROM uploads WHERE media_id IS NULL),
 			(SELECT count(*) FROM stories), (SELECT count(*) FROM albums), (SELECT count(*) FROM reports WHERE resolved_at IS NULL)`).
 			Scan(&u.Pictures, &u.Originals, &u.Sizes, &u.Variants, &u.Loose, &u.Uploads, &u.UploadBytes, &u.Stories, &u.Albums, &u.OpenReports)
 	})
 	return u, wrap("count what is kept", err)
 }
 
-// eraseOwn removes what is user's beside posts and pictures. What the user
-// reported stays without a name: it is about others.
-func eraseOwn(tx *sqldb.Tx, user int64) error {
+// eraseOwn removes what is user's beside posts and pictures, and returns the bytes
+// of uploads that are not whole. What the user reported stays without a name: it
+// is about others.
+func eraseOwn(tx *tx, user int64) (gone []store.Media, err error) {
+	uploads, err := collect(tx, scanID, `SELECT id FROM uploads WHERE owner_id = ?`, user)
+	if err != nil {
+		return nil, err
+	}
+	parts, err := dropUploads(tx, uploads)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range parts {
+		gone = append(gone, p.Media())
+	}
 	for _, query := range []string{
-		`DELETE FROM uploads WHERE owner_id = ?`,
 		`DELETE FROM stories WHERE owner_id = ?`,
 		`DELETE FROM story_views WHERE user_id = ?`,
 		`DELETE FROM albums WHERE owner_id = ?`,
@@ -237,8 +258,8 @@ func eraseOwn(tx *sqldb.Tx, user int64) error {
 		`DELETE FROM reports WHERE target_id = ?`,
 	} {
 		if _, err := tx.Exec(query, user); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return gone, nil
 }

@@ -11,8 +11,8 @@ import (
 
 // AddStory keeps a story.
 func (d *DB) AddStory(ctx context.Context, s store.Story) (store.Story, error) {
-	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
-		s.ID = d.nextID()
+	err := d.db.Write(ctx, func(tx *tx) error {
+		s.ID = tx.nextID()
 		res, err := tx.Exec(`UPDATE media SET story_id = ?, loose_since = NULL WHERE id = ? AND owner_id = ? AND loose_since IS NOT NULL AND `+presentable,
 			s.ID, s.Media.ID, s.Owner)
 		if err != nil {
@@ -112,7 +112,7 @@ func (d *DB) Stories(ctx context.Context, owners []int64, viewer int64, now time
 
 // SeeStory notes that viewer has seen a story.
 func (d *DB) SeeStory(ctx context.Context, id, viewer int64) error {
-	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err := d.db.Write(ctx, func(tx *tx) error {
 		if _, err := oneStory(tx, id, viewer); err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func (d *DB) StoryViews(ctx context.Context, id int64, limit int) (list []store.
 
 // RemoveStory removes a story of owner with its picture.
 func (d *DB) RemoveStory(ctx context.Context, id, owner int64) (gone store.Media, err error) {
-	err = d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err = d.db.Write(ctx, func(tx *tx) error {
 		s, err := oneStory(tx, id, owner)
 		if err != nil {
 			return err
@@ -154,7 +154,7 @@ func (d *DB) RemoveStory(ctx context.Context, id, owner int64) (gone store.Media
 
 // ExpireStories removes what was shown long enough.
 func (d *DB) ExpireStories(ctx context.Context, now time.Time, limit int) (gone []store.Media, err error) {
-	err = d.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
+	err = d.db.Write(ctx, func(tx *tx) (err error) {
 		gone, err = readMedia(tx, `WHERE m.id IN (SELECT media_id FROM stories WHERE expires <= ? ORDER BY expires LIMIT ?)`, now.UnixMilli(), limit)
 		for _, m := range gone {
 			if err == nil {

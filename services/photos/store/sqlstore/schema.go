@@ -1,17 +1,26 @@
 package sqlstore
 
 import (
+	"embed"
 	"io/fs"
 
 	"github.com/porticod/portico/pkg/sqldb"
 )
 
-// Schema is the number of the newest migration.
-func Schema() int {
-	sub, err := fs.Sub(migrations, "migrations")
+//go:embed migrations
+var migrations embed.FS
+
+// Migrations are those of an engine.
+func Migrations(engine sqldb.Dialect) fs.FS {
+	sub, err := fs.Sub(migrations, engine.Pick("migrations", "migrations/postgres"))
 	if err != nil {
-		return 0 // it is embedded
+		return nil // it is embedded
 	}
-	n, _ := sqldb.Schema(sub) // as Open sees them, which refuses what is wrong
+	return sub
+}
+
+// Schema is the number of the newest migration of SQLite.
+func Schema() int {
+	n, _ := sqldb.Schema(Migrations(sqldb.SQLite)) // as Open sees them, which refuses what is wrong
 	return n
 }

@@ -62,11 +62,11 @@ func (d *DB) Filters(ctx context.Context, user int64) (list []store.Filter, err 
 
 // AddFilter makes a filter.
 func (d *DB) AddFilter(ctx context.Context, f store.Filter) (store.Filter, error) {
-	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err := d.db.Write(ctx, func(tx *tx) error {
 		if err := bound(tx, store.MaxFilters, `SELECT count(*) FROM filters WHERE user_id = ?`, f.User); err != nil {
 			return err
 		}
-		f.ID = d.nextID()
+		f.ID = tx.nextID()
 		return d.writeFilter(tx, &f)
 	})
 	return f, wrap("make filter", err)
@@ -74,7 +74,7 @@ func (d *DB) AddFilter(ctx context.Context, f store.Filter) (store.Filter, error
 
 // EditFilter changes a filter.
 func (d *DB) EditFilter(ctx context.Context, user, id int64, edit func(*store.Filter) error) (f store.Filter, err error) {
-	err = d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err = d.db.Write(ctx, func(tx *tx) error {
 		list, err := readFilters(tx, `id = ? AND user_id = ?`, id, user)
 		if err != nil {
 			return err
@@ -92,7 +92,7 @@ func (d *DB) EditFilter(ctx context.Context, user, id int64, edit func(*store.Fi
 }
 
 // writeFilter stores a filter as it is, and gives ids to parts without one.
-func (d *DB) writeFilter(tx *sqldb.Tx, f *store.Filter) error {
+func (d *DB) writeFilter(tx *tx, f *store.Filter) error {
 	if len(f.Keywords) > store.MaxFilterParts || len(f.Statuses) > store.MaxFilterParts {
 		return store.ErrTooMany
 	}
@@ -113,7 +113,7 @@ func (d *DB) writeFilter(tx *sqldb.Tx, f *store.Filter) error {
 	for i := range f.Keywords {
 		k := &f.Keywords[i]
 		if k.ID == 0 {
-			k.ID = d.nextID()
+			k.ID = tx.nextID()
 		}
 		if _, err := tx.Exec(`INSERT INTO filter_keywords (id, filter_id, keyword, whole_word) VALUES (?, ?, ?, ?)`, k.ID, f.ID, k.Text, k.WholeWord); err != nil {
 			return err
@@ -122,7 +122,7 @@ func (d *DB) writeFilter(tx *sqldb.Tx, f *store.Filter) error {
 	for i := range f.Statuses {
 		s := &f.Statuses[i]
 		if s.ID == 0 {
-			s.ID = d.nextID()
+			s.ID = tx.nextID()
 		}
 		if _, err := tx.Exec(`INSERT INTO filter_statuses (id, filter_id, status_id) VALUES (?, ?, ?)`, s.ID, f.ID, s.Status); err != nil {
 			return err

@@ -11,7 +11,7 @@ import (
 
 // SetFollow stores a follow or the options of one.
 func (d *DB) SetFollow(ctx context.Context, f store.Follow) (_ store.Follow, created bool, err error) {
-	err = d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err = d.db.Write(ctx, func(tx *tx) error {
 		before, err := oneFollow(tx, f.Follower, f.Target)
 		if err != nil {
 			return err
@@ -25,7 +25,7 @@ func (d *DB) SetFollow(ctx context.Context, f store.Follow) (_ store.Follow, cre
 		if err := bound(tx, store.MaxFollows, `SELECT count(*) FROM follows WHERE follower_id = ?`, f.Follower); err != nil {
 			return err
 		}
-		f.ID, created = d.nextID(), true
+		f.ID, created = tx.nextID(), true
 		_, err = tx.Exec(`INSERT INTO follows (id, follower_id, target_id, state, reblogs, notify, languages) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			f.ID, f.Follower, f.Target, f.State, f.Reblogs, f.Notify, strings.Join(f.Languages, " "))
 		if err != nil {
@@ -48,7 +48,7 @@ func noticeOf(f store.Follow) store.NoticeKind {
 }
 
 // bound returns ErrTooMany where a count has reached limit.
-func bound(tx *sqldb.Tx, limit int, query string, args ...any) error {
+func bound(tx *tx, limit int, query string, args ...any) error {
 	var n int
 	if err := tx.QueryRow(query, args...).Scan(&n); err != nil {
 		return err
@@ -60,7 +60,7 @@ func bound(tx *sqldb.Tx, limit int, query string, args ...any) error {
 }
 
 // countFollow adds by to the counts that f is part of.
-func countFollow(tx *sqldb.Tx, f store.Follow, by int) error {
+func countFollow(tx *tx, f store.Follow, by int) error {
 	if f.State == store.Asked {
 		return count(tx, "requests", f.Target, by)
 	}
@@ -68,9 +68,9 @@ func countFollow(tx *sqldb.Tx, f store.Follow, by int) error {
 }
 
 // count adds by to a column of user's profile.
-func count(tx *sqldb.Tx, column string, user int64, by int) error {
+func count(tx *tx, column string, user int64, by int) error {
 	_, err := tx.Exec(`INSERT INTO profiles (user_id, `+column+`) VALUES (?, ?)
-		ON CONFLICT (user_id) DO UPDATE SET `+column+` = `+column+` + excluded.`+column, user, by)
+		ON CONFLICT (user_id) DO UPDATE SET `+column+` = profiles.`+column+` + excluded.`+column, user, by)
 	return err
 }
 
@@ -96,19 +96,19 @@ func oneFollow(q sqldb.Queryer, follower, target int64) (store.Follow, error) {
 
 // Unfollow ends a follow.
 func (d *DB) Unfollow(ctx context.Context, follower, target int64) error {
-	err := d.db.Write(ctx, func(tx *sqldb.Tx) error { return d.unfollow(tx, follower, target) })
+	err := d.db.Write(ctx, func(tx *tx) error { return d.unfollow(tx, follower, target) })
 	return wrap("unfollow", err)
 }
 
 // Part ends follows both ways.
 func (d *DB) Part(ctx context.Context, a, b int64) error {
-	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err := d.db.Write(ctx, func(tx *tx) error {
 		return errors.Join(d.unfollow(tx, a, b), d.unfollow(tx, b, a))
 	})
 	return wrap("part", err)
 }
 
-func (d *DB) unfollow(tx *sqldb.Tx, follower, target int64) error {
+func (d *DB) unfollow(tx *tx, follower, target int64) error {
 	f, err := oneFollow(tx, follower, target)
 	if err != nil || f.State == store.NoFollow {
 		return err
@@ -117,7 +117,7 @@ func (d *DB) unfollow(tx *sqldb.Tx, follower, target int64) error {
 }
 
 // removeFollow deletes a follow and what depends on it.
-func (d *DB) removeFollow(tx *sqldb.Tx, f store.Follow) error {
+func (d *DB) removeFollow(tx *tx, f store.Follow) error {
 	if _, err := tx.Exec(`DELETE FROM follows WHERE id = ?`, f.ID); err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (d *DB) removeFollow(tx *sqldb.Tx, f store.Follow) error {
 
 // Answer grants or refuses a request.
 func (d *DB) Answer(ctx context.Context, target, follower int64, grant bool) error {
-	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err := d.db.Write(ctx, func(tx *tx) error {
 		f, err := oneFollow(tx, follower, target)
 		if err != nil {
 			return err

@@ -9,11 +9,11 @@ import (
 
 // AddList makes a list.
 func (d *DB) AddList(ctx context.Context, l store.List) (store.List, error) {
-	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err := d.db.Write(ctx, func(tx *tx) error {
 		if err := bound(tx, store.MaxLists, `SELECT count(*) FROM lists WHERE owner_id = ?`, l.Owner); err != nil {
 			return err
 		}
-		l.ID = d.nextID()
+		l.ID = tx.nextID()
 		_, err := tx.Exec(`INSERT INTO lists (id, owner_id, title, replies, exclusive) VALUES (?, ?, ?, ?, ?)`, l.ID, l.Owner, l.Title, l.Replies, l.Exclusive)
 		return err
 	})
@@ -63,14 +63,14 @@ func (d *DB) ListsWith(ctx context.Context, owner, user int64) ([]store.List, er
 	return d.readLists(ctx, `WHERE owner_id = ? AND EXISTS (SELECT 1 FROM list_members WHERE list_id = lists.id AND user_id = ?) ORDER BY id`, owner, user)
 }
 
-func ownsList(tx *sqldb.Tx, owner, list int64) error {
+func ownsList(tx *tx, owner, list int64) error {
 	var one int
 	return tx.QueryRow(`SELECT 1 FROM lists WHERE id = ? AND owner_id = ?`, list, owner).Scan(&one)
 }
 
 // AddMembers adds people whom the owner follows.
 func (d *DB) AddMembers(ctx context.Context, owner, list int64, users []int64) error {
-	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err := d.db.Write(ctx, func(tx *tx) error {
 		if err := ownsList(tx, owner, list); err != nil {
 			return err
 		}
@@ -85,7 +85,7 @@ func (d *DB) AddMembers(ctx context.Context, owner, list int64, users []int64) e
 			if f.State != store.Following && user != owner {
 				return store.ErrNotFound
 			}
-			if _, err := tx.Exec(`INSERT INTO list_members (list_id, user_id, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, list, user, d.nextID()); err != nil {
+			if _, err := tx.Exec(`INSERT INTO list_members (list_id, user_id, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, list, user, tx.nextID()); err != nil {
 				return err
 			}
 		}
@@ -96,7 +96,7 @@ func (d *DB) AddMembers(ctx context.Context, owner, list int64, users []int64) e
 
 // RemoveMembers takes people out of a list.
 func (d *DB) RemoveMembers(ctx context.Context, owner, list int64, users []int64) error {
-	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err := d.db.Write(ctx, func(tx *tx) error {
 		if err := ownsList(tx, owner, list); err != nil {
 			return err
 		}

@@ -28,9 +28,9 @@ func (d *DB) Markers(ctx context.Context, user int64) (list []store.Marker, err 
 
 // SetMarker notes up to where user has read.
 func (d *DB) SetMarker(ctx context.Context, user int64, timeline string, lastRead int64) (m store.Marker, err error) {
-	err = d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err = d.db.Write(ctx, func(tx *tx) error {
 		_, err := tx.Exec(`INSERT INTO markers (user_id, timeline, last_read, version, updated) VALUES (?, ?, ?, 1, ?)
-			ON CONFLICT (user_id, timeline) DO UPDATE SET last_read = excluded.last_read, version = version + 1, updated = excluded.updated`,
+			ON CONFLICT (user_id, timeline) DO UPDATE SET last_read = excluded.last_read, version = markers.version + 1, updated = excluded.updated`,
 			user, timeline, lastRead, d.now().UnixMilli())
 		if err != nil {
 			return err
@@ -46,11 +46,11 @@ func (d *DB) SetMarker(ctx context.Context, user int64, timeline string, lastRea
 
 // BlockDomain keeps a domain.
 func (d *DB) BlockDomain(ctx context.Context, user int64, domain string) error {
-	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err := d.db.Write(ctx, func(tx *tx) error {
 		if err := bound(tx, store.MaxDomains, `SELECT count(*) FROM domain_blocks WHERE user_id = ? AND domain <> ?`, user, domain); err != nil {
 			return err
 		}
-		_, err := tx.Exec(`INSERT INTO domain_blocks (id, user_id, domain) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, d.nextID(), user, domain)
+		_, err := tx.Exec(`INSERT INTO domain_blocks (id, user_id, domain) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, tx.nextID(), user, domain)
 		return err
 	})
 	return wrap("block domain", err)
@@ -99,11 +99,11 @@ func (d *DB) FeaturedTags(ctx context.Context, user int64) (list []store.Feature
 
 // AddFeaturedTag shows a tag on user's profile; one that is there stays.
 func (d *DB) AddFeaturedTag(ctx context.Context, user int64, name string) (t store.FeaturedTag, err error) {
-	err = d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err = d.db.Write(ctx, func(tx *tx) error {
 		if err := bound(tx, store.MaxFeatured, `SELECT count(*) FROM featured_tags WHERE user_id = ? AND name <> ?`, user, name); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`INSERT INTO featured_tags (id, user_id, name) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, d.nextID(), user, name); err != nil {
+		if _, err := tx.Exec(`INSERT INTO featured_tags (id, user_id, name) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, tx.nextID(), user, name); err != nil {
 			return err
 		}
 		list, err := featuredTags(tx, `f.user_id = ? AND f.name = ?`, user, name)
@@ -153,7 +153,7 @@ var socialLeft = []string{
 // eraseSocial ends up to limit follows of user and by user, and removes all else
 // with the last of them. Portraits are returned as pictures of the bytes that
 // nothing may need any more.
-func (d *DB) eraseSocial(tx *sqldb.Tx, user int64, limit int) (gone []store.Media, more bool, err error) {
+func (d *DB) eraseSocial(tx *tx, user int64, limit int) (gone []store.Media, more bool, err error) {
 	n := 0
 	for _, where := range []string{`WHERE follower_id = ? LIMIT ?`, `WHERE target_id = ? LIMIT ?`} {
 		list, err := collect(tx, scanFollow, followColumns+where, user, limit)

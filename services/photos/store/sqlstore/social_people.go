@@ -106,7 +106,7 @@ func (d *DB) Dismiss(ctx context.Context, user, target int64) error {
 }
 
 func (d *DB) change(ctx context.Context, action, query string, args ...any) error {
-	return wrap(action, d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	return wrap(action, d.db.Write(ctx, func(tx *tx) error {
 		_, err := tx.Exec(query, args...)
 		return err
 	}))
@@ -114,10 +114,10 @@ func (d *DB) change(ctx context.Context, action, query string, args ...any) erro
 
 // changeRow is change for a statement that must find one row.
 func (d *DB) changeRow(ctx context.Context, action, query string, args ...any) error {
-	return wrap(action, d.db.Write(ctx, func(tx *sqldb.Tx) error { return changeOne(tx, query, args...) }))
+	return wrap(action, d.db.Write(ctx, func(tx *tx) error { return changeOne(tx, query, args...) }))
 }
 
-func changeOne(tx *sqldb.Tx, query string, args ...any) error {
+func changeOne(tx *tx, query string, args ...any) error {
 	res, err := tx.Exec(query, args...)
 	if err != nil {
 		return err
@@ -140,7 +140,7 @@ func (d *DB) Directory(ctx context.Context, order store.DirectoryOrder, offset, 
 
 // SetMute keeps a mute, and forgets those that have expired.
 func (d *DB) SetMute(ctx context.Context, m store.Mute) error {
-	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err := d.db.Write(ctx, func(tx *tx) error {
 		if _, err := tx.Exec(`DELETE FROM mutes WHERE expires <= ?`, d.steady.Now().UnixMilli()); err != nil {
 			return err
 		}
@@ -152,7 +152,7 @@ func (d *DB) SetMute(ctx context.Context, m store.Mute) error {
 			return err
 		}
 		_, err := tx.Exec(`INSERT INTO mutes (id, user_id, target_id, notifications, expires) VALUES (?, ?, ?, ?, ?)`,
-			d.nextID(), m.User, m.Target, m.Notifications, millis(m.Expires))
+			tx.nextID(), m.User, m.Target, m.Notifications, millis(m.Expires))
 		return err
 	})
 	return wrap("mute", err)
@@ -168,11 +168,12 @@ func (d *DB) SetNote(ctx context.Context, user, target int64, text string) error
 	if text == "" {
 		return d.change(ctx, "forget note", `DELETE FROM notes WHERE user_id = ? AND target_id = ?`, user, target)
 	}
-	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err := d.db.Write(ctx, func(tx *tx) error {
 		if err := bound(tx, store.MaxNotes, `SELECT count(*) FROM notes WHERE user_id = ? AND target_id <> ?`, user, target); err != nil {
 			return err
 		}
-		_, err := tx.Exec(`INSERT OR REPLACE INTO notes (user_id, target_id, text) VALUES (?, ?, ?)`, user, target, text)
+		_, err := tx.Exec(`INSERT INTO notes (user_id, target_id, text) VALUES (?, ?, ?)
+			ON CONFLICT (user_id, target_id) DO UPDATE SET text = excluded.text`, user, target, text)
 		return err
 	})
 	return wrap("keep note", err)
@@ -180,7 +181,7 @@ func (d *DB) SetNote(ctx context.Context, user, target int64, text string) error
 
 // Endorse shows target on user's profile.
 func (d *DB) Endorse(ctx context.Context, user, target int64) error {
-	err := d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err := d.db.Write(ctx, func(tx *tx) error {
 		f, err := oneFollow(tx, user, target)
 		if err != nil {
 			return err
@@ -191,7 +192,7 @@ func (d *DB) Endorse(ctx context.Context, user, target int64) error {
 		if err := bound(tx, store.MaxEndorsements, `SELECT count(*) FROM endorsements WHERE user_id = ? AND target_id <> ?`, user, target); err != nil {
 			return err
 		}
-		_, err = tx.Exec(`INSERT INTO endorsements (id, user_id, target_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, d.nextID(), user, target)
+		_, err = tx.Exec(`INSERT INTO endorsements (id, user_id, target_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, tx.nextID(), user, target)
 		return err
 	})
 	return wrap("endorse", err)

@@ -67,7 +67,7 @@ func (d *DB) Profile(ctx context.Context, user int64) (store.Profile, error) {
 
 // EditProfile changes how somebody shows themselves.
 func (d *DB) EditProfile(ctx context.Context, user int64, edit func(*store.Profile)) (p store.Profile, err error) {
-	err = d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err = d.db.Write(ctx, func(tx *tx) error {
 		all, err := readProfiles(tx, []int64{user})
 		if err != nil {
 			return err
@@ -90,7 +90,7 @@ func (d *DB) EditProfile(ctx context.Context, user int64, edit func(*store.Profi
 	return p, wrap("change profile", err)
 }
 
-func writeProfile(tx *sqldb.Tx, user int64, p store.Profile) error {
+func writeProfile(tx *tx, user int64, p store.Profile) error {
 	if p.Fields == nil {
 		p.Fields = []store.Field{}
 	}
@@ -108,10 +108,10 @@ func writeProfile(tx *sqldb.Tx, user int64, p store.Profile) error {
 }
 
 // grantAll lets everybody follow target who asked to.
-func grantAll(tx *sqldb.Tx, target int64) error {
+func grantAll(tx *tx, target int64) error {
 	for _, query := range []string{
 		`INSERT INTO profiles (user_id, following) SELECT follower_id, 1 FROM follows WHERE target_id = ? AND state = 1
-			ON CONFLICT (user_id) DO UPDATE SET following = following + 1`,
+			ON CONFLICT (user_id) DO UPDATE SET following = profiles.following + 1`,
 		`UPDATE profiles SET followers = followers + requests, requests = 0 WHERE user_id = ?`,
 		`DELETE FROM notices WHERE user_id = ? AND kind = 'follow_request' AND status_id IS NULL`,
 		`UPDATE follows SET state = 2 WHERE target_id = ? AND state = 1`,
@@ -125,7 +125,7 @@ func grantAll(tx *sqldb.Tx, target int64) error {
 
 // SetPortrait keeps an avatar or a header.
 func (d *DB) SetPortrait(ctx context.Context, user int64, kind store.PortraitKind, f store.File) (old store.File, err error) {
-	err = d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err = d.db.Write(ctx, func(tx *tx) error {
 		list, err := collect(tx, scanFile, `SELECT hash, type, bytes, width, height FROM portraits WHERE user_id = ? AND kind = ?`, user, kind)
 		if err != nil {
 			return err
@@ -137,7 +137,9 @@ func (d *DB) SetPortrait(ctx context.Context, user int64, kind store.PortraitKin
 			_, err = tx.Exec(`DELETE FROM portraits WHERE user_id = ? AND kind = ?`, user, kind)
 			return err
 		}
-		_, err = tx.Exec(`INSERT OR REPLACE INTO portraits (user_id, kind, hash, type, bytes, width, height) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		_, err = tx.Exec(`INSERT INTO portraits (user_id, kind, hash, type, bytes, width, height) VALUES (?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (user_id, kind) DO UPDATE SET hash = excluded.hash, type = excluded.type, bytes = excluded.bytes,
+				width = excluded.width, height = excluded.height`,
 			user, kind, f.Hash, f.Type, f.Bytes, f.Width, f.Height)
 		return err
 	})

@@ -12,7 +12,7 @@ import (
 
 // AddStatus makes a post, once per author and key.
 func (d *DB) AddStatus(ctx context.Context, draft store.Draft) (s store.Status, created bool, err error) {
-	err = d.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
+	err = d.db.Write(ctx, func(tx *tx) (err error) {
 		now := d.now().UnixMilli()
 		if draft.Key != "" {
 			var id int64
@@ -25,12 +25,13 @@ func (d *DB) AddStatus(ctx context.Context, draft store.Draft) (s store.Status, 
 				return err
 			}
 		}
-		id := d.nextID()
+		id := tx.nextID()
 		if err := d.insertStatus(tx, id, draft); err != nil {
 			return err
 		}
 		if draft.Key != "" {
-			_, err := tx.Exec(`INSERT OR REPLACE INTO idempotency (author_id, key, status_id, expires) VALUES (?, ?, ?, ?)`,
+			_, err := tx.Exec(`INSERT INTO idempotency (author_id, key, status_id, expires) VALUES (?, ?, ?, ?)
+				ON CONFLICT (author_id, key) DO UPDATE SET status_id = excluded.status_id, expires = excluded.expires`,
 				draft.Author, draft.Key, id, now+draft.KeyLife.Milliseconds())
 			if err != nil {
 				return err
@@ -46,7 +47,7 @@ func (d *DB) AddStatus(ctx context.Context, draft store.Draft) (s store.Status, 
 }
 
 // insertStatus writes the post, attaches its pictures and counts it.
-func (d *DB) insertStatus(tx *sqldb.Tx, id int64, s store.Draft) error {
+func (d *DB) insertStatus(tx *tx, id int64, s store.Draft) error {
 	thread, parentAuthor, err := joinThread(tx, id, s)
 	if err != nil {
 		return err
@@ -68,13 +69,13 @@ func (d *DB) insertStatus(tx *sqldb.Tx, id int64, s store.Draft) error {
 		return err
 	}
 	_, err = tx.Exec(`INSERT INTO profiles (user_id, statuses, last_status_at) VALUES (?, 1, ?)
-		ON CONFLICT (user_id) DO UPDATE SET statuses = statuses + 1, last_status_at = excluded.last_status_at`,
+		ON CONFLICT (user_id) DO UPDATE SET statuses = profiles.statuses + 1, last_status_at = excluded.last_status_at`,
 		s.Author, TimeOf(id).UnixMilli())
 	return err
 }
 
 // joinThread finds the conversation of a post and counts it as an answer.
-func joinThread(tx *sqldb.Tx, id int64, s store.Draft) (thread, parentAuthor int64, err error) {
+func joinThread(tx *tx, id int64, s store.Draft) (thread, parentAuthor int64, err error) {
 	if s.Parent == 0 {
 		return id, 0, nil
 	}
@@ -90,7 +91,7 @@ func joinThread(tx *sqldb.Tx, id int64, s store.Draft) (thread, parentAuthor int
 
 // attach makes pictures of author those of a post, in their order: unattached
 // ones, or those that it has already. What is to be changed about them is.
-func attach(tx *sqldb.Tx, status, author int64, media []int64, edits map[int64]store.Edit) error {
+func attach(tx *tx, status, author int64, media []int64, edits map[int64]store.Edit) error {
 	for i, m := range media {
 		if slices.Contains(media[:i], m) {
 			return store.ErrMedia
@@ -111,9 +112,9 @@ func attach(tx *sqldb.Tx, status, author int64, media []int64, edits map[int64]s
 }
 
 // address stores whom a post names and what tags it has.
-func (d *DB) address(tx *sqldb.Tx, id int64, v store.Visibility, mentions []int64, tags []string) error {
+func (d *DB) address(tx *tx, id int64, v store.Visibility, mentions []int64, tags []string) error {
 	for _, user := range mentions {
-		if _, err := tx.Exec(`INSERT OR IGNORE INTO mentions (status_id, user_id) VALUES (?, ?)`, id, user); err != nil {
+		if _, err := tx.Exec(`INSERT INTO mentions (status_id, user_id) VALUES (?, ?) ON CONFLICT DO NOTHING`, id, user); err != nil {
 			return err
 		}
 	}
@@ -122,7 +123,7 @@ func (d *DB) address(tx *sqldb.Tx, id int64, v store.Visibility, mentions []int6
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(`INSERT OR IGNORE INTO status_tags (tag_id, status_id, visibility) VALUES (?, ?, ?)`, tag, id, v); err != nil {
+		if _, err := tx.Exec(`INSERT INTO status_tags (tag_id, status_id, visibility) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, tag, id, v); err != nil {
 			return err
 		}
 	}
@@ -130,18 +131,26 @@ func (d *DB) address(tx *sqldb.Tx, id int64, v store.Visibility, mentions []int6
 }
 
 // index keeps the words of a post for searching.
-func index(tx *sqldb.Tx, id int64) error {
+func index(tx *tx, id int64) error {
 	if _, err := tx.Exec(`DELETE FROM words WHERE rowid = ?`, id); err != nil {
 		return err
 	}
-	_, err := tx.Exec(`INSERT INTO words (rowid, text) SELECT id, text || ' ' || spoiler || ' ' ||
-		coalesce((SELECT group_concat(description, ' ') FROM media WHERE status_id = ?1), '') FROM statuses WHERE id = ?1`, id)
+	var text string
+	err := tx.QueryRow(`SELECT text || ' ' || spoiler || ' ' ||
+		coalesce((SELECT group_concat(description, ' ') FROM media WHERE status_id = ?1), '') FROM statuses WHERE id = ?1`, id).Scan(&text)
+	if err != nil {
+		return err
+	}
+	if tx.Dialect() == sqldb.Postgres {
+		text = vector(text)
+	}
+	_, err = tx.Exec(`INSERT INTO words (rowid, text) VALUES (?, `+tx.Dialect().Pick("?", "CAST(? AS tsvector)")+`)`, id, text)
 	return err
 }
 
 // announce tells those who are named, and those who want to be told of all that
 // the author posts.
-func (d *DB) announce(tx *sqldb.Tx, s store.Status) error {
+func (d *DB) announce(tx *tx, s store.Status) error {
 	if s.Visibility == store.Direct {
 		if err := d.converse(tx, s); err != nil {
 			return err

@@ -3,13 +3,12 @@ package sqlstore
 import (
 	"context"
 
-	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
 )
 
 // DeleteStatus removes a post of author. Answers to it stay.
 func (d *DB) DeleteStatus(ctx context.Context, id, author int64, keepMedia bool) (s store.Status, err error) {
-	err = d.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
+	err = d.db.Write(ctx, func(tx *tx) (err error) {
 		if s, err = oneStatus(tx, id); err != nil {
 			return err
 		}
@@ -32,14 +31,14 @@ func (d *DB) DeleteStatus(ctx context.Context, id, author int64, keepMedia bool)
 }
 
 // detach takes a picture out of its post; it can go into another one.
-func (d *DB) detach(tx *sqldb.Tx, media int64) error {
+func (d *DB) detach(tx *tx, media int64) error {
 	_, err := tx.Exec(`UPDATE media SET status_id = NULL, position = 0, loose_since = ? WHERE id = ?`, d.now().UnixMilli(), media)
 	return err
 }
 
 // dropStatus deletes a post without pictures, with its marks and notices, and
 // corrects what counted it or led to it.
-func dropStatus(tx *sqldb.Tx, s store.Status) error {
+func dropStatus(tx *tx, s store.Status) error {
 	steps := []struct {
 		sql  string
 		args []any
@@ -68,7 +67,7 @@ func dropStatus(tx *sqldb.Tx, s store.Status) error {
 
 // forgetLast has conversations that ended with a post end with the one before
 // it that their owner may see, or be gone where there is none.
-func forgetLast(tx *sqldb.Tx, s store.Status) error {
+func forgetLast(tx *tx, s store.Status) error {
 	_, err := tx.Exec(`UPDATE conversations SET last_id = coalesce((SELECT max(x.id) FROM statuses x
 			WHERE x.thread_id = ?1 AND x.visibility = 4 AND (x.author_id = conversations.user_id
 				OR EXISTS (SELECT 1 FROM mentions m WHERE m.status_id = x.id AND m.user_id = conversations.user_id))), 0)
@@ -83,7 +82,7 @@ func forgetLast(tx *sqldb.Tx, s store.Status) error {
 // erasePosts removes up to limit posts of user that have no pictures any more,
 // and, once there are no posts, up to limit of each other thing of the user's
 // that this part of the store keeps.
-func (d *DB) erasePosts(tx *sqldb.Tx, user int64, limit int) (more bool, err error) {
+func (d *DB) erasePosts(tx *tx, user int64, limit int) (more bool, err error) {
 	list, err := readStatuses(tx, `WHERE s.author_id = ? AND NOT EXISTS (SELECT 1 FROM media WHERE status_id = s.id) ORDER BY s.id LIMIT ?`, user, limit)
 	if err != nil {
 		return false, err

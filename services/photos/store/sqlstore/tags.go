@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"time"
+	"unicode"
 
 	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store"
@@ -12,12 +13,12 @@ import (
 const dayMilli = int64(24 * time.Hour / time.Millisecond)
 
 // tagID is the id of a tag, which is made where it is missing.
-func (d *DB) tagID(tx *sqldb.Tx, name string) (id int64, err error) {
+func (d *DB) tagID(tx *tx, name string) (id int64, err error) {
 	err = tx.QueryRow(`SELECT id FROM tags WHERE name = ?`, name).Scan(&id)
 	if !errors.Is(err, sqldb.ErrNoRows) {
 		return id, err
 	}
-	id = d.nextID()
+	id = tx.nextID()
 	_, err = tx.Exec(`INSERT INTO tags (id, name) VALUES (?, ?)`, id, name)
 	return id, err
 }
@@ -61,7 +62,7 @@ func (d *DB) describe(q sqldb.Queryer, user int64, list []store.Tag) error {
 		}
 		return none, nil
 	}, `SELECT name, id, EXISTS (SELECT 1 FROM tag_follows f WHERE f.user_id = ?2 AND f.tag_id = tags.id)
-		FROM tags WHERE name IN (SELECT value FROM json_each(?1))`, all, user)
+		FROM tags WHERE name IN (SELECT CAST(value AS TEXT) FROM json_each(?1))`, all, user)
 	if err != nil {
 		return err
 	}
@@ -80,7 +81,7 @@ func (d *DB) describe(q sqldb.Queryer, user int64, list []store.Tag) error {
 		return none, nil
 	}, `SELECT g.name, (t.status_id >> 16) / `+dayText+`, count(*), count(DISTINCT s.author_id)
 		FROM tags g CROSS JOIN status_tags t ON t.tag_id = g.id CROSS JOIN statuses s ON s.id = t.status_id
-		WHERE g.name IN (SELECT value FROM json_each(?1)) AND t.visibility = 1 AND t.status_id >= ?2 GROUP BY 1, 2`, all, first<<16)
+		WHERE g.name IN (SELECT CAST(value AS TEXT) FROM json_each(?1)) AND t.visibility = 1 AND t.status_id >= ?2 GROUP BY 1, 2`, all, first<<16)
 	return err
 }
 
@@ -88,7 +89,7 @@ const dayText = "86400000"
 
 // FollowTag has user follow a tag or not.
 func (d *DB) FollowTag(ctx context.Context, user int64, name string, on bool) error {
-	return wrap("follow tag", d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	return wrap("follow tag", d.db.Write(ctx, func(tx *tx) error {
 		if !on {
 			_, err := tx.Exec(`DELETE FROM tag_follows WHERE user_id = ? AND tag_id = (SELECT id FROM tags WHERE name = ?)`, user, name)
 			return err
@@ -104,7 +105,7 @@ func (d *DB) FollowTag(ctx context.Context, user int64, name string, on bool) er
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(`INSERT INTO tag_follows (id, user_id, tag_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, d.nextID(), user, tag)
+		_, err = tx.Exec(`INSERT INTO tag_follows (id, user_id, tag_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, tx.nextID(), user, tag)
 		return err
 	}))
 }
@@ -138,10 +139,10 @@ func (d *DB) SearchTags(ctx context.Context, user int64, prefix string, limit, o
 		return nil, nil
 	}
 	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
-		list, err = collect(q, scanTagName, `SELECT name FROM (SELECT id, name FROM tags WHERE name >= ?1 AND name < ?1 || char(1114111) ORDER BY name LIMIT ?4) g
+		list, err = collect(q, scanTagName, `SELECT name FROM (SELECT id, name FROM tags WHERE name >= ?1 AND name < ?5 ORDER BY name LIMIT ?4) g
 			WHERE EXISTS (SELECT 1 FROM status_tags t WHERE t.tag_id = g.id AND t.visibility = 1)
-			ORDER BY name <> ?1, (SELECT count(*) FROM (SELECT 1 FROM status_tags t WHERE t.tag_id = g.id AND t.visibility = 1 LIMIT 1000)) DESC, name
-			LIMIT ?2 OFFSET ?3`, prefix, limit, offset, maxTagCandidates)
+			ORDER BY name <> ?1, (SELECT count(*) FROM (SELECT 1 FROM status_tags t WHERE t.tag_id = g.id AND t.visibility = 1 LIMIT 1000) n) DESC, name
+			LIMIT ?2 OFFSET ?3`, prefix, limit, offset, maxTagCandidates, prefix+string(unicode.MaxRune))
 		if err != nil {
 			return err
 		}
@@ -183,7 +184,7 @@ func (d *DB) trendStart() int64 {
 func (d *DB) TrendingStatuses(ctx context.Context, exclude []int64, limit, offset int) (list []store.Status, err error) {
 	err = d.db.Read(ctx, func(q sqldb.Queryer) error {
 		ids, err := collect(q, scanID, `SELECT id FROM
-			(SELECT id, author_id, favourites + 2 * replies AS score FROM statuses WHERE visibility = 1 AND reply = 0 AND id > ?1 ORDER BY id DESC LIMIT ?2)
+			(SELECT id, author_id, favourites + 2 * replies AS score FROM statuses WHERE visibility = 1 AND reply = 0 AND id > ?1 ORDER BY id DESC LIMIT ?2) s
 			WHERE score > 0 AND author_id NOT IN (SELECT value FROM json_each(?3)) ORDER BY score DESC, id DESC LIMIT ?4 OFFSET ?5`,
 			d.trendStart(), trendWindow, jsonList(exclude), limit, offset)
 		if err != nil {

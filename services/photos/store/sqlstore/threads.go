@@ -76,7 +76,7 @@ const maxVersions = 100
 
 // Rewrite changes a post and keeps what it was.
 func (d *DB) Rewrite(ctx context.Context, w store.Rewrite) (s store.Status, err error) {
-	err = d.db.Write(ctx, func(tx *sqldb.Tx) error {
+	err = d.db.Write(ctx, func(tx *tx) error {
 		old, err := oneStatus(tx, w.ID)
 		if err != nil {
 			return err
@@ -124,7 +124,7 @@ func unchanged(s store.Status, w store.Rewrite) bool {
 }
 
 // keepVersion stores what a post is until now.
-func (d *DB) keepVersion(tx *sqldb.Tx, s store.Status) error {
+func (d *DB) keepVersion(tx *tx, s store.Status) error {
 	at := s.EditedAt
 	if at.IsZero() {
 		at = TimeOf(s.ID)
@@ -133,7 +133,8 @@ func (d *DB) keepVersion(tx *sqldb.Tx, s store.Status) error {
 	for i, m := range s.Media {
 		ids[i] = m.ID
 	}
-	_, err := tx.Exec(`INSERT OR REPLACE INTO versions (status_id, at, text, spoiler, sensitive, media) VALUES (?, ?, ?, ?, ?, ?)`,
+	_, err := tx.Exec(`INSERT INTO versions (status_id, at, text, spoiler, sensitive, media) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (status_id, at) DO UPDATE SET text = excluded.text, spoiler = excluded.spoiler, sensitive = excluded.sensitive, media = excluded.media`,
 		s.ID, at.UnixMilli(), s.Text, s.Spoiler, s.Sensitive, jsonList(ids))
 	if err != nil {
 		return err
@@ -144,7 +145,7 @@ func (d *DB) keepVersion(tx *sqldb.Tx, s store.Status) error {
 }
 
 // exchange makes the pictures of a post those of w.
-func (d *DB) exchange(tx *sqldb.Tx, old store.Status, w store.Rewrite) error {
+func (d *DB) exchange(tx *tx, old store.Status, w store.Rewrite) error {
 	for _, m := range old.Media {
 		if slices.Contains(w.MediaIDs, m.ID) {
 			continue
@@ -157,7 +158,7 @@ func (d *DB) exchange(tx *sqldb.Tx, old store.Status, w store.Rewrite) error {
 }
 
 // readdress makes mentions and tags those of w and tells who is named newly.
-func (d *DB) readdress(tx *sqldb.Tx, old store.Status, w store.Rewrite) error {
+func (d *DB) readdress(tx *tx, old store.Status, w store.Rewrite) error {
 	for _, table := range []string{"mentions", "status_tags"} {
 		if _, err := tx.Exec(`DELETE FROM `+table+` WHERE status_id = ?`, w.ID); err != nil {
 			return err

@@ -101,7 +101,7 @@ func ids(s *suite) {
 			u, err := s.AddUpload(s.Context(), store.Upload{Owner: ann, Length: 1, Expires: s.clock.Now()}, 2, 0)
 			s.want(err, nil)
 			s.clock.Move(time.Second)
-			_, err = s.ExpireUploads(s.Context(), s.clock.Now(), 10)
+			_, _, err = s.ExpireUploads(s.Context(), s.clock.Now(), 10)
 			s.want(err, nil)
 			return u.ID
 		},

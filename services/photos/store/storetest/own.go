@@ -8,11 +8,64 @@ import (
 	"github.com/porticod/portico/services/photos/store"
 )
 
+// take is a request for a job.
+func (s *suite) take(node string, kinds ...store.JobKind) store.Take {
+	return store.Take{Kinds: kinds, Node: node, Now: s.clock.Now(), Until: s.clock.Now().Add(time.Minute)}
+}
+
+// taken: a job is one node's until its time is over, and again somebody's then.
+func taken(s *suite) {
+	a, b := s.add(ann, "a"), s.add(ann, "b")
+	get := func(node string) (media int64) {
+		s.Helper()
+		j, _, _, err := s.TakeJob(s.Context(), s.take(node, store.JobLadder))
+		s.want(err, nil)
+		return j.Media
+	}
+	first, _, _, err := s.TakeJob(s.Context(), s.take("one", store.JobLadder))
+	s.want(err, nil)
+	s.same([]int64{first.Media, get("one"), get("two")}, []int64{a.ID, a.ID, b.ID})
+	_, ok, next, err := s.TakeJob(s.Context(), s.take("three", store.JobLadder))
+	s.want(err, nil)
+	s.same([]any{ok, next.Equal(s.clock.Now().Add(time.Minute))}, []any{false, true})
+
+	s.want(s.HoldJob(s.Context(), first.ID, "two", s.clock.Now().Add(5*time.Minute)), store.ErrNotFound)
+	s.want(s.HoldJob(s.Context(), first.ID, "one", s.clock.Now().Add(5*time.Minute)), nil)
+	s.clock.Move(time.Minute)
+	s.same([]int64{get("three"), get("four")}, []int64{b.ID, 0}) // two is dead, one is not
+	s.want(s.LeaveJobs(s.Context(), "one"), nil)
+	s.want(s.HoldJob(s.Context(), first.ID, "one", s.clock.Now()), store.ErrNotFound)
+	s.same(get("four"), a.ID)
+	s.want(s.PostponeJob(s.Context(), first.ID, s.clock.Now(), "disk"), nil)
+	s.same(get("one"), a.ID) // whoever failed has it no more
+	s.clock.Move(-store.MaxTake)
+	s.same([]int64{get("five"), get("six")}, []int64{b.ID, 0}) // the clock was ahead when it was taken
+}
+
+// turns: work that one does for all.
+func turns(s *suite) {
+	turn := func(name, node string, life time.Duration) bool {
+		s.Helper()
+		ok, err := s.TakeTurn(s.Context(), name, node, s.clock.Now(), s.clock.Now().Add(life))
+		s.want(err, nil)
+		return ok
+	}
+	s.same([]bool{turn("sweep", "one", time.Minute), turn("sweep", "two", time.Minute), turn("erase", "two", time.Minute)}, []bool{true, false, true})
+	s.clock.Move(30 * time.Second)
+	s.same([]bool{turn("sweep", "one", time.Minute), turn("erase", "one", time.Minute)}, []bool{true, false})
+	s.clock.Move(30 * time.Second)
+	s.same([]bool{turn("sweep", "two", time.Minute), turn("erase", "one", 0)}, []bool{false, true})
+	s.same([]bool{turn("erase", "two", time.Minute), turn("sweep", "one", store.MaxTurn)}, []bool{true, true})
+	s.same(turn("sweep", "two", 0), false)
+	s.clock.Move(-time.Hour)
+	s.same(turn("sweep", "two", 0), true) // the clock was ahead
+}
+
 // jobClocks: nothing waits for a clock that was ahead when it was written.
 func jobClocks(s *suite) {
 	next := func() (store.Job, bool) {
 		s.Helper()
-		j, ok, _, err := s.NextJob(s.Context(), s.clock.Now(), store.JobKinds[:], nil)
+		j, ok, _, err := s.TakeJob(s.Context(), s.take("one", store.JobKinds[:]...))
 		s.want(err, nil)
 		return j, ok
 	}
@@ -38,7 +91,7 @@ func jobs(s *suite) {
 	now := func() time.Time { return s.clock.Now() }
 	next := func(kinds ...store.JobKind) (store.Job, bool) {
 		s.Helper()
-		j, ok, _, err := s.NextJob(s.Context(), now(), kinds, nil)
+		j, ok, _, err := s.TakeJob(s.Context(), s.take("one", kinds...))
 		s.want(err, nil)
 		return j, ok
 	}
@@ -71,14 +124,14 @@ func jobs(s *suite) {
 
 	j, ok = next(all...)
 	s.same([]any{j.Media, j.Kind, ok}, []any{plain.ID, store.JobLadder, true})
-	_, ok, soon, err := s.NextJob(s.Context(), now(), []store.JobKind{store.JobLadder}, []int64{j.ID})
+	_, ok, soon, err := s.TakeJob(s.Context(), s.take("one", store.JobFirst))
 	s.want(err, nil)
 	s.same([]any{ok, soon.IsZero()}, []any{false, true})
 
 	// A failure comes later, and at last not at all.
 	again := now().Add(time.Minute)
 	s.want(s.PostponeJob(s.Context(), j.ID, again, "disk"), nil)
-	_, ok, soon, err = s.NextJob(s.Context(), now(), []store.JobKind{store.JobLadder}, nil)
+	_, ok, soon, err = s.TakeJob(s.Context(), s.take("one", store.JobLadder))
 	s.want(err, nil)
 	s.same([]any{ok, soon.Equal(again)}, []any{false, true})
 	s.clock.Move(time.Minute)
@@ -133,13 +186,28 @@ func uploads(s *suite) {
 	u := store.Upload{Owner: ann, Length: 500, Metadata: "filename YQ==", Description: "a", FocusX: 1, Expires: now.Add(time.Hour)}
 	u, err := s.AddUpload(s.Context(), u, 2, 2000)
 	s.want(err, nil)
-	s.want(s.MoveUpload(s.Context(), u.ID, 100, now.Add(2*time.Hour)), nil)
-	s.want(s.MoveUpload(s.Context(), u.ID+1, 100, now), store.ErrNotFound)
+	parts := []store.Part{{At: 0, Hash: "part", Bytes: 60}, {At: 60, Hash: "other part", Bytes: 40}}
+	for i, p := range parts {
+		s.want(s.AddPart(s.Context(), u.ID, p, now.Add(time.Duration(i+1)*time.Hour)), nil)
+		s.want(s.AddPart(s.Context(), u.ID, p, now), store.ErrNotFound) // it came from another node before
+	}
+	s.want(s.AddPart(s.Context(), u.ID, store.Part{At: 100, Hash: "long", Bytes: 401}, now), store.ErrNotFound)
+	s.want(s.AddPart(s.Context(), u.ID+1, parts[0], now), store.ErrNotFound)
+	needed := func(hash string) bool {
+		s.Helper()
+		yes, err := s.Referenced(s.Context(), hash)
+		s.want(err, nil)
+		return yes
+	}
+	s.same(needed("other part"), true)
 	s.reopen()
 	got, err := s.Upload(s.Context(), u.ID)
 	s.want(err, nil)
 	u.Offset, u.Expires = 100, now.Add(2*time.Hour)
 	s.same(got, u)
+	have, err := s.Parts(s.Context(), u.ID)
+	s.want(err, nil)
+	s.same(have, parts)
 	_, err = s.Upload(s.Context(), u.ID+1)
 	s.want(err, store.ErrNotFound)
 
@@ -161,22 +229,46 @@ func uploads(s *suite) {
 	twice.Upload = u.ID
 	_, err = s.AddMedia(s.Context(), twice, 0)
 	s.want(err, store.ErrNotFound)
-	s.want(s.MoveUpload(s.Context(), u.ID, 500, now), store.ErrNotFound)
+	s.want(s.AddPart(s.Context(), u.ID, store.Part{At: 100, Hash: "late", Bytes: 400}, now), store.ErrNotFound)
+	s.same(needed("other part"), false)
 	got, err = s.Upload(s.Context(), u.ID)
 	s.want(err, nil)
 	s.same(got.Media, m.ID)
 	_, err = s.AddUpload(s.Context(), store.Upload{Owner: ann, Length: 1, Expires: u.Expires}, 2, 0)
 	s.want(err, nil)
 
-	s.want(s.RemoveUpload(s.Context(), second.ID), nil)
-	s.want(s.RemoveUpload(s.Context(), second.ID), store.ErrNotFound)
-	ids, err := s.ExpireUploads(s.Context(), now.Add(3*time.Hour), 2)
+	last := store.Part{Hash: "last", Bytes: 3}
+	s.want(s.AddPart(s.Context(), second.ID, last, u.Expires), nil)
+	gone, err := s.RemoveUpload(s.Context(), second.ID)
 	s.want(err, nil)
-	more, err := s.ExpireUploads(s.Context(), now.Add(3*time.Hour), 2)
+	s.same(gone, []store.Part{last})
+	_, err = s.RemoveUpload(s.Context(), second.ID)
+	s.want(err, store.ErrNotFound)
+	n, gone, err := s.ExpireUploads(s.Context(), now.Add(3*time.Hour), 2)
 	s.want(err, nil)
-	s.same([]int{len(ids), len(more)}, []int{2, 1})
+	more, _, err := s.ExpireUploads(s.Context(), now.Add(3*time.Hour), 2)
+	s.want(err, nil)
+	s.same([]int{n, more, len(gone)}, []int{2, 1, 0})
+	s.tooManyParts()
 	_, err = s.Media(s.Context(), m.ID)
 	s.want(err, nil)
+}
+
+// tooManyParts: who sends bytes one by one has to stop; what they were is known
+// when the time is over.
+func (s *suite) tooManyParts() {
+	expires := s.clock.Now().Add(time.Minute)
+	u, err := s.AddUpload(s.Context(), store.Upload{Owner: ann, Length: 2 * store.MaxParts, Expires: expires}, 9, 0)
+	s.want(err, nil)
+	for i := range int64(store.MaxParts) {
+		s.want(s.AddPart(s.Context(), u.ID, store.Part{At: i, Hash: "byte", Bytes: 1}, expires), nil)
+	}
+	s.want(s.AddPart(s.Context(), u.ID, store.Part{At: store.MaxParts, Hash: "byte", Bytes: 1}, expires), store.ErrTooMany)
+	u, err = s.Upload(s.Context(), u.ID)
+	s.want(err, nil)
+	n, gone, err := s.ExpireUploads(s.Context(), expires.Add(time.Second), 9)
+	s.want(err, nil)
+	s.same([]any{u.Offset, n, len(gone)}, []any{int64(store.MaxParts), 1, store.MaxParts})
 }
 
 func stories(s *suite) {

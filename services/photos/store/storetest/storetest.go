@@ -49,7 +49,7 @@ func Run(t *testing.T, open func(t *testing.T, dir string, now func() time.Time)
 		"Media": media, "Quota": quota, "Sizes": sizes, "Attach": attach, "Once": once,
 		"KeyExpires": keyExpires, "Feed": feed, "Delete": remove, "Redraft": redraft,
 		"References": references, "Sweep": sweep, "Ids": ids, "Secret": secret, "Profile": profile, "Erase": erase,
-		"Jobs": jobs, "JobClocks": jobClocks, "Uploads": uploads, "Stories": stories, "Albums": albums, "Reports": reports, "EraseOwn": eraseOwn,
+		"Jobs": jobs, "JobClocks": jobClocks, "Taken": taken, "Turns": turns, "Uploads": uploads, "Stories": stories, "Albums": albums, "Reports": reports, "EraseOwn": eraseOwn,
 		"Threads": threads, "Rewrite": rewrite, "Marks": marks, "Pins": pins, "Together": together, "Home": home, "List": listFeed,
 		"Tags": tags, "TagLimit": tagLimit, "Trending": trending, "SearchPosts": searchPosts, "Conversations": conversations,
 		"Notices": notices, "Silence": silence, "NoticeLimit": noticeLimit, "ErasePosts": erasePosts,
