@@ -30,6 +30,10 @@ type Transactor interface {
 	// end the savepoint; an error means that the transaction as a whole is lost.
 	RollbackTo(ctx context.Context) error
 	Release(ctx context.Context) error
+	// Failed is the error of a statement after which nothing since Savepoint, or
+	// since Release, can be kept. It is nil where there was none, or where the
+	// engine lets a function pass over errors.
+	Failed() error
 	Commit(ctx context.Context) error
 	// Rollback ends the transaction, unless the engine has done so already.
 	Rollback(ctx context.Context) error
@@ -214,6 +218,9 @@ func (g *Group) runOne(ctx context.Context, r *request) error {
 	tx := g.tx(ctx)
 	r.err = Protect(func() error { return r.fn(tx) })
 	g.t.CloseRows()
+	if r.err == nil {
+		r.err = g.t.Failed()
+	}
 	if r.err != nil {
 		g.logPanic(r.err)
 		if err := g.t.RollbackTo(ctx); err != nil {
@@ -233,6 +240,9 @@ func (g *Group) runLast(ctx context.Context, batch []*request) error {
 		}
 		err := Protect(func() error { return r.before(g.tx(ctx)) })
 		g.t.CloseRows()
+		if err == nil {
+			err = g.t.Failed()
+		}
 		g.logPanic(err)
 		return err
 	}

@@ -13,7 +13,8 @@ type DB interface {
 	// Write runs fn in a transaction and returns after its commit is durable, or
 	// with an error and nothing stored. Requests of concurrent callers share a
 	// commit, in the order in which they came; each has a savepoint of its own, so
-	// that an error or a panic of fn undoes only what fn did. There is one writer
+	// that an error or a panic of fn undoes only what fn did. Where a statement
+	// failed fn returns; an engine may undo what goes on after it. There is one writer
 	// at a time over the whole database, whoever has it open: what fn reads stays
 	// so until its commit. fn should do nothing but SQL, and must not call Write or
 	// Read.

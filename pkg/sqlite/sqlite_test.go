@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"sync"
 	"testing"
 	"testing/fstest"
 
@@ -70,52 +69,5 @@ func TestWriteThenRead(t *testing.T) {
 	}
 	if err := db.Write(t.Context(), insert(1, "again")); !errors.Is(err, sqldb.ErrUnique) {
 		t.Fatalf("the same key: %v, want ErrUnique", err)
-	}
-}
-
-func TestGroupCommit(t *testing.T) {
-	db := open(t, filepath.Join(t.TempDir(), "x.db"), schema(rowTable))
-	const n = 400
-	gate, held := make(chan struct{}), make(chan struct{})
-	var wg sync.WaitGroup
-	// The first request holds the writer until the others are queued.
-	wg.Go(func() {
-		_ = db.Write(t.Context(), func(*sqldb.Tx) error { close(held); <-gate; return nil })
-	})
-	<-held
-	bad := errors.New("bad")
-	for i := range n {
-		wg.Go(func() {
-			err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
-				if err := insert(i, "x")(tx); err != nil {
-					return err
-				}
-				switch i % 10 {
-				case 3:
-					return bad
-				case 7:
-					panic("oops")
-				}
-				return nil
-			})
-			var p *sqldb.PanicError
-			switch {
-			case i%10 == 3 && !errors.Is(err, bad), i%10 == 7 && !errors.As(err, &p), i%10 != 3 && i%10 != 7 && err != nil:
-				t.Errorf("request %d: %v", i, err)
-			}
-		})
-	}
-	for db.Stats().Queued < n {
-		if t.Context().Err() != nil {
-			t.Fatal("not queued")
-		}
-	}
-	close(gate)
-	wg.Wait()
-	if got := count(t, db); got != n*8/10 {
-		t.Errorf("%d rows, want %d", got, n*8/10)
-	}
-	if s := db.Stats(); s.Commits > 20 || s.Writes != n*8/10+1 {
-		t.Errorf("%d commits for %d writes, want at most 20 for %d", s.Commits, s.Writes, n*8/10+1)
 	}
 }

@@ -29,6 +29,7 @@ func (t transactor) Savepoint(ctx context.Context) error { return t.do(ctx, "SAV
 func (t transactor) Release(ctx context.Context) error   { return t.do(ctx, "RELEASE request") }
 func (t transactor) Commit(ctx context.Context) error    { return t.do(ctx, "COMMIT") }
 func (t transactor) CloseRows()                          { t.closeRows() }
+func (t transactor) Failed() error                       { return nil }
 
 // RollbackTo fails where SQLite has rolled everything back by itself, as after
 // some errors of the disk: then the savepoint is gone, and with it the work of

@@ -51,20 +51,26 @@ func (s *Server) url(database string) string {
 	return "postgres://portico@/" + database + "?host=" + url.QueryEscape(s.dir)
 }
 
+// URLWith is URL with a second server, for when the first is away.
+func (s *Server) URLWith(second *Server) string {
+	return s.URL() + url.QueryEscape(","+second.dir)
+}
+
 // Log is what the server wrote so far.
 func (s *Server) Log() string { return s.out.String() }
 
 var shared = sync.OnceValues(func() (*Server, error) { return start(nil) })
 
 // Database is the URL of a new, empty database for the test, on a server that all
-// tests of the process share. It is dropped with the test.
-func Database(t testing.TB) string {
+// tests of the process share. It is dropped with the test. options are more words
+// of CREATE DATABASE.
+func Database(t testing.TB, options ...string) string {
 	t.Helper()
 	s, err := shared()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.Database(t)
+	return s.Database(t, options...)
 }
 
 var databases struct {
@@ -74,13 +80,13 @@ var databases struct {
 
 // Database is the URL of a new, empty database for the test, which is dropped
 // with it.
-func (s *Server) Database(t testing.TB) string {
+func (s *Server) Database(t testing.TB, options ...string) string {
 	t.Helper()
 	databases.Lock()
 	databases.n++
 	name := "test" + strconv.Itoa(databases.n)
 	databases.Unlock()
-	if _, err := s.sql("portico", "CREATE DATABASE "+name); err != nil {
+	if _, err := s.sql("portico", "CREATE DATABASE "+name+" "+strings.Join(options, " ")); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/porticod/portico/internal/testkit/wait"
 )
 
 // settings make a server small and quick. Without fsync the data survives the
@@ -112,6 +114,34 @@ func (s *Server) Start(t testing.TB) {
 	if err := s.launch(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Standby starts a server that follows s, and has commits on s wait until it has
+// them too. Promote makes it take over.
+func (s *Server) Standby(t testing.TB) *Server {
+	t.Helper()
+	second, err := newServer(t, s.flags)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := second.run("", "pg_basebackup", "-D", second.data(), "-R", "-X", "stream", "-c", "fast", "--no-sync",
+		"-d", "host="+s.dir+" user=postgres application_name=standby"); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.launch(); err != nil {
+		t.Fatal(err)
+	}
+	s.SQL(t, "ALTER SYSTEM SET synchronous_standby_names = 'standby'; SELECT pg_reload_conf()")
+	wait.Until(t, "the standby follows", func() bool {
+		return s.SQL(t, "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == "1"
+	})
+	return second
+}
+
+// Promote has a standby take over. It waits for no other.
+func (s *Server) Promote(t testing.TB) {
+	t.Helper()
+	s.SQL(t, "SELECT pg_promote(); ALTER SYSTEM RESET synchronous_standby_names; SELECT pg_reload_conf()")
 }
 
 // Restart is Stop, fast, and Start.

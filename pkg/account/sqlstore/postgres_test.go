@@ -1,0 +1,79 @@
+package sqlstore_test
+
+import (
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	testserver "github.com/porticod/portico/internal/testkit/postgres"
+	"github.com/porticod/portico/pkg/account"
+	"github.com/porticod/portico/pkg/account/accounttest"
+	"github.com/porticod/portico/pkg/account/sqlstore"
+	"github.com/porticod/portico/pkg/bus"
+	"github.com/porticod/portico/pkg/postgres"
+	"github.com/porticod/portico/pkg/sqldb"
+)
+
+const schema = "portico_accounts"
+
+// open opens the store in a database, once more if wanted: as another node does.
+func open(t *testing.T, url string, b bus.Bus, trace func(string)) *sqlstore.Store {
+	t.Helper()
+	db, err := postgres.Open(t.Context(), url, postgres.Options{
+		Schema: schema, Migrations: sqlstore.Migrations(sqldb.Postgres), Log: zerolog.Nop(), Trace: trace,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := sqlstore.On(t.Context(), db, sqlstore.Options{Log: zerolog.Nop(), Bus: b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// The contract holds in PostgreSQL too, and none of the statements that carry it
+// out reads a whole table, however large it becomes.
+func TestStoreOnPostgres(t *testing.T) {
+	var mu sync.Mutex
+	urls, texts := map[string]string{}, map[string]bool{}
+	accounttest.Run(t, func(t *testing.T, dir string) account.Store {
+		t.Helper()
+		if urls[dir] == "" {
+			urls[dir] = testserver.Database(t)
+		}
+		return open(t, urls[dir], nil, func(text string) {
+			mu.Lock()
+			defer mu.Unlock()
+			texts[text] = true
+		})
+	})
+	url := testserver.Database(t)
+	if err := open(t, url, nil, nil).Close(); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for text := range texts {
+		if !regexp.MustCompile(`^\s*(SELECT|INSERT|UPDATE|DELETE)\b`).MatchString(text) || strings.Contains(text, searches) {
+			continue
+		}
+		seen++
+		for line := range strings.Lines(testserver.Plan(t, url, schema, text)) {
+			if strings.Contains(line, "Seq Scan") && !mayScan.MatchString(line) {
+				t.Errorf("%s\n  in %s", strings.TrimSpace(line), text)
+			}
+		}
+	}
+	if seen < 30 {
+		t.Errorf("only %d statements were seen", seen)
+	}
+}
+
+// mayScan are tables that are small.
+var mayScan = regexp.MustCompile(`Seq Scan on (follower|number|invite|portico_schema)\b`)
+
+// searches is what looks for a text in the middle of names: it reads them all.
+const searches = `OR strpos(folded`
