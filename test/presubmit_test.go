@@ -30,6 +30,7 @@ var one = map[string]string{
 	"github.com/soheilhy/cmux":         "pkg/mux",
 	"github.com/pires/go-proxyproto":   "pkg/mux",
 	"modernc.org/sqlite":               "pkg/sqlite",
+	"github.com/jackc/pgx/v5":          "pkg/postgres",
 	"github.com/spf13/cobra":           "pkg/cli",
 	"github.com/gen2brain/jpegn":       "pkg/picture",
 	"github.com/gen2brain/jpegli":      "pkg/picture",
@@ -124,7 +125,7 @@ func arrow(from, to string, inTest bool) string {
 	case within(from, "cmd"), within(from, "examples"), within(from, "internal"), within(from, "test"), within(from, "bench"):
 		return ""
 	case within(to, "internal"):
-		if inTest || from == "services/servicetest" {
+		if inTest || strings.HasSuffix(from, "test") { // a contract as a suite: servicetest, sqldbtest
 			return ""
 		}
 		return "internal is for tests and tools"
@@ -198,6 +199,7 @@ func TestArrow(t *testing.T) {
 		{"pkg/blob", "internal/testkit", false, false},
 		{"pkg/blob", "internal/testkit", true, true},
 		{"services/servicetest", "internal/testkit/wait", false, true},
+		{"pkg/sqldb/sqldbtest", "internal/testkit/wait", false, true},
 	} {
 		if wrong := arrow(c.from, c.to, c.inTest); (wrong == "") != c.ok {
 			t.Errorf("%s to %s (in a test: %v): %q", c.from, c.to, c.inTest, wrong)
