@@ -36,6 +36,10 @@ type feed struct {
 	notify func(account.Change) // guarded by mu
 	told   int64                // guarded by mu; the position of the last change that was told
 
+	// Of the writer's goroutine: what the transaction that is under way found.
+	turn  int64
+	found news
+
 	cancel context.CancelFunc // nil: not started, or nobody to look for
 	done   chan struct{}
 }
@@ -143,19 +147,23 @@ func (f *feed) read(q sqldb.Queryer, limit int) (n news, err error) {
 }
 
 // missed is what other nodes did that was not told here. In a transaction that
-// writes they can do no more until it ends. It is little, because they are looked
-// for all the time.
+// writes they can do no more until it ends, so it is read once. It is little,
+// because they are looked for all the time.
 func (f *feed) missed(tx *sqldb.Tx) (news, error) {
-	if !f.shared {
-		return news{}, nil
+	if !f.shared || f.turn == tx.Turn() {
+		return f.found, nil
 	}
-	return f.read(tx, 1e9)
+	n, err := f.read(tx, 1e9)
+	if err == nil {
+		f.turn, f.found = tx.Turn(), n
+	}
+	return n, err
 }
 
 // made tells a change of this node, after what others did before it.
 func (f *feed) made(before news, c account.Change) {
-	before.changes = append(before.changes, c)
 	f.tell(before)
+	f.tell(news{changes: []account.Change{c}})
 	if f.bus != nil {
 		f.bus.Publish(f.topic, []byte("changed"))
 	}

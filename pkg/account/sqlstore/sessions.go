@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -80,13 +81,20 @@ func (s *Store) SessionsOf(ctx context.Context, userID int64, service string) ([
 // SetSeen only moves times forward, unless the clock was ahead: what would stay
 // the last seen for years is not.
 func (s *Store) SetSeen(ctx context.Context, seen map[string]time.Time) error {
+	type pair [2]any // its id and the time
+	pairs := make([]pair, 0, len(seen))
+	for id, at := range seen {
+		pairs = append(pairs, pair{id, at.UnixMilli()})
+	}
+	arg, err := json.Marshal(pairs) // thousands in one statement
+	if err != nil {
+		return err
+	}
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		for id, at := range seen {
-			if _, err := tx.Exec(`UPDATE session SET seen_at = ?1 WHERE id = ?3 AND (seen_at < ?1 OR seen_at > ?2)`, at.UnixMilli(), at.Add(account.MaxAhead).UnixMilli(), id); err != nil {
-				return err
-			}
-		}
-		return nil
+		_, err := tx.Exec(`UPDATE session SET seen_at = v.at
+			FROM (SELECT value->>0 AS id, CAST(value->>1 AS bigint) AS at FROM `+each(s.db.Dialect())+`) v
+			WHERE session.id = v.id AND (seen_at < v.at OR seen_at > v.at + ?2)`, string(arg), account.MaxAhead.Milliseconds())
+		return err
 	})
 }
 

@@ -115,8 +115,12 @@ func (s *suite) write(db sqldb.DB, fn func(*sqldb.Tx) error) {
 
 func (s *suite) count(db sqldb.DB) (n int) {
 	s.t.Helper()
-	err := db.Read(context.Background(), func(q sqldb.Queryer) error {
-		return q.QueryRow("SELECT count(*) FROM item").Scan(&n)
+	var err error
+	wait.Until(s.t, "a reader's turn", func() bool {
+		err = db.Read(context.Background(), func(q sqldb.Queryer) error {
+			return q.QueryRow("SELECT count(*) FROM item").Scan(&n)
+		})
+		return !errors.Is(err, sqldb.ErrBusy)
 	})
 	if err != nil {
 		s.t.Fatal(err)
