@@ -42,7 +42,7 @@ func (c *Chat) openBlobs() error {
 
 // upkeep is the worker's goroutine: it indexes, erases what deleted accounts and
 // groups leave, and removes bytes that nothing holds. What is to do stands in
-// the store, so nothing is lost with the process.
+// the store, so nothing is lost with the process. One of several nodes does it.
 func (c *Chat) upkeep(ctx context.Context) {
 	index, retry, sweep := time.NewTicker(indexEvery), time.NewTicker(retryEvery), time.NewTicker(sweepEvery)
 	defer index.Stop()
@@ -50,16 +50,21 @@ func (c *Chat) upkeep(ctx context.Context) {
 	defer sweep.Stop()
 	orphans, indexed := time.Time{}, int64(-1)
 	for {
-		c.followAccounts(ctx)
-		c.tidy(ctx, "erase", c.store.Erasing)
-		c.dropLoose(ctx)
-		if now := time.Now(); now.Sub(orphans) > orphanEvery {
-			orphans = now
-			c.sweep(ctx)
+		if c.leads(ctx) {
+			c.followAccounts(ctx)
+			c.tidy(ctx, "erase", c.store.Erasing)
+			c.dropLoose(ctx)
+			if now := time.Now(); now.Sub(orphans) > orphanEvery {
+				orphans = now
+				c.sweep(ctx)
+			}
 		}
 		for again := true; again; {
 			select {
 			case <-index.C:
+				if !c.leads(ctx) {
+					continue
+				}
 				if at := c.store.Cursor(); at != indexed { // an idle chat stays idle
 					indexed = at
 					c.tidy(ctx, "index", c.store.Index)
@@ -70,13 +75,24 @@ func (c *Chat) upkeep(ctx context.Context) {
 			case <-retry.C:
 				again = false
 			case <-sweep.C:
-				c.collect(ctx)
+				if c.leads(ctx) {
+					c.collect(ctx)
+				}
 				again = false
 			case <-ctx.Done():
 				return
 			}
 		}
 	}
+}
+
+// leads says whether the worker of this node has the work.
+func (c *Chat) leads(ctx context.Context) bool {
+	leads, err := c.store.Lead(ctx)
+	if err != nil {
+		c.trouble(ctx, "lead", err)
+	}
+	return leads
 }
 
 func (c *Chat) wakeWorker() {

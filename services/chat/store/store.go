@@ -408,6 +408,9 @@ type Blobs interface {
 // Upkeep is what is done in the background. All of it is in small pieces, and
 // goes on where it stopped after a crash.
 type Upkeep interface {
+	// Lead says whether this node does the upkeep: of several one does, who has to
+	// go on asking, every few seconds; the others get it when it stops.
+	Lead(ctx context.Context) (bool, error)
 	// Index makes messages found by Search; more says that it is not done.
 	Index(ctx context.Context) (more bool, err error)
 	// Scrub overwrites what is left on the disk of texts that were deleted or

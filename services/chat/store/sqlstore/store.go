@@ -44,9 +44,13 @@ type Store struct {
 	shared  bool // others may write, too
 	head    head // the writer's alone after Open
 	rosters rosters
+	lease   *lease
 }
 
 var _ store.Store = (*Store)(nil)
+
+// File is the name of the database in its folder.
+const File = "chat.db"
 
 // Open opens or makes the database in dir, a file of SQLite. The caller closes it.
 func Open(ctx context.Context, dir string, opt Options) (*Store, error) {
@@ -54,7 +58,7 @@ func Open(ctx context.Context, dir string, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open chat store: %w", err)
 	}
-	db, err := sqlite.Open(ctx, filepath.Join(dir, "chat.db"), sqlite.Options{Log: opt.Log, Migrations: sub})
+	db, err := sqlite.Open(ctx, filepath.Join(dir, File), sqlite.Options{Log: opt.Log, Migrations: sub})
 	if err != nil {
 		return nil, fmt.Errorf("open chat store: %w", err)
 	}
@@ -74,7 +78,7 @@ func On(ctx context.Context, db sqldb.DB, opt Options) (*Store, error) {
 	if opt.Renewed == nil {
 		opt.Renewed = func() {}
 	}
-	s := &Store{db: db, log: opt.Log, opt: opt, shared: db.Dialect() == sqldb.Postgres, rosters: newRosters()}
+	s := &Store{db: db, log: opt.Log, opt: opt, shared: db.Dialect() == sqldb.Postgres, rosters: newRosters(), lease: newLease()}
 	if err := s.readLog(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open chat store: %w", err), db.Close())
 	}
@@ -107,7 +111,9 @@ func (s *Store) readLog(ctx context.Context) error {
 
 // Close waits for what is being written and closes the database.
 func (s *Store) Close() error {
-	if !s.shared {
+	if s.shared {
+		s.resign()
+	} else {
 		s.giveBack()
 	}
 	if err := s.db.Close(); err != nil {

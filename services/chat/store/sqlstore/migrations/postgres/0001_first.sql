@@ -178,6 +178,13 @@ CREATE TABLE erasures (
   below  bigint  -- of a direct conversation: what both sides cleared
 );
 
+-- What one node does for all; it is not moved to another engine.
+CREATE TABLE leases (
+  name  text COLLATE "C" PRIMARY KEY,
+  node  text COLLATE "C" NOT NULL,
+  until bigint NOT NULL -- by the server's clock
+);
+
 -- The words of messages, and of each its conversation. It is made anew from them
 -- where log.indexed is 0.
 CREATE TABLE search (
