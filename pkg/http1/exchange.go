@@ -42,6 +42,7 @@ type exchange struct {
 	chunking bool
 	done     atomic.Bool // the handler has returned
 	hijacked bool
+	follows  bool  // more of the body comes at once after what is being sent
 	limited  bool  // the handler has set a write deadline
 	err      error // of a write
 	out      []byte

@@ -81,6 +81,7 @@ var copyBuffers = sync.Pool{New: func() any { return new([copySize]byte) }}
 func (x *exchange) copy(src io.Reader, most int64) (total int64, err error) {
 	buf := copyBuffers.Get().(*[copySize]byte)
 	defer copyBuffers.Put(buf)
+	file := isFile(src)
 	for most != 0 {
 		p := buf[:]
 		if most > 0 {
@@ -88,7 +89,9 @@ func (x *exchange) copy(src io.Reader, most int64) (total int64, err error) {
 		}
 		n, err := src.Read(p)
 		if n > 0 {
+			x.follows = file && n == len(p) && x.written+int64(n) < x.length
 			n, werr := x.Write(p[:n])
+			x.follows = false
 			total += int64(n)
 			if werr != nil {
 				return total, werr

@@ -64,6 +64,7 @@ type conn struct {
 	ctx    context.Context
 	remote string
 	tls    *tls.ConnectionState
+	more   MoreSetter // below TLS, where it can; else nil
 	in     input
 	armed  time.Time   // the read deadline that is set; zero: none
 	moved  atomic.Bool // a handler has set another
@@ -108,6 +109,7 @@ func (c *conn) shake(tc *tls.Conn) bool {
 	_ = tc.SetDeadline(time.Time{})
 	state := tc.ConnectionState()
 	c.tls = &state
+	c.more, _ = tc.NetConn().(MoreSetter)
 	switch state.NegotiatedProtocol {
 	case "", "http/1.1", "http/1.0":
 		return true

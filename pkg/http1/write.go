@@ -16,6 +16,14 @@ type Writer interface {
 	WriteMore([]byte) (int, error)
 }
 
+// A MoreSetter is a connection below TLS, which writes records one by one. It is told
+// whether more follows at once what is written from now on: then the kernel fills its
+// packets.
+type MoreSetter interface{ SetMore(more bool) }
+
+// maxRecord is how many bytes a record of TLS has room for.
+const maxRecord = 16 << 10
+
 // WriteHeader implements http.ResponseWriter.
 func (x *exchange) WriteHeader(status int) {
 	switch {
@@ -267,7 +275,9 @@ func (x *exchange) writeOut(parts ...[]byte) {
 			n := copy(x.out[len(x.out):cap(x.out)], p)
 			x.out, p = x.out[:len(x.out)+n], p[n:]
 			if len(p) > 0 {
+				x.follows = true
 				x.flush()
+				x.follows = false
 			}
 		}
 	}
@@ -282,6 +292,21 @@ func (x *exchange) flush() {
 }
 
 func (x *exchange) send(b []byte) {
+	if m := x.conn.more; m != nil {
+		n := max(len(b)-1, 0) / maxRecord * maxRecord
+		if x.follows {
+			n = len(b)
+		}
+		if n > 0 && x.err == nil {
+			m.SetMore(true)
+			_, err := x.conn.nc.Write(b[:n])
+			m.SetMore(false)
+			x.fails(err)
+		}
+		if b = b[n:]; len(b) == 0 {
+			return
+		}
+	}
 	if x.err == nil {
 		_, err := x.conn.nc.Write(b)
 		x.fails(err)

@@ -66,7 +66,8 @@ type Conn struct {
 	local atomic.Pointer[string]
 
 	guard writeGuard
-	late  *lateRead // owned by who reads; nil: not yet
+	more  atomic.Bool // see SetMore
+	late  *lateRead   // owned by who reads; nil: not yet
 
 	ticket ticket // what Close gives back
 	flight atomic.Pointer[front]
@@ -213,7 +214,7 @@ func (c *Conn) setState(s State) {
 // CloseIdle leaves it alone. On HTTP/2, where bytes need not be a request, it
 // is left alone for a moment.
 func (c *Conn) Read(b []byte) (int, error) {
-	n, err := c.sock.Read(b)
+	n, err := c.readSock(b)
 	c.heardOf(n)
 	return n, err
 }

@@ -64,7 +64,8 @@ func serveBare(t testing.TB) string {
 }
 
 // TestAllocations counts what a port allocates for a connection beyond what the
-// connection itself takes, over 500 connections.
+// connection itself takes, over 500 connections. With the race detector pools forget a
+// quarter of what they are given.
 func TestAllocations(t *testing.T) {
 	count := func(addr string) float64 {
 		connect(t, addr)
@@ -81,7 +82,7 @@ func TestAllocations(t *testing.T) {
 		name string
 		look mux.Look
 		max  float64
-	}{{"direct", mux.LookRaw, 10}, {"split", mux.LookSplit, 26}} {
+	}{{"direct", mux.LookRaw, 11}, {"split", mux.LookSplit, 26}} {
 		if n := count(serve(t, fourPolicy(tt.look)).addr()) - bare; n > tt.max {
 			t.Errorf("%s: %.1f allocations a connection, at most %v wanted", tt.name, n, tt.max)
 		} else {

@@ -3,6 +3,7 @@ package mux
 import (
 	"io"
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -17,6 +18,53 @@ type lateRead struct {
 	buf http1.LateBuffer
 	n   int
 	err error
+}
+
+// A readNow is one read. They are used again and again, because a function that is
+// handed to a RawConn would be allocated for each.
+type readNow struct {
+	b   []byte
+	n   int
+	err error
+	run func(fd uintptr) bool
+}
+
+var readsNow = sync.Pool{New: func() any {
+	r := new(readNow)
+	r.run = func(fd uintptr) (done bool) {
+		r.n, done, r.err = readOnce(int(fd), r.b)
+		return done
+	}
+	return r
+}}
+
+// readSock is Read of the socket, of which Go's scheduler is not told.
+func (c *Conn) readSock(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	r := readsNow.Get().(*readNow)
+	defer readsNow.Put(r)
+	r.b, r.n, r.err = b, 0, nil
+	err := c.raw.Read(r.run)
+	if r.b = nil; err == nil {
+		err = r.err
+	}
+	return r.n, err
+}
+
+// readOnce reads what is there; not done: nothing is yet.
+func readOnce(fd int, b []byte) (n int, done bool, err error) {
+	n, err = nowait.Read(fd, b)
+	switch {
+	case err == unix.EAGAIN: //nolint:errorlint // as the kernel says it
+		return 0, false, nil
+	case err != nil:
+		err = os.NewSyscallError("read", err)
+	case n == 0:
+		err = io.EOF
+	}
+	return n, true, err
 }
 
 // ReadLate implements http1.LateReader. A connection that waits so costs no buffer.
@@ -38,16 +86,9 @@ func (c *Conn) ReadLate(b http1.LateBuffer) (int, error) {
 
 // read reads what is there; false: nothing is yet.
 func (l *lateRead) read(fd uintptr) bool {
-	n, err := nowait.Read(int(fd), l.buf.Take())
-	switch {
-	case err == unix.EAGAIN: //nolint:errorlint // as the kernel says it
+	var done bool
+	if l.n, done, l.err = readOnce(int(fd), l.buf.Take()); !done {
 		l.buf.Drop()
-		return false
-	case err != nil:
-		l.err = os.NewSyscallError("read", err)
-	case n == 0:
-		l.err = io.EOF
 	}
-	l.n = n
-	return true
+	return done
 }

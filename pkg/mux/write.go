@@ -162,7 +162,7 @@ func (c *Conn) giveUp() {
 // Write writes b. Where the port has a write timeout, it fails with
 // os.ErrDeadlineExceeded when nothing moved for that long.
 func (c *Conn) Write(b []byte) (int, error) {
-	n := c.writeNow(false, b)
+	n := c.writeNow(c.more.Load(), b)
 	if n == len(b) && n > 0 {
 		c.moved(0, int64(n))
 		return n, nil
@@ -216,6 +216,10 @@ func (c *Conn) WriteMore(b []byte) (int, error) {
 	m, err := c.Write(b[n:])
 	return n + m, err
 }
+
+// SetMore makes Write what WriteMore is, or what it was. It is for who writes through
+// TLS; in the end it must be off, and something be written.
+func (c *Conn) SetMore(more bool) { c.more.Store(more) }
 
 // file is what *os.File and its relatives without WriteTo have.
 type file interface {
