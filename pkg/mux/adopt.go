@@ -64,7 +64,7 @@ func (c *Conn) Opened() time.Time { return c.born }
 
 // Peer is the address that the kernel knows, which is a proxy's where RemoteAddr
 // is another.
-func (c *Conn) Peer() net.Addr { return c.sock.RemoteAddr() }
+func (c *Conn) Peer() net.Addr { return c.socket().RemoteAddr() }
 
 // Listener is the label of the port's policy when the connection came.
 func (c *Conn) Listener() string { return c.ticket.stats.listener }

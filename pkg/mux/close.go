@@ -118,7 +118,7 @@ func (c *Conn) resting() bool {
 	default:
 		return false
 	}
-	return readable(c.sock) == 0
+	return readable(c.socket()) == 0
 }
 
 // CloseIdle closes the connections between two HTTP requests, and those that

@@ -2,12 +2,16 @@ package mux
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/porticod/portico/pkg/lean"
 )
 
 // State is where a connection stands, as `portico sockets` shows it.
@@ -52,7 +56,7 @@ func sockOf(nc net.Conn) (k sock, raw syscall.RawConn, ok bool) {
 // is the kernel's socket with its Close hooked and its writes guarded: ReadFrom
 // keeps sendfile and splice, WriteTo splice, and NetConn is the socket itself.
 type Conn struct {
-	sock sock
+	sock sock            // see Slim
 	raw  syscall.RawConn // of sock
 	port *Port
 	id   uint64
@@ -151,13 +155,48 @@ func (c *Conn) ID() uint64 { return c.id }
 
 // NetConn is the kernel's socket: *net.TCPConn or *net.UnixConn. What is moved
 // through it is not held to the write timeout. Close c, not the socket.
-func (c *Conn) NetConn() net.Conn { return c.sock }
+func (c *Conn) NetConn() net.Conn { return c.socket() }
 
 // SyscallConn gives access to the descriptor.
-func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.raw, nil }
+func (c *Conn) SyscallConn() (syscall.RawConn, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.raw, nil
+}
+
+// socket is sock for whoever does not own the connection.
+func (c *Conn) socket() sock {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sock
+}
+
+// Slim has Go's poller forget a TCP connection until somebody waits for it again,
+// which then takes some hundred bytes less. It is for the service that was handed c and
+// is told by an epoll of its own when there is something to read, before others use c.
+// What NetConn and SyscallConn returned before is no good any more, and deadlines are
+// gone. Where it fails nothing has changed.
+func (c *Conn) Slim() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	tcp, ok := c.sock.(*net.TCPConn)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	if c.closed.Load() {
+		return net.ErrClosed
+	}
+	l, err := lean.Of(tcp)
+	if err != nil {
+		return fmt.Errorf("slim a connection: %w", err)
+	}
+	c.sock = l
+	c.raw, err = l.SyscallConn()
+	return err
+}
 
 // LocalAddr is the address that the client connected to.
-func (c *Conn) LocalAddr() net.Addr { return c.sock.LocalAddr() }
+func (c *Conn) LocalAddr() net.Addr { return c.socket().LocalAddr() }
 
 // RemoteAddr is the client's address: the one in the PROXY header where there
 // is one, else the peer's.
@@ -268,7 +307,7 @@ func (c *Conn) Close() error {
 		c.counts.out.Store(n.out)
 	}
 	c.tally.count(c.ticket.stats, n.in, n.written)
-	err := c.sock.Close()
+	err := c.socket().Close()
 	c.port.remove(c)
 	return err
 }
@@ -298,9 +337,10 @@ func (c *Conn) Bytes() (in, out int64) {
 type volume struct{ in, out, written int64 }
 
 func (c *Conn) bytes() volume {
-	if _, ok := c.sock.(*net.UnixConn); ok {
+	s := c.socket()
+	if _, ok := s.(*net.UnixConn); ok {
 		out := c.counts.out.Load()
 		return volume{c.counts.in.Load(), out, out}
 	}
-	return tcpBytes(c.sock)
+	return tcpBytes(s)
 }

@@ -52,16 +52,16 @@ func (c *Conn) SetDeadline(t time.Time) error {
 }
 
 // SetReadDeadline sets the deadline of reads.
-func (c *Conn) SetReadDeadline(t time.Time) error { return c.sock.SetReadDeadline(t) }
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.socket().SetReadDeadline(t) }
 
 // SetWriteDeadline sets a deadline beside that of the write guard; the earlier
 // one counts.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
-	g := &c.guard
+	g, s := &c.guard, c.socket()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.user = c.moment(t)
-	return c.sock.SetWriteDeadline(c.at(g.effective()))
+	return s.SetWriteDeadline(c.at(g.effective()))
 }
 
 func (g *writeGuard) effective() int64 {
@@ -154,7 +154,7 @@ func (c *Conn) guarded(limit time.Duration, step func() (int64, error)) error {
 // giveUp has Close drop what the peer does not take. The kernel would otherwise
 // keep it, and go on offering it, for minutes.
 func (c *Conn) giveUp() {
-	if tcp, ok := c.sock.(*net.TCPConn); ok {
+	if tcp, ok := c.sock.(interface{ SetLinger(int) error }); ok {
 		_ = tcp.SetLinger(0)
 	}
 }

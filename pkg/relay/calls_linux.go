@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/porticod/portico/pkg/lean"
 )
 
 // splice is for so much that the scheduler is told.
@@ -46,7 +48,7 @@ type descriptor interface{ Control(func(fd uintptr)) error }
 func descriptorOf(c net.Conn) descriptor {
 	sc, ok := c.(syscall.Conn)
 	switch s := c.(type) {
-	case *up:
+	case *lean.Conn:
 		return s
 	case *net.TCPConn, *net.UnixConn:
 	default:
@@ -78,4 +80,23 @@ func kernelBytes(c net.Conn) (n int64) {
 		}
 	})
 	return n
+}
+
+// keepAlive has the kernel ask now and then whether the other side is still there:
+// after 15 s, every 15 s, nine times.
+func keepAlive(c net.Conn) {
+	d := descriptorOf(c)
+	if _, ok := c.(*net.UnixConn); ok || d == nil {
+		return
+	}
+	_ = d.Control(func(fd uintptr) {
+		for _, o := range [][3]int{
+			{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
+		} {
+			_ = unix.SetsockoptInt(int(fd), o[0], o[1], o[2])
+		}
+	})
 }

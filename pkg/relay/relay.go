@@ -200,17 +200,6 @@ func (r *Relay) unwatch() {
 	r.timer = nil
 }
 
-// keepAlive has the kernel ask now and then whether the other side is still
-// there.
-func keepAlive(c net.Conn) {
-	switch t := c.(type) {
-	case *net.TCPConn:
-		_ = t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true}) // Go's times: 15 s, nine times
-	case interface{ keepAlive() }:
-		t.keepAlive()
-	}
-}
-
 // abort passes on that one side broke off: the other must not take it for an
 // end.
 func (r *Relay) abort() {

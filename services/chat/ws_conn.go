@@ -53,6 +53,9 @@ func newWSConn(c *Chat, conn net.Conn, header *identity) *wsConn {
 	if c.poller != nil {
 		t.raw, t.secure = pollable(conn)
 	}
+	if t.plain() {
+		t.slim()
+	}
 	t.cmd = commander{s: newSession(c, t), header: header}
 	return t
 }
@@ -80,6 +83,21 @@ func pollable(conn net.Conn) (raw syscall.RawConn, secure bool) {
 		return nil, secure
 	}
 	return raw, secure
+}
+
+// slim has the connection take as little memory as it can, where its listener knows
+// how: nobody waits for it but the poller.
+func (t *wsConn) slim() {
+	l, ok := t.Conn.(interface {
+		Slim() error
+		syscall.Conn
+	})
+	if !ok || l.Slim() != nil { // there are no descriptors left: it stays as it is
+		return
+	}
+	if raw, err := l.SyscallConn(); err == nil {
+		t.raw = raw
+	}
 }
 
 // plain says that what the socket carries are the frames themselves.
