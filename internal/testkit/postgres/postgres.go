@@ -42,6 +42,9 @@ type Server struct {
 	mu      sync.Mutex
 	process *exec.Cmd     // guarded by mu; nil: stopped
 	ended   chan struct{} // guarded by mu; closed when process has ended
+
+	databases int      // guarded by mu; made so far
+	empty     []string // guarded by mu; those that tests gave back
 }
 
 // URL is that of an empty database, whose owner is an ordinary user.
@@ -61,8 +64,8 @@ func (s *Server) Log() string { return s.out.String() }
 
 var shared = sync.OnceValues(func() (*Server, error) { return start(nil) })
 
-// Database is the URL of a new, empty database for the test, on a server that all
-// tests of the process share. It is dropped with the test. options are more words
+// Database is the URL of an empty database for the test, on a server that all
+// tests of the process share. options are more words
 // of CREATE DATABASE.
 func Database(t testing.TB, options ...string) string {
 	t.Helper()
@@ -73,31 +76,59 @@ func Database(t testing.TB, options ...string) string {
 	return s.Database(t, options...)
 }
 
-var databases struct {
-	sync.Mutex
-	n int
-}
-
-// Database is the URL of a new, empty database for the test, which is dropped
-// with it.
+// Database is the URL of an empty database for the test. options are more words of
+// CREATE DATABASE.
 func (s *Server) Database(t testing.TB, options ...string) string {
 	t.Helper()
-	databases.Lock()
-	databases.n++
-	name := "test" + strconv.Itoa(databases.n)
-	databases.Unlock()
-	if _, err := s.sql("portico", "CREATE DATABASE "+name+" "+strings.Join(options, " ")); err != nil {
+	name, err := s.takeDatabase(options)
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if !s.runs() {
 			return
 		}
-		if _, err := s.sql("portico", "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+		if err := s.giveDatabase(name, len(options) == 0); err != nil {
 			t.Error(err)
 		}
 	})
 	return s.url(name)
+}
+
+// takeDatabase takes an empty database, or makes one, which takes longer.
+func (s *Server) takeDatabase(options []string) (string, error) {
+	s.mu.Lock()
+	n := len(s.empty)
+	if n > 0 && len(options) == 0 {
+		defer s.mu.Unlock()
+		name := s.empty[n-1]
+		s.empty = s.empty[:n-1]
+		return name, nil
+	}
+	s.databases++
+	name := "test" + strconv.Itoa(s.databases)
+	s.mu.Unlock()
+	_, err := s.sql("portico", "portico", "CREATE DATABASE "+name+" "+strings.Join(options, " "))
+	return name, err
+}
+
+// giveDatabase empties a database of a test, or drops it.
+func (s *Server) giveDatabase(name string, again bool) error {
+	if !again {
+		_, err := s.sql("portico", "portico", "DROP DATABASE "+name+" WITH (FORCE)")
+		return err
+	}
+	_, err := s.sql("portico", name, `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '`+name+`' AND pid <> pg_backend_pid();
+		DO $$ DECLARE s text; BEGIN
+			FOR s IN SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\_%' AND nspname NOT IN ('public', 'information_schema')
+			LOOP EXECUTE format('DROP SCHEMA %I CASCADE', s); END LOOP;
+		END $$`)
+	if err == nil {
+		s.mu.Lock()
+		s.empty = append(s.empty, name)
+		s.mu.Unlock()
+	}
+	return err
 }
 
 // Start starts a server for the test alone, which may stop and kill it. flags are
@@ -170,16 +201,16 @@ func (s *Server) end() {
 // columns parted by |.
 func (s *Server) SQL(t testing.TB, statements string) string {
 	t.Helper()
-	out, err := s.sql("postgres", statements)
+	out, err := s.sql("postgres", "portico", statements)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out
 }
 
-func (s *Server) sql(user, statements string) (string, error) {
+func (s *Server) sql(user, database, statements string) (string, error) {
 	return s.run(statements, "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
-		"-h", s.dir, "-U", user, "-d", "portico")
+		"-h", s.dir, "-U", user, "-d", database)
 }
 
 // run runs one of PostgreSQL's programs to its end.
@@ -245,27 +276,32 @@ const Patience = wait.Patience
 
 var parameter = regexp.MustCompile(`\$([0-9]+)`)
 
-// Plan is how PostgreSQL would run a statement in a schema, whatever its
+// Plans are how PostgreSQL would run statements in a schema, whatever their
 // parameters are: it reads a table whole only where there is no other way.
-func Plan(t testing.TB, url, schema, statement string) string {
+func Plans(t testing.TB, url, schema string, statements []string) []string {
 	t.Helper()
 	s, err := shared()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var most int
-	for _, m := range parameter.FindAllStringSubmatch(statement, -1) {
-		n, _ := strconv.Atoi(m[1])
-		most = max(most, n)
+	const end = "end of a plan"
+	var script strings.Builder
+	fmt.Fprintf(&script, "SET search_path = %q; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan;\n", schema)
+	for i, statement := range statements {
+		var most int
+		for _, m := range parameter.FindAllStringSubmatch(statement, -1) {
+			n, _ := strconv.Atoi(m[1])
+			most = max(most, n)
+		}
+		arguments := ""
+		if most > 0 {
+			arguments = "(NULL" + strings.Repeat(", NULL", most-1) + ")"
+		}
+		fmt.Fprintf(&script, "PREPARE p%d AS %s\n; EXPLAIN EXECUTE p%d%s;\n\\echo %s\n", i, statement, i, arguments, end)
 	}
-	arguments := ""
-	if most > 0 {
-		arguments = "(NULL" + strings.Repeat(", NULL", most-1) + ")"
-	}
-	out, err := s.run("SET search_path = "+schema+`; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan;
-		PREPARE planned AS `+statement+"; EXPLAIN EXECUTE planned"+arguments+";", "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", url)
+	out, err := s.run(script.String(), "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", url)
 	if err != nil {
-		t.Fatalf("%v\n%s", err, statement)
+		t.Fatal(err)
 	}
-	return out
+	return strings.Split(strings.TrimSuffix(out, end), end+"\n")
 }
