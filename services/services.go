@@ -16,6 +16,7 @@ import (
 	"github.com/porticod/portico/pkg/durable"
 	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/pkg/service"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/pkg/storage"
 	"github.com/porticod/portico/services/chat"
 	"github.com/porticod/portico/services/echo"
@@ -75,7 +76,7 @@ func (s *Shared) Child(args []string) (status int, ok bool) {
 // that needs it.
 func (s *Shared) Open(_ context.Context, cfg *config.Config, log zerolog.Logger) error {
 	s.log = log.With().Str("part", "accounts").Logger()
-	if err := s.Storage.Configure(cfg.Storage); err != nil {
+	if err := s.Storage.Open(cfg.Storage, log); err != nil {
 		return err
 	}
 	s.Pictures.SetMemory(int64(cfg.Limits.PictureMemory))
@@ -84,16 +85,32 @@ func (s *Shared) Open(_ context.Context, cfg *config.Config, log zerolog.Logger)
 	}
 	dir := filepath.Join(cfg.DataDir, "accounts")
 	s.Accounts.Configure(account.Options{
-		Open: func(ctx context.Context) (account.Store, error) {
-			if err := durable.MkdirAll(dir, 0o700); err != nil {
-				return nil, fmt.Errorf("make the folder of the accounts: %w", err)
-			}
-			return sqlstore.Open(ctx, filepath.Join(dir, "accounts.db"), s.log)
-		},
+		Open:         func(ctx context.Context) (account.Store, error) { return s.openAccounts(ctx, dir) },
 		Log:          s.log,
 		Registration: account.Registration(cfg.Accounts.Registration),
 	})
 	return nil
+}
+
+// openAccounts opens the accounts where the configuration has them, or in their
+// folder.
+func (s *Shared) openAccounts(ctx context.Context, dir string) (account.Store, error) {
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of the accounts: %w", err)
+	}
+	const file = "accounts.db"
+	db, err := s.Storage.Database(ctx, storage.Place{Kind: "accounts", Dir: dir}, file, sqlstore.Migrations(sqldb.Postgres), s.log)
+	if err != nil {
+		return nil, err
+	}
+	if db == nil {
+		return sqlstore.Open(ctx, filepath.Join(dir, file), s.log)
+	}
+	st, err := sqlstore.On(ctx, db, sqlstore.Options{Log: s.log, Bus: s.Storage.Bus()})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return st, nil
 }
 
 // Apply takes what cfg says about accounts and the memory for pictures.
@@ -115,5 +132,7 @@ func (s *Shared) Keeps() map[string]service.Kept {
 	}
 }
 
-// Close closes the accounts and ends the workers.
-func (s *Shared) Close() error { return errors.Join(s.Pictures.Close(), s.Accounts.Close()) }
+// Close closes the accounts, ends the workers and leaves the bus.
+func (s *Shared) Close() error {
+	return errors.Join(s.Pictures.Close(), s.Accounts.Close(), s.Storage.Close())
+}

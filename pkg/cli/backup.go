@@ -190,8 +190,8 @@ func folderOf(k service.Kept) backup.Folder {
 	return f
 }
 
-// elsewhere are the blobs that no backup of a data folder has, because they are not
-// in it, by the folder of their service.
+// elsewhere is what no backup of a data folder has, because it is not in it, by the
+// folder of its service.
 type elsewhere map[string]string
 
 // leaveOut returns what is known of the data folder dir, where what a bucket keeps
@@ -201,13 +201,15 @@ func (a *elsewhere) leaveOut(known backup.Known, dir string) backup.Known {
 	folderOf := known.Folder
 	known.Folder = func(name string) backup.Folder {
 		f := folderOf(name)
-		// Where it cannot be read the backup fails at that file.
+		// Where one cannot be read the backup fails at that file.
+		if at, err := storage.DatabaseElsewhere(filepath.Join(dir, name)); err == nil && at != "" {
+			f.Databases, (*a)[name] = nil, at
+		}
 		if at, err := storage.Elsewhere(filepath.Join(dir, name)); err == nil && at != "" {
 			for i := range f.Databases {
-				if f.Databases[i].Blobs != "" {
-					f.Databases[i].Blobs, (*a)[name] = "", at
-				}
+				f.Databases[i].Blobs = ""
 			}
+			(*a)[name+"'s files"] = at
 		}
 		return f
 	}
@@ -217,8 +219,7 @@ func (a *elsewhere) leaveOut(known backup.Known, dir string) backup.Known {
 // tell says what the backup has not.
 func (a elsewhere) tell(out io.Writer) {
 	for _, name := range slices.Sorted(maps.Keys(a)) {
-		fmt.Fprintf(out, "portico: not in the backup: the files of %s, which are in %s; the bucket needs backups of its own, or versions\n",
-			strings.ReplaceAll(name, "/", "."), a[name])
+		fmt.Fprintf(out, "portico: not in the backup: %s, which lie in %s and need backups of their own\n", strings.ReplaceAll(name, "/", "."), a[name])
 	}
 }
 

@@ -95,13 +95,3 @@ func (l *loader) rewordLabels(d *hcl.Diagnostic, typ string) {
 		d.Detail = "Give it a name: listener \"web\" { ... }"
 	}
 }
-
-// notYet rewords the message about an option that a later version will have.
-func notYet(d *hcl.Diagnostic) {
-	u, ok := hcl.DiagnosticExtra[settings.Unknown](d)
-	if !ok || !slices.Contains([]string{"database", "bus"}, u.Name) {
-		return
-	}
-	d.Summary = fmt.Sprintf("%q is not supported yet", u.Name)
-	d.Detail = "A later version will have it. Remove it."
-}

@@ -117,6 +117,17 @@ type limitsBlock struct {
 // What services keep things in, instead of files below data_dir. Changing it needs
 // a restart.
 type storageBlock struct {
+	// A database of PostgreSQL 15 or newer for accounts and chats, like
+	// "postgres://portico@db.example.org/portico"; its user must be allowed to make
+	// schemas in it. Several porticos may use it at a time. A password is best put
+	// in as ${secret("database-password")}.
+	Database settings.Text `hcl:"database,optional"`
+	// A NATS server, or several of one cluster, through which the porticos that
+	// share a database tell each other at once what happened:
+	// "nats://nats-1:4222,nats://nats-2:4222". Without it they look every second.
+	// Nothing is lost while it is away. Who shares it with another set of porticos
+	// ends it with ?cluster=name.
+	Bus settings.Text `hcl:"bus,optional"`
 	// A bucket with Amazon's S3 interface for the files that people upload:
 	// "s3://bucket/prefix?endpoint=https://s3.example.org&region=home". Without an
 	// endpoint it is Amazon's own of the region, which is us-east-1 if it is not

@@ -6,16 +6,25 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 
+	"github.com/rs/zerolog"
+
+	"github.com/porticod/portico/internal/testkit/nats"
+	"github.com/porticod/portico/internal/testkit/postgres"
 	"github.com/porticod/portico/internal/testkit/s3"
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/blob"
+	"github.com/porticod/portico/pkg/bus/bustest"
+	"github.com/porticod/portico/pkg/settings"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/pkg/storage"
 )
 
 func bucket(t *testing.T, s *s3.Server, prefix string) *storage.Storage {
 	t.Helper()
 	st := storage.New()
-	if err := st.Configure(storage.Config{Blobs: s.URL(prefix), AccessKey: s3.AccessKey, SecretKey: s3.SecretKey}); err != nil {
+	if err := st.Open(storage.Config{Blobs: s.URL(prefix), AccessKey: s3.AccessKey, SecretKey: s3.SecretKey}, zerolog.Nop()); err != nil {
 		t.Fatal(err)
 	}
 	return st
@@ -117,7 +126,88 @@ func TestCheckBlobs(t *testing.T) {
 	if err := (storage.Config{}).CheckBlobs(t.Context()); err != nil {
 		t.Errorf("without a bucket: %v", err)
 	}
-	if err := storage.New().Configure(storage.Config{Blobs: "bucket"}); err == nil {
+	if err := storage.New().Open(storage.Config{Blobs: "bucket"}, zerolog.Nop()); err == nil {
 		t.Error("any text is a bucket")
 	}
+}
+
+// Rows stay where they are, too.
+func TestDatabase(t *testing.T) {
+	cfg := storage.Config{Database: settings.Secret(postgres.Database(t))}
+	st := storage.New()
+	if err := st.Open(cfg, zerolog.Nop()); err != nil {
+		t.Fatal(err)
+	}
+	migrations := fstest.MapFS{"0001_first.sql": {Data: []byte("CREATE TABLE x (y bigint)")}}
+	p := storage.Place{Kind: "chat", Name: "lobby", Dir: filepath.Join(t.TempDir(), "lobby")}
+	open := func(st *storage.Storage, p storage.Place) (sqldb.DB, error) {
+		return st.Database(t.Context(), p, "chat.db", migrations, zerolog.Nop())
+	}
+	for range 2 {
+		db, err := open(st, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Write(t.Context(), func(tx *sqldb.Tx) error { _, err := tx.Exec("INSERT INTO x VALUES (1)"); return err }); err != nil {
+			t.Error(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if at, err := storage.DatabaseElsewhere(p.Dir); err != nil || !strings.HasPrefix(at, "schema portico_chat_lobby of test") {
+		t.Errorf("elsewhere is %q, %v", at, err)
+	}
+	if _, err := open(nil, p); err == nil || !strings.Contains(err.Error(), "but the config has no storage.database; put it back") {
+		t.Errorf("without the database: %v", err)
+	}
+	p.Dir = t.TempDir()
+	if db, err := open(nil, p); db != nil || err != nil {
+		t.Errorf("a folder without a database: %v, %v", db, err)
+	}
+	if err := os.WriteFile(filepath.Join(p.Dir, "chat.db"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(st, p); err == nil || !strings.Contains(err.Error(), "take storage.database out") {
+		t.Errorf("with another database in the folder: %v", err)
+	}
+	r, err := cfg.CheckDatabase(t.Context())
+	if err != nil || r.Standby || !r.Creates || r.Version == "" {
+		t.Errorf("the check finds %+v, %v", r, err)
+	}
+	if err := st.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBus(t *testing.T) {
+	if (*storage.Storage)(nil).Bus().Others() || storage.New().Bus().Others() {
+		t.Error("there are others without a bus")
+	}
+	srv := nats.Start(t)
+	cfg := storage.Config{Bus: settings.Secret(srv.URL)}
+	var nodes []*storage.Storage
+	for range 2 {
+		st := storage.New()
+		if err := st.Open(cfg, zerolog.Nop()); err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := st.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		nodes = append(nodes, st)
+	}
+	e := bustest.Listen(t, nodes[1].Bus(), nodes[0].Bus(), "x")
+	nodes[0].Bus().Publish("x", []byte("hello"))
+	e.Wait(t, "hello")
+	if err := cfg.CheckBus(); err != nil {
+		t.Error(err)
+	}
+	srv.Stop()
+	if err := cfg.CheckBus(); err == nil {
+		t.Error("a bus that is away is fine")
+	}
+	wait.Until(t, "it is said that the bus is away", func() bool { return strings.HasSuffix(nodes[0].Where()["bus"], " (away)") })
 }

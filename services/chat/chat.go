@@ -25,6 +25,7 @@ import (
 	"github.com/porticod/portico/pkg/bus"
 	"github.com/porticod/portico/pkg/ratelimit"
 	"github.com/porticod/portico/pkg/service"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/pkg/steady"
 	"github.com/porticod/portico/pkg/storage"
 	"github.com/porticod/portico/services/chat/store"
@@ -103,10 +104,8 @@ func (c *Chat) openStore(ctx context.Context, b *between) error {
 	if err := c.openBlobs(); err != nil {
 		return err
 	}
-	open := func(ctx context.Context, opt sqlstore.Options) (*sqlstore.Store, error) {
-		return sqlstore.Open(ctx, c.env.Dir, opt)
-	}
-	c.wire = new(bus.Local).Node()
+	open := c.openDatabase
+	c.wire = c.storage.Bus()
 	if b != nil && b.open != nil {
 		open, c.wire = b.open, b.wire
 	}
@@ -126,6 +125,27 @@ func (c *Chat) openStore(ctx context.Context, b *between) error {
 	c.bus = newNodeBus(c.wire, c.topic("log"), c.log, c.hub.position)
 	c.presence.remote = newRemotes(c.wire, c.topic("presence"))
 	return nil
+}
+
+// openDatabase opens the store where the configuration has it, or in the service's
+// folder.
+func (c *Chat) openDatabase(ctx context.Context, opt sqlstore.Options) (*sqlstore.Store, error) {
+	migrations, err := sqlstore.Migrations(sqldb.Postgres)
+	if err != nil {
+		return nil, err
+	}
+	db, err := c.storage.Database(ctx, c.place(), sqlstore.File, migrations, c.log)
+	if err != nil {
+		return nil, err
+	}
+	if db == nil {
+		return sqlstore.Open(ctx, c.env.Dir, opt)
+	}
+	return sqlstore.On(ctx, db, opt)
+}
+
+func (c *Chat) place() storage.Place {
+	return storage.Place{Kind: c.env.Kind, Name: c.env.Name, Dir: c.env.Dir}
 }
 
 // Chat is a running chat. It implements http.Handler, service.Updater,

@@ -11,7 +11,7 @@ var _ service.Keeper = Type{}
 func (Type) Keeps() service.Kept {
 	return service.Kept{
 		Databases: []service.Database{{
-			Path: "chat.db", Schema: sqlstore.Schema(), Blobs: "blobs",
+			Path: sqlstore.File, Schema: sqlstore.Schema(), Blobs: "blobs",
 			Refs: []service.Column{{Table: "blobs", Name: "hash"}},
 		}},
 		Leave: []string{"tmp"},

@@ -11,7 +11,6 @@ import (
 	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/pkg/blob"
 	"github.com/porticod/portico/pkg/durable"
-	"github.com/porticod/portico/pkg/storage"
 )
 
 const (
@@ -32,7 +31,7 @@ func (c *Chat) openBlobs() error {
 	if err := durable.MkdirAll(c.spoolDir, 0o700); err != nil {
 		return fmt.Errorf("make folder: %w", err)
 	}
-	blobs, err := c.storage.Blobs(storage.Place{Kind: c.env.Kind, Name: c.env.Name, Dir: c.env.Dir})
+	blobs, err := c.storage.Blobs(c.place())
 	if err != nil {
 		return err
 	}

@@ -174,6 +174,14 @@ func (b *Bus) Others() bool { return true }
 // seconds.
 func (b *Bus) Healthy() bool { return b.up.Load() }
 
+// Why is what the library says of a bus that is not healthy.
+func (b *Bus) Why() error {
+	if err := b.conn.LastError(); err != nil {
+		return err
+	}
+	return nats.ErrNoServers
+}
+
 // Stats implements bus.Bus.
 func (b *Bus) Stats() bus.Stats {
 	return bus.Stats{
