@@ -3,11 +3,40 @@ package services
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/porticod/portico/pkg/bus"
 	"github.com/porticod/portico/pkg/picture"
 )
 
-// Collectors are metrics of what services share: the making of pictures.
+// Collectors are metrics of what services share: the making of pictures, and the
+// bus where there is one.
 func (s *Shared) Collectors() []prometheus.Collector {
+	return append(s.pictureMetrics(), s.busMetrics()...)
+}
+
+func (s *Shared) busMetrics() []prometheus.Collector {
+	b := s.Storage.Bus()
+	if !b.Others() {
+		return nil
+	}
+	counter := func(name, help string, f func(bus.Stats) uint64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "portico_bus_" + name, Help: help}, func() float64 { return float64(f(b.Stats())) })
+	}
+	return []prometheus.Collector{
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "portico_bus_up", Help: "1 while the bus to other nodes is there."}, func() float64 {
+			if b.Healthy() {
+				return 1
+			}
+			return 0
+		}),
+		counter("sent_total", "Messages that went to other nodes.", func(t bus.Stats) uint64 { return t.Sent }),
+		counter("received_total", "Messages that came from other nodes.", func(t bus.Stats) uint64 { return t.Received }),
+		counter("dropped_total", "Messages that were too large, too old or too many; who missed one reads the store.", func(t bus.Stats) uint64 {
+			return t.TooLarge + t.Unsent + t.Unheard
+		}),
+	}
+}
+
+func (s *Shared) pictureMetrics() []prometheus.Collector {
 	gauge := func(name, help string, f func(picture.Stats) float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "portico_pictures_" + name, Help: help}, func() float64 { return f(s.Pictures.Stats()) })
 	}

@@ -27,20 +27,23 @@ var upper = []string{
 
 // one says who alone may import a library.
 var one = map[string]string{
-	"github.com/soheilhy/cmux":         "pkg/mux",
-	"github.com/pires/go-proxyproto":   "pkg/mux",
-	"modernc.org/sqlite":               "pkg/sqlite",
-	"github.com/jackc/pgx/v5":          "pkg/postgres",
-	"github.com/spf13/cobra":           "pkg/cli",
-	"github.com/gen2brain/jpegn":       "pkg/picture",
-	"github.com/gen2brain/jpegli":      "pkg/picture",
-	"github.com/gen2brain/avif":        "pkg/picture",
-	"github.com/bbrks/go-blurhash":     "pkg/picture",
-	"golang.org/x/crypto/argon2":       "pkg/account",
-	"github.com/caddyserver/certmagic": "pkg/acme",
-	"github.com/quic-go/quic-go":       "pkg/mux",
-	"github.com/chromedp/chromedp":     "internal",
-	"github.com/rogpeppe/go-internal":  "test",
+	"github.com/soheilhy/cmux":          "pkg/mux",
+	"github.com/pires/go-proxyproto":    "pkg/mux",
+	"modernc.org/sqlite":                "pkg/sqlite",
+	"github.com/jackc/pgx/v5":           "pkg/postgres",
+	"github.com/spf13/cobra":            "pkg/cli",
+	"github.com/gen2brain/jpegn":        "pkg/picture",
+	"github.com/gen2brain/jpegli":       "pkg/picture",
+	"github.com/gen2brain/avif":         "pkg/picture",
+	"github.com/bbrks/go-blurhash":      "pkg/picture",
+	"golang.org/x/crypto/argon2":        "pkg/account",
+	"github.com/caddyserver/certmagic":  "pkg/acme",
+	"github.com/quic-go/quic-go":        "pkg/mux",
+	"github.com/chromedp/chromedp":      "internal",
+	"github.com/nats-io/nats.go":        "pkg/bus/nats",
+	"github.com/minio/minio-go":         "pkg/blob/s3",
+	"github.com/johannesboyne/gofakes3": "internal",
+	"github.com/rogpeppe/go-internal":   "test",
 }
 
 // more says why a leaf has more than one library.
