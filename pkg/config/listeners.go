@@ -20,7 +20,12 @@ type claim struct {
 
 // take reserves an address, or reports who has it.
 func (l *loader) take(c claim) {
-	for _, o := range l.claims {
+	// Only what has the same port can overlap.
+	same := c.addr
+	if same.Network != "unix" {
+		same = Address{Network: c.addr.Network, Port: c.addr.Port}
+	}
+	for _, o := range l.claims[same] {
 		if !c.addr.Overlaps(o.addr) {
 			continue
 		}
@@ -37,7 +42,10 @@ func (l *loader) take(c claim) {
 		}
 		return
 	}
-	l.claims = append(l.claims, c)
+	if l.claims == nil {
+		l.claims = map[Address][]claim{}
+	}
+	l.claims[same] = append(l.claims[same], c)
 }
 
 // listeners decodes the listener blocks and checks each by itself.

@@ -78,7 +78,7 @@ type loader struct {
 
 	registration hcl.Range // of accounts.registration
 	declared     map[service.Ref]*declared
-	claims       []claim
+	claims       map[Address][]claim // see take
 	accounts     []account
 }
 

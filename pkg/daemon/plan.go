@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/porticod/portico/pkg/config"
@@ -109,13 +108,17 @@ func planSettings(p *Plan, old, next *config.Config) {
 
 func planListeners(p *Plan, old, next *config.Config) {
 	held, wanted := addresses(old), addresses(next)
+	before := make(map[string]*config.Listener, len(old.Listeners))
+	for i := range old.Listeners {
+		before[old.Listeners[i].Name] = &old.Listeners[i]
+	}
 	for _, l := range next.Listeners {
 		for _, a := range sockets(l) {
 			if !held[keyOf(l, a)] {
 				p.Bind = append(p.Bind, l.Name+" "+a.String())
 			}
 		}
-		if i := slices.IndexFunc(old.Listeners, func(o config.Listener) bool { return o.Name == l.Name }); i >= 0 && !sameListener(old.Listeners[i], l) {
+		if o := before[l.Name]; o != nil && !sameListener(*o, l) {
 			p.Reroute = append(p.Reroute, l.Name)
 		}
 	}
