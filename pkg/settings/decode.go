@@ -70,8 +70,8 @@ func (d *decoder) errorf(at hcl.Range, summary, format string, args ...any) {
 // body decodes b into the struct v. at is shown for what has no place of its own.
 func (d *decoder) body(b hcl.Body, v reflect.Value, at hcl.Range) *node {
 	before, unknown := d.errors, d.unknown
-	fields := fieldsOf(v.Type())
-	schema := schemaOf(fields)
+	shape := shapeOf(v.Type())
+	fields, schema := shape.fields, shape.schema
 	content, remain, diags := b.PartialContent(schema)
 	d.add(diags...)
 	blocks := content.Blocks.ByType()

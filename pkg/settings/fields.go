@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -16,9 +17,31 @@ type field struct {
 	typ   reflect.Type
 }
 
-// fieldsOf reads the hcl tags of struct type t. It panics on a tag that it does
+// A shape is a struct type as the decoder sees it. It is never changed.
+type shape struct {
+	fields []field
+	schema *hcl.BodySchema
+}
+
+// shapes has those that were seen, by reflect.Type; programs have few. A file with a
+// thousand listeners decodes the same types a thousand times.
+var shapes sync.Map
+
+func shapeOf(t reflect.Type) *shape {
+	if s, ok := shapes.Load(t); ok {
+		return s.(*shape)
+	}
+	s := &shape{fields: readFields(t)}
+	s.schema = schemaOf(s.fields)
+	shapes.Store(t, s)
+	return s
+}
+
+func fieldsOf(t reflect.Type) []field { return shapeOf(t).fields }
+
+// readFields reads the hcl tags of struct type t. It panics on a tag that it does
 // not know: that is a mistake in the program, found by the first test.
-func fieldsOf(t reflect.Type) []field {
+func readFields(t reflect.Type) []field {
 	if t.Kind() != reflect.Struct {
 		panic(fmt.Sprintf("settings: %s is not a struct", t))
 	}
@@ -58,7 +81,7 @@ func schemaOf(fields []field) *hcl.BodySchema {
 }
 
 func labelsOf(t reflect.Type) (labels []string) {
-	for _, f := range fieldsOf(structType(t)) {
+	for _, f := range readFields(structType(t)) {
 		if f.role == "label" {
 			labels = append(labels, f.name)
 		}
@@ -69,8 +92,9 @@ func labelsOf(t reflect.Type) (labels []string) {
 // Secrets are the expressions in body that Decode would decode into a Secret of
 // the struct type t, so that source lines can be shown without them.
 func Secrets(body hcl.Body, t reflect.Type) (exprs []hcl.Expression) {
-	fields := fieldsOf(t)
-	content, _, _ := body.PartialContent(schemaOf(fields)) // Decode reports what is wrong
+	shape := shapeOf(t)
+	fields := shape.fields
+	content, _, _ := body.PartialContent(shape.schema) // Decode reports what is wrong
 	for _, f := range fields {
 		if f.role == "block" {
 			for _, b := range content.Blocks.OfType(f.name) {
