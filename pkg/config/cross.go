@@ -16,20 +16,6 @@ func (l *loader) cross() {
 	l.challenges()
 	l.unused()
 	l.passwords()
-	l.apart()
-}
-
-// apart warns of services that do not use the database which others have in common.
-func (l *loader) apart() {
-	if l.cfg.Storage.Database == "" {
-		return
-	}
-	for _, s := range l.cfg.Services {
-		if s.Kind.Name() == "photos" {
-			l.warnf(l.declared[s.Ref()].at, fmt.Sprintf("service.%s stays on this machine", s.Ref()),
-				"Its posts are in its folder, not in the database that storage names: others who share that do not have them.")
-		}
-	}
 }
 
 func (l *loader) unused() {

@@ -117,7 +117,7 @@ type limitsBlock struct {
 // What services keep things in, instead of files below data_dir. Changing it needs
 // a restart.
 type storageBlock struct {
-	// A database of PostgreSQL 15 or newer for accounts and chats, like
+	// A database of PostgreSQL 15 or newer for accounts, chats and photos, like
 	// "postgres://portico@db.example.org/portico"; its user must be allowed to make
 	// schemas in it. Several porticos may use it at a time. A password is best put
 	// in as ${secret("database-password")}.

@@ -91,6 +91,7 @@ var answers = []struct {
 	{syscall.ENOSPC, http.StatusInsufficientStorage},
 	{syscall.EDQUOT, http.StatusInsufficientStorage},
 	{blob.ErrAway, http.StatusServiceUnavailable},
+	{sqldb.ErrAway, http.StatusServiceUnavailable},
 	{sqldb.ErrBusy, http.StatusServiceUnavailable},
 	{sqldb.ErrClosed, http.StatusServiceUnavailable},
 }

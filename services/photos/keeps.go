@@ -14,7 +14,7 @@ func (Type) Keeps() service.Kept {
 		refs = append(refs, service.Column{Table: table, Name: "hash"})
 	}
 	return service.Kept{
-		Databases: []service.Database{{Path: "photos.db", Schema: sqlstore.Schema(), Blobs: "blobs", Refs: refs}},
+		Databases: []service.Database{{Path: sqlstore.File, Schema: sqlstore.Schema(), Blobs: "blobs", Refs: refs}},
 		Leave:     []string{"spool"},
 	}
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/porticod/portico/pkg/bus"
 	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/pkg/service"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/pkg/steady"
 	"github.com/porticod/portico/pkg/storage"
 	"github.com/porticod/portico/services/photos/store"
@@ -102,22 +103,35 @@ var (
 	_ service.Metered               = (*Photos)(nil)
 )
 
-// Open opens the service's data in env.Dir and starts its worker.
+// Open opens the service's data where the configuration has it, or in env.Dir, and
+// starts its worker.
 func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Photos, error) {
-	// First, because its lease is that of the whole folder.
-	st, err := sqlstore.Open(ctx, filepath.Join(env.Dir, "photos.db"), env.Log, nil)
+	at := storage.Place{Kind: env.Kind, Name: env.Name, Dir: env.Dir}
+	// First, because the lease of a file is that of the whole folder.
+	st, err := t.openStore(ctx, env, at)
 	if err != nil {
 		return nil, err
 	}
-	blobs, err := t.Storage.Blobs(storage.Place{Kind: env.Kind, Name: env.Name, Dir: env.Dir})
+	blobs, err := t.Storage.Blobs(at)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
-	p, err := t.start(ctx, env, cfg, parts{st, blobs, new(bus.Local).Node()})
+	p, err := t.start(ctx, env, cfg, parts{st, blobs, t.Storage.Bus()})
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
 	return p, nil
+}
+
+func (t Type) openStore(ctx context.Context, env service.Env, at storage.Place) (store.Store, error) {
+	db, err := t.Storage.Database(ctx, at, sqlstore.File, sqlstore.Migrations(sqldb.Postgres), env.Log)
+	if err != nil {
+		return nil, err
+	}
+	if db == nil {
+		return sqlstore.Open(ctx, filepath.Join(env.Dir, sqlstore.File), env.Log, nil)
+	}
+	return sqlstore.On(db, nil), nil
 }
 
 // parts are what a service is made of.

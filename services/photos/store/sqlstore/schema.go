@@ -7,6 +7,9 @@ import (
 	"github.com/porticod/portico/pkg/sqldb"
 )
 
+// File is the name of the file of SQLite in a service's folder.
+const File = "photos.db"
+
 //go:embed migrations
 var migrations embed.FS
 

@@ -42,11 +42,8 @@ func open(ctx context.Context, path string, opt sqlite.Options, now func() time.
 	if err != nil {
 		return nil, err
 	}
-	d, err := On(ctx, db, now)
-	if err == nil {
-		err = d.forgetHolders(ctx) // the file is ours: whoever held something is gone
-	}
-	if err != nil {
+	d := On(db, now)
+	if err := d.forgetHolders(ctx); err != nil { // the file is ours: whoever held something is gone
 		return nil, errors.Join(err, db.Close())
 	}
 	return d, nil
@@ -54,13 +51,13 @@ func open(ctx context.Context, path string, opt sqlite.Options, now func() time.
 
 // On returns the store in a database with the Migrations of its engine, which
 // the store closes. now is the clock; nil: time.Now.
-func On(_ context.Context, db sqldb.DB, now func() time.Time) (*DB, error) {
+func On(db sqldb.DB, now func() time.Time) *DB {
 	if now == nil {
 		now = time.Now
 	}
 	d := &DB{db: &database{DB: db, now: now}, now: now, steady: steady.Clock{Read: now}}
 	d.steady.Now() // steps count from here
-	return d, nil
+	return d
 }
 
 // Shared tells whether other nodes may have the same rows.
