@@ -17,34 +17,46 @@ const trimmed = 64 * time.Second
 
 // An idler is a server that is to hold connections which do nothing.
 type idler struct {
-	name  string
-	peer  bool
-	n     int
-	aim   string
+	name string
+	peer bool
+	n    int
+	aim  string
+	// The same with fewer connections, to tell what each takes from what a server takes
+	// that has any; nil: that is not told.
+	fewer *idler
 	start func(ctx context.Context, b *bench) (pid int, open func(i int) (net.Conn, error), stop func(), err error)
 
 	pid             int
-	before          float64 // KiB resident
+	before, full    float64 // KiB resident, with a few connections and with all
 	conns           []net.Conn
 	opened, settled float64 // KiB each
 	cpu             float64 // ms to open one
 }
 
 // idleCount is how many connections most of them hold.
-func idleCount(b *bench) int { return pick(b, 8000, 2000) }
+func idleCount(b *bench) int { return pick(b, 8000, 1000) }
 
 // waves are idlers that wait together: as many as this process may have
 // descriptors for.
 func waves(all []*idler, limit int) (out [][]*idler) {
 	room := 0
 	for _, i := range all {
-		if i.n > room || len(out) == 0 {
+		if i.all() > room || len(out) == 0 {
 			out, room = append(out, nil), limit
 		}
 		out[len(out)-1] = append(out[len(out)-1], i)
-		room -= i.n + idleFirst
+		room -= i.all()
 	}
 	return out
+}
+
+// all is how many connections it holds, and who is beside it.
+func (i *idler) all() int {
+	n := i.n + idleFirst
+	if i.fewer != nil {
+		n += i.fewer.all()
+	}
+	return n
 }
 
 // idleWaves are those of this run; some descriptors are for the rest.
@@ -57,15 +69,20 @@ func idleTakes(b *bench) (sum time.Duration) {
 	for _, wave := range idleWaves(b) {
 		sum += trimmed
 		for _, i := range wave {
-			sum += 500*time.Millisecond + time.Duration(i.n)*400*time.Microsecond
+			sum += 500*time.Millisecond + time.Duration(i.all())*400*time.Microsecond
 		}
 	}
 	return sum
 }
 
 // idlers are all that hold n connections; prosody, which needs much of everything,
-// a fifth.
+// a fifth, and the chat, of which the aims are, at least as many as count beside what one has
+// that holds a third.
 func idlers(n int) []*idler {
+	most := max(n, 4500)
+	chat := func(name, aim string, secure bool) *idler {
+		return &idler{name: name, n: most, aim: aim, start: idleChat(secure), fewer: &idler{name: name, n: most / 3, start: idleChat(secure)}}
+	}
 	return []*idler{
 		{name: "portico, keep-alive, direct", n: n, start: idleOwn("direct", dialPlain)},
 		{name: "portico, keep-alive, split", n: n, start: idleOwn("split", dialPlain)},
@@ -73,8 +90,8 @@ func idlers(n int) []*idler {
 		{name: "nginx, keep-alive", peer: true, n: n, start: idleNginx(false)},
 		{name: "nginx, keep-alive, TLS", peer: true, n: n, start: idleNginx(true)},
 		{name: "bare net/http, keep-alive", peer: true, n: n, start: idleBare},
-		{name: "portico, chat, signed in", n: n, aim: "chat-idle", start: idleChat(false)},
-		{name: "portico, chat, signed in, TLS", n: n, aim: "chat-idle-tls", start: idleChat(true)},
+		chat("portico, chat, signed in", "chat-idle", false),
+		chat("portico, chat, signed in, TLS", "chat-idle-tls", true),
 		{name: "prosody, signed in", peer: true, n: n / 5, start: idleProsody(false)},
 		{name: "prosody, signed in, TLS", peer: true, n: n / 5, start: idleProsody(true)},
 	}
@@ -94,10 +111,14 @@ func runIdle(ctx context.Context, b *bench, r *report) error {
 			if !i.peer {
 				name = "**" + name + "**"
 			}
-			t.add(name, fmt.Sprint(i.n), number(i.opened), number(i.settled), number(i.cpu))
+			many := fmt.Sprint(i.n)
+			if i.fewer != nil {
+				many += fmt.Sprintf(", each beyond %d", i.fewer.n)
+			}
+			t.add(name, many, number(i.opened), number(i.settled), number(i.cpu))
 			memory.add("", i.name, series{i.settled}, i.peer)
 			if i.aim != "" {
-				r.reach(i.aim, plural(i.n, "connection"), series{i.settled})
+				r.reach(i.aim, plural(i.n, "connection")+fmt.Sprintf(", each beyond %d", i.fewer.n), series{i.settled})
 			}
 		}
 	}
@@ -108,7 +129,13 @@ func runIdle(ctx context.Context, b *bench, r *report) error {
 
 // idleTogether measures those of a wave, which wait together.
 func idleTogether(ctx context.Context, b *bench, wave []*idler) error {
+	var all []*idler
 	for _, i := range wave {
+		if all = append(all, i); i.fewer != nil {
+			all = append(all, i.fewer)
+		}
+	}
+	for _, i := range all {
 		pid, open, stop, err := i.start(ctx, b)
 		if err != nil {
 			return fmt.Errorf("%s: %w", i.name, err)
@@ -120,16 +147,29 @@ func idleTogether(ctx context.Context, b *bench, wave []*idler) error {
 			return fmt.Errorf("%s: %w", i.name, firstOf(context.Cause(ctx), err))
 		}
 	}
-	say("idle: %d servers have their connections; what they give back is known after %s", len(wave), trimmed)
+	for _, i := range wave {
+		if i.opened = (i.full - i.before) / float64(i.n); i.fewer != nil {
+			i.opened = (i.full - i.fewer.full) / float64(i.n-i.fewer.n)
+		}
+	}
+	say("idle: %d servers have their connections; what they give back is known after %s", len(all), trimmed)
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-time.After(trimmed):
 	}
 	for _, i := range wave {
-		i.settled = (rss(i.pid) - i.before) / float64(i.n)
+		i.settled = i.each(rss(i.pid))
 	}
 	return nil
+}
+
+// each is what one connection takes where all take so many KiB.
+func (i *idler) each(now float64) float64 {
+	if f := i.fewer; f != nil {
+		return (now - rss(f.pid)) / float64(i.n-f.n)
+	}
+	return (now - i.before) / float64(i.n)
 }
 
 // fill opens the connections. What the first ones make once is not theirs alone.
@@ -161,7 +201,7 @@ func (i *idler) fill(open func(int) (net.Conn, error)) error {
 		return err
 	}
 	i.cpu = (cpuSeconds(i.pid) - before) * 1e3 / float64(i.n)
-	i.opened = (rss(i.pid) - i.before) / float64(i.n)
+	i.full = rss(i.pid)
 	return nil
 }
 

@@ -6,8 +6,10 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -52,6 +54,7 @@ func (ls *Loops) Close() error {
 	ls.closed = true
 	var errs []error
 	for _, l := range ls.all {
+		l.stopLooks()
 		errs = append(errs, l.file.Close())
 		<-l.stopped
 	}
@@ -66,9 +69,11 @@ type loop struct {
 	stopped chan struct{}
 	again   []*Relay // which could go on; of the loop's goroutine
 
-	mu    sync.Mutex
-	slots []*Relay // by what epoll calls them; nil: free; guarded by mu
-	free  []int32  // guarded by mu
+	mu    sync.Mutex // guards the rest
+	slots []*Relay   // by what epoll calls them; nil: free
+	free  []int32
+	looks *time.Timer   // of all relays together; nil: there are none
+	every time.Duration // between two looks
 }
 
 func newLoop() (*loop, error) {
@@ -132,10 +137,53 @@ func (l *loop) turn(r *Relay, first func()) {
 	}
 }
 
+// look has all relays looked after, for as long as there are some.
+func (l *loop) look() {
+	l.mu.Lock()
+	relays := slices.DeleteFunc(slices.Clone(l.slots), func(r *Relay) bool { return r == nil })
+	l.mu.Unlock()
+	now := time.Now()
+	for _, r := range relays {
+		r.look(now)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.looks == nil: // closed
+	case len(l.free) == len(l.slots):
+		l.looks = nil
+	default:
+		l.looks.Reset(l.every)
+	}
+}
+
+func (l *loop) stopLooks() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.looks != nil {
+		l.looks.Stop()
+		l.looks = nil
+	}
+}
+
+// lookSoon sees to it that a relay is looked after, which has to be so often. It
+// needs mu.
+func (l *loop) lookSoon(every time.Duration) {
+	switch {
+	case l.looks == nil:
+		l.every = every
+		l.looks = time.AfterFunc(every, l.look)
+	case every < l.every:
+		l.every = every
+		l.looks.Reset(every)
+	}
+}
+
 // place gives r a slot.
 func (l *loop) place(r *Relay) (slot int32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.lookSoon(r.pause())
 	if n := len(l.free); n > 0 {
 		slot = l.free[n-1]
 		l.free = l.free[:n-1]

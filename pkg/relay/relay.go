@@ -56,9 +56,9 @@ type Relay struct {
 	why        atomic.Int32 // an End
 	loop       looped
 
-	mu       sync.Mutex // guards the rest
-	timer    *time.Timer
-	first    bool // nobody has looked yet
+	mu       sync.Mutex  // guards the rest
+	timer    *time.Timer // by hand only
+	looked   bool        // somebody has, once
 	progress int64
 	since    time.Time // when progress was made
 }
@@ -75,11 +75,12 @@ func New(client, up net.Conn, opt Options) *Relay {
 // Run moves bytes until both sides have ended, or ctx has. Whoever closes one of the
 // connections meanwhile ends ctx, too. It is called once.
 func (r *Relay) Run(ctx context.Context) End {
-	r.watch()
-	defer r.unwatch()
-	if r.enter() {
+	r.since = time.Now()
+	if r.enter() { // its loop looks after it
 		r.await(ctx)
 	} else {
+		r.watch()
+		defer r.unwatch()
 		r.byHand(ctx)
 	}
 	r.why.CompareAndSwap(int32(none), int32(EndClosed))
@@ -149,11 +150,11 @@ func carry(dst, src net.Conn, note func(int)) error {
 	}
 }
 
+// How long there may be between two looks. A relay that sees one counts as one that
+// lasts.
 const (
-	// firstLook is when a relay counts as one that lasts.
-	firstLook = 15 * time.Second
-	// shortest is the shortest time between two looks.
 	shortest = time.Millisecond
+	longest  = 15 * time.Second
 )
 
 // watch looks four times in each idle time whether bytes move. Deadlines would
@@ -161,30 +162,39 @@ const (
 func (r *Relay) watch() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.first, r.since = true, time.Now()
-	r.timer = time.AfterFunc(min(r.pause(), firstLook), r.look)
+	r.timer = time.AfterFunc(r.pause(), func() {
+		if r.look(time.Now()) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if r.timer != nil {
+				r.timer.Reset(r.pause())
+			}
+		}
+	})
 }
 
-func (r *Relay) pause() time.Duration { return max(r.opt.Idle/4, shortest) }
+// pause is the time between two looks.
+func (r *Relay) pause() time.Duration { return min(max(r.opt.Idle/4, shortest), longest) }
 
-func (r *Relay) look() {
+// look ends the relay if it was idle for too long; else it returns true.
+func (r *Relay) look(now time.Time) bool {
+	n := r.sofar()
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.timer == nil {
-		return
+	first, moved := !r.looked, n != r.progress
+	r.looked = true
+	if moved {
+		r.progress, r.since = n, now
 	}
-	if r.first { // most do not live to see it, and need no more than they came with
-		r.first = false
+	idle := now.Sub(r.since)
+	r.mu.Unlock()
+	if first { // most do not live to see it, and need no more than they came with
 		keepAlive(r.up)
 	}
-	now := time.Now()
-	if n := r.sofar(); n != r.progress {
-		r.progress, r.since = n, now
-	} else if now.Sub(r.since) >= r.opt.Idle {
+	if idle >= r.opt.Idle {
 		r.close(EndIdle)
-		return
+		return false
 	}
-	r.timer.Reset(r.pause())
+	return true
 }
 
 // sofar is a number that changes whenever bytes move, also out of the kernel's
