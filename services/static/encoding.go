@@ -2,7 +2,6 @@ package static
 
 import (
 	"io/fs"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,7 +16,7 @@ var encodings = []struct{ name, ext string }{
 
 // sibling opens the compressed file that the client likes best, if there is one.
 // The caller closes it.
-func (q *request) sibling(name string, original fs.FileInfo) (*os.File, fs.FileInfo, string) {
+func (q *request) sibling(name string, original fs.FileInfo) (sibling found, ok bool) {
 	weights := acceptEncoding(strings.Join(q.r.Header.Values("Accept-Encoding"), ","))
 	order := slices.Clone(encodings)
 	slices.SortStableFunc(order, func(a, b struct{ name, ext string }) int {
@@ -32,11 +31,11 @@ func (q *request) sibling(name string, original fs.FileInfo) (*os.File, fs.FileI
 			continue
 		}
 		if fi.Mode().IsRegular() && !fi.ModTime().Before(original.ModTime()) {
-			return f, fi, e.name
+			return found{f, fi, name + e.ext, e.name}, true
 		}
 		_ = f.Close()
 	}
-	return nil, nil, ""
+	return found{}, false
 }
 
 // weights are the qualities of codings, in thousandths.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,13 +23,48 @@ const (
 	maxHeld  = 4096    // files
 	maxData  = 8 << 20 // bytes of short files, together
 	maxOpen  = 64      // long files, which are kept open
+	maxKey   = 1024    // bytes of the path, and of what is accepted
 )
+
+// A heldKey is what an answer depends on.
+type heldKey struct {
+	path   string // of the URL
+	accept string // the field Accept-Encoding, where compressed files are looked for
+}
+
+// keyOf is the key of a request; not ok: its answer is not held.
+func (s *Service) keyOf(r *http.Request) (k heldKey, ok bool) {
+	k.path = r.URL.Path
+	if s.cfg.Precompressed {
+		switch fields := r.Header["Accept-Encoding"]; len(fields) {
+		case 0:
+		case 1:
+			k.accept = fields[0]
+		default:
+			return k, false
+		}
+	}
+	return k, len(k.path)+len(k.accept) <= maxKey
+}
+
+// A sight is how a file looked.
+type sight struct {
+	path string // the root included
+	mark filemark.Mark
+}
+
+// same reports whether it looks so still.
+func (s *sight) same() bool {
+	m, ok := filemark.At(s.path)
+	return ok && m == s.mark
+}
 
 // A held is a file that was asked for lately, ready to be sent while its mark is the
 // same. It is never changed.
 type held struct {
-	path     string // of the file, the root included
-	mark     filemark.Mark
+	sight
+	original *sight // of which it is the compressed form; nil: of none
+	encoding []string
 	until    time.Time
 	modified time.Time
 	size     int64
@@ -44,31 +80,31 @@ type held struct {
 // opened for each request.
 type holder struct {
 	mu     sync.Mutex // guards the rest
-	files  map[string]*held
+	files  map[heldKey]*held
 	data   int
 	open   int
 	sweep  *time.Timer // nil: nothing is held
 	closed bool
 }
 
-// get returns the file that urlPath led to lately, if it is still the same: one system
+// get returns the file that a request led to lately, if it is still the same: one system
 // call in place of ten. The caller gives it back with done.
-func (t *holder) get(urlPath string) *held {
+func (t *holder) get(k heldKey) *held {
 	t.mu.Lock()
-	h := t.files[urlPath]
+	h := t.files[k]
 	if h == nil || !time.Now().Before(h.until) {
 		t.mu.Unlock()
 		return nil
 	}
 	h.users++
 	t.mu.Unlock()
-	if m, ok := filemark.At(h.path); ok && m == h.mark {
+	if h.same() && (h.original == nil || h.original.same()) {
 		return h
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.files[urlPath] == h {
-		t.drop(urlPath, h)
+	if t.files[k] == h {
+		t.drop(k, h)
 	}
 	t.leave(h)
 	return nil
@@ -82,20 +118,21 @@ func (t *holder) done(h *held) {
 }
 
 // put takes h, whose users is 1 for who calls; false: there is no room.
-func (t *holder) put(urlPath string, h *held) bool {
+func (t *holder) put(k heldKey, h *held) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed || len(t.files) >= maxHeld || t.data+len(h.data) > maxData || h.file != nil && t.open >= maxOpen {
 		return false
 	}
-	if old := t.files[urlPath]; old != nil {
-		t.drop(urlPath, old)
+	if old := t.files[k]; old != nil {
+		t.drop(k, old)
 	}
 	if t.files == nil {
-		t.files = map[string]*held{}
+		t.files = map[heldKey]*held{}
 	}
 	h.users++
-	t.files[urlPath] = h
+	k.path, k.accept = strings.Clone(k.path), strings.Clone(k.accept) // they are parts of a whole head
+	t.files[k] = h
 	t.data += len(h.data)
 	if h.file != nil {
 		t.open++
@@ -107,8 +144,8 @@ func (t *holder) put(urlPath string, h *held) bool {
 }
 
 // drop must be called with mu held.
-func (t *holder) drop(urlPath string, h *held) {
-	delete(t.files, urlPath)
+func (t *holder) drop(k heldKey, h *held) {
+	delete(t.files, k)
 	t.data -= len(h.data)
 	if h.file != nil {
 		t.open--
@@ -128,9 +165,9 @@ func (t *holder) expire() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
-	for urlPath, h := range t.files {
+	for k, h := range t.files {
 		if !now.Before(h.until) {
-			t.drop(urlPath, h)
+			t.drop(k, h)
 		}
 	}
 	if t.sweep = nil; len(t.files) > 0 {
@@ -143,40 +180,66 @@ func (t *holder) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closed = true
-	for urlPath, h := range t.files {
-		t.drop(urlPath, h)
+	for k, h := range t.files {
+		t.drop(k, h)
 	}
 	if t.sweep != nil {
 		t.sweep.Stop()
 	}
 }
 
+// A found is a file as it was opened.
+type found struct {
+	*os.File
+	fi       fs.FileInfo
+	name     string // below the root
+	encoding string // "": it is no compressed form of another
+}
+
+// sight is how f looks. It is not ok where its next change might not show.
+func (q *request) sight(f found, now time.Time) (s sight, ok bool) {
+	s.path = filepath.Join(string(q.cfg.Root), f.name)
+	s.mark, ok = filemark.Of(f.fi)
+	return s, ok && s.mark.Settled(now)
+}
+
 // hold keeps a file for the requests of the next second and returns it, or nil where
-// that cannot be: it was changed just now, or there is no room. f is the holder's then.
-func (q *request) hold(name string, f *os.File, fi fs.FileInfo, ctype string) *held {
+// that cannot be: it was changed just now, or there is no room. What f has open is the
+// holder's then. original is f, or what it is the compressed form of.
+func (q *request) hold(f, original found, ctype string) *held {
+	k, ok := q.keyOf(q.r)
+	if !ok {
+		return nil
+	}
 	now := time.Now()
-	m, ok := filemark.Of(fi)
-	if !ok || !m.Settled(now) {
+	looks, ok := q.sight(f, now)
+	if !ok {
 		return nil
 	}
 	h := &held{
-		path: filepath.Join(string(q.cfg.Root), name), mark: m, until: now.Add(holdTime),
-		modified: fi.ModTime(), size: fi.Size(), file: f, users: 1,
-		etag: []string{etag(fi, "")}, media: []string{ctype}, length: []string{strconv.FormatInt(fi.Size(), 10)},
+		sight: looks, until: now.Add(holdTime), modified: f.fi.ModTime(), size: f.fi.Size(), file: f.File, users: 1,
+		etag: []string{etag(f.fi, f.encoding)}, media: []string{ctype}, length: []string{strconv.FormatInt(f.fi.Size(), 10)},
+	}
+	if f.encoding != "" {
+		before, ok := q.sight(original, now)
+		if !ok {
+			return nil
+		}
+		h.original, h.encoding = &before, []string{f.encoding}
 	}
 	if h.modified.Unix() > 0 {
 		h.lastModified = []string{h.modified.UTC().Format(http.TimeFormat)}
 	}
 	if h.size <= maxShort {
-		if h.data, h.file = readWhole(f, h.size, m), nil; h.data == nil {
+		if h.data, h.file = readWhole(f.File, h.size, h.mark), nil; h.data == nil {
 			return nil
 		}
 	}
-	if !q.files.put(q.r.URL.Path, h) {
+	if !q.files.put(k, h) {
 		return nil
 	}
-	if h.file == nil {
-		_ = f.Close() // it was only read
+	if h.file != nil {
+		q.kept = h.file
 	}
 	return h
 }
@@ -200,9 +263,19 @@ func readWhole(f *os.File, size int64, m filemark.Mark) []byte {
 
 // Header values that are the same for many answers; nobody changes them.
 var (
-	nosniff = []string{"nosniff"}
-	inBytes = []string{"bytes"}
+	nosniff  = []string{"nosniff"}
+	inBytes  = []string{"bytes"}
+	byCoding = []string{"Accept-Encoding"}
 )
+
+// varies says that the answer depends on what coding is accepted.
+func varies(h http.Header) {
+	if h["Vary"] == nil {
+		h["Vary"] = byCoding
+		return
+	}
+	h.Add("Vary", byCoding[0])
+}
 
 // send answers with a file that is held.
 func (h *held) send(s *Service, w http.ResponseWriter, r *http.Request) {
@@ -211,7 +284,16 @@ func (h *held) send(s *Service, w http.ResponseWriter, r *http.Request) {
 	if s.cacheControl != nil {
 		header["Cache-Control"] = s.cacheControl
 	}
+	if s.cfg.Precompressed {
+		varies(header)
+	}
+	if h.encoding != nil {
+		header["Content-Encoding"] = h.encoding
+	}
 	if !whole(r) {
+		if h.encoding != nil {
+			w = sized{w, h.size}
+		}
 		http.ServeContent(w, r, "", h.modified, h.content())
 		return
 	}

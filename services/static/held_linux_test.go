@@ -143,6 +143,42 @@ func TestChangesShowAtOnce(t *testing.T) {
 	is("/folder/", "", 404)
 }
 
+// A compressed file is sent while it and its original are as they were.
+func TestChangesOfCompressedFilesShowAtOnce(t *testing.T) {
+	root := site(t)
+	get := serve(t, root, "precompressed = true")
+	is := func(accept, encoding, want string) {
+		t.Helper()
+		for range 3 {
+			res, body := get("GET", "/app.js", "Accept-Encoding", accept)
+			if body != want || res.Header.Get("Content-Encoding") != encoding || res.Header.Get("Vary") != "Accept-Encoding" {
+				t.Fatalf("%q: %q, %v", accept, body, res.Header)
+			}
+			head, _ := get("HEAD", "/app.js", "Accept-Encoding", accept)
+			if head.ContentLength != int64(len(want)) || head.Header.Get("Etag") != res.Header.Get("Etag") {
+				t.Fatalf("%q: HEAD has %v", accept, head.Header)
+			}
+			if not, _ := get("GET", "/app.js", "Accept-Encoding", accept, "If-None-Match", res.Header.Get("Etag")); not.StatusCode != 304 {
+				t.Fatalf("%q: %s", accept, not.Status)
+			}
+		}
+	}
+	settle()
+	is("br, zstd", "br", "brotli, believe it")
+	is("zstd", "zstd", "zstandard, too")
+	is("identity", "", "console.log(1)")
+	if err := os.Remove(root + "/app.js.br"); err != nil {
+		t.Fatal(err)
+	}
+	is("br, zstd", "zstd", "zstandard, too")
+	settle()
+	if err := os.WriteFile(root+"/app.js", []byte("console.log(2)"), 0o600); err != nil { // newer now than the compressed one
+		t.Fatal(err)
+	}
+	is("br, zstd", "", "console.log(2)")
+	is("zstd", "", "console.log(2)")
+}
+
 // openBelow is how many files below a folder the process has open.
 func openBelow(t *testing.T, folder string) (n int) {
 	t.Helper()

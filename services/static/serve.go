@@ -35,10 +35,12 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "only GET and HEAD are possible here", http.StatusMethodNotAllowed)
 		return
 	}
-	if h := s.files.get(r.URL.Path); h != nil {
-		defer s.files.done(h)
-		h.send(s, w, r)
-		return
+	if k, ok := s.keyOf(r); ok {
+		if h := s.files.get(k); h != nil {
+			defer s.files.done(h)
+			h.send(s, w, r)
+			return
+		}
 	}
 	root, err := os.OpenRoot(string(s.cfg.Root))
 	if err != nil {
@@ -186,22 +188,27 @@ func (q *request) file(name string, f *os.File, fi fs.FileInfo) error {
 	if err != nil {
 		return fmt.Errorf("look at the type: %w", err)
 	}
-	if q.first && !q.cfg.Precompressed {
-		if held := q.hold(name, f, fi, ctype); held != nil {
+	original := found{f, fi, name, ""}
+	sent := original
+	if q.cfg.Precompressed {
+		if sibling, ok := q.sibling(name, fi); ok {
+			defer q.close(sibling.File)
+			sent = sibling
+		}
+	}
+	if q.first {
+		if held := q.hold(sent, original, ctype); held != nil {
 			defer q.files.done(held)
-			q.kept = f
 			held.send(q.Service, q.w, q.r)
 			return nil
 		}
 	}
-	encoding := ""
 	if q.cfg.Precompressed {
-		h.Add("Vary", "Accept-Encoding")
-		if cf, cfi, enc := q.sibling(name, fi); cf != nil {
-			defer cf.Close()
-			f, fi, encoding = cf, cfi, enc
-			h.Set("Content-Encoding", enc)
-		}
+		varies(h)
+	}
+	f, fi, encoding := sent.File, sent.fi, sent.encoding
+	if encoding != "" {
+		h.Set("Content-Encoding", encoding)
 	}
 	h.Set("Content-Type", ctype)
 	h.Set("ETag", etag(fi, encoding))
