@@ -22,8 +22,12 @@ import (
 )
 
 // victim tells a copy of the test binary to be a chat in this folder until it is
-// killed.
-const victim = "CHAT_TEST_VICTIM"
+// killed. nodeOf tells it the addresses of the database and the bus, where it is one
+// of several nodes.
+const (
+	victim = "CHAT_TEST_VICTIM"
+	nodeOf = "CHAT_TEST_NODE_OF"
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(victim); dir != "" {
@@ -40,6 +44,11 @@ func TestMain(m *testing.M) {
 func beVictim(dir string) error {
 	t := &outsideTest{}
 	w := &world{t: t, accounts: accountsAt(filepath.Join(dir, "accounts.db")), cfg: chat.Type{}.Default()}
+	kind := chat.Type{Accounts: w.accounts.Directory}
+	if database, wire, ok := strings.Cut(os.Getenv(nodeOf), " "); ok {
+		w.accounts = accountsOn(database)
+		kind = chat.Type{Accounts: w.accounts.Directory}.OnNode(onPostgres(database), natsWire(t, wire))
+	}
 	for _, name := range []string{"alice", "bob"} {
 		u, err := w.accounts.UserByName(t.Context(), name)
 		token := ""
@@ -54,7 +63,7 @@ func beVictim(dir string) error {
 		Kind: "chat", Name: "test", Log: zerolog.Nop(), Dir: filepath.Join(dir, "chat"),
 		Track: func(net.Conn, func(int)) func() { return func() {} },
 	}
-	c, err := chat.Type{Accounts: w.accounts.Directory}.Open(t.Context(), env, w.cfg)
+	c, err := kind.Open(t.Context(), env, w.cfg)
 	if err != nil {
 		return err
 	}
@@ -75,14 +84,14 @@ func (o *outsideTest) Cleanup(func())           {}
 func (o *outsideTest) Fatal(args ...any)        { fmt.Fprintln(os.Stderr, args...); os.Exit(1) }
 
 // spawn starts a victim and returns alice and bob at it.
-func spawn(t *testing.T, dir string) (alice, bob *person, kill func()) {
+func spawn(t *testing.T, dir string, more ...string) (alice, bob *person, kill func()) {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), exe)
-	cmd.Env = append(os.Environ(), victim+"="+dir)
+	cmd.Env = append(append(os.Environ(), victim+"="+dir), more...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

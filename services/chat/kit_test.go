@@ -42,11 +42,15 @@ func directory(t testing.TB) *people {
 
 // accountsAt opens the accounts in a file.
 func accountsAt(path string) *people {
+	return accountsIn(func(ctx context.Context) (account.Store, error) { return accounts.Open(ctx, path, zerolog.Nop()) })
+}
+
+func accountsIn(open func(context.Context) (account.Store, error)) *people {
 	p := &people{Directory: account.New()}
 	p.Configure(account.Options{
 		Registration: account.Open,
 		Open: func(ctx context.Context) (account.Store, error) {
-			s, err := accounts.Open(ctx, path, zerolog.Nop())
+			s, err := open(ctx)
 			p.store = s
 			return s, err
 		},

@@ -10,6 +10,8 @@ import (
 
 	pgtest "github.com/porticod/portico/internal/testkit/postgres"
 	"github.com/porticod/portico/internal/testkit/wait"
+	"github.com/porticod/portico/pkg/account"
+	accounts "github.com/porticod/portico/pkg/account/sqlstore"
 	"github.com/porticod/portico/pkg/bus"
 	"github.com/porticod/portico/pkg/postgres"
 	"github.com/porticod/portico/pkg/sqldb"
@@ -22,27 +24,41 @@ import (
 func startNodes(t testing.TB, url string, wires ...bus.Bus) []*world {
 	t.Helper()
 	people := directory(t)
-	sub, err := sqlstore.Migrations(sqldb.Postgres)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var nodes []*world
 	for i, wire := range wires {
 		w := &world{t: t, accounts: people, dir: filepath.Join(t.TempDir(), fmt.Sprint("node", i)), cfg: chat.Type{}.Default()}
-		w.node = func(kind chat.Type) chat.Type {
-			return kind.OnNode(func(ctx context.Context, opt sqlstore.Options) (*sqlstore.Store, error) {
-				db, err := postgres.Open(ctx, url, postgres.Options{Schema: "portico_chat_test", Migrations: sub, Log: opt.Log})
-				if err != nil {
-					return nil, err
-				}
-				return sqlstore.On(ctx, db, opt)
-			}, wire)
-		}
+		w.node = func(kind chat.Type) chat.Type { return kind.OnNode(onPostgres(url), wire) }
 		w.open()
 		t.Cleanup(w.close)
 		nodes = append(nodes, w)
 	}
 	return nodes
+}
+
+// onPostgres opens the store that lies in a database.
+func onPostgres(url string) func(context.Context, sqlstore.Options) (*sqlstore.Store, error) {
+	return func(ctx context.Context, opt sqlstore.Options) (*sqlstore.Store, error) {
+		sub, err := sqlstore.Migrations(sqldb.Postgres)
+		if err != nil {
+			return nil, err
+		}
+		db, err := postgres.Open(ctx, url, postgres.Options{Schema: "portico_chat_test", Migrations: sub, Log: opt.Log})
+		if err != nil {
+			return nil, err
+		}
+		return sqlstore.On(ctx, db, opt)
+	}
+}
+
+// accountsOn opens the accounts in a database.
+func accountsOn(url string) *people {
+	return accountsIn(func(ctx context.Context) (account.Store, error) {
+		db, err := postgres.Open(ctx, url, postgres.Options{Schema: "portico_accounts", Migrations: accounts.Migrations(sqldb.Postgres)})
+		if err != nil {
+			return nil, err
+		}
+		return accounts.On(ctx, db, accounts.Options{})
+	})
 }
 
 // localWires are n places on a bus within the process.

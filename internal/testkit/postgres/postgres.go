@@ -118,7 +118,7 @@ func (s *Server) giveDatabase(name string, again bool) error {
 		_, err := s.sql("portico", "portico", "DROP DATABASE "+name+" WITH (FORCE)")
 		return err
 	}
-	_, err := s.sql("portico", name, `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '`+name+`' AND pid <> pg_backend_pid();
+	_, err := s.sql("portico", name, `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '`+name+`' AND usename = current_user AND pid <> pg_backend_pid();
 		DO $$ DECLARE s text; BEGIN
 			FOR s IN SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\_%' AND nspname NOT IN ('public', 'information_schema')
 			LOOP EXECUTE format('DROP SCHEMA %I CASCADE', s); END LOOP;

@@ -2,6 +2,11 @@ package sqlstore_test
 
 import (
 	"context"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -14,14 +19,21 @@ import (
 	"github.com/porticod/portico/services/chat/store/storetest"
 )
 
+const testSchema = "portico_chat_test"
+
 // onPostgres opens a store in a database, as one node of several.
 func onPostgres(t testing.TB, url string, opt sqlstore.Options) *sqlstore.Store {
+	t.Helper()
+	return onPostgresTraced(t, url, opt, nil)
+}
+
+func onPostgresTraced(t testing.TB, url string, opt sqlstore.Options, trace func(string)) *sqlstore.Store {
 	t.Helper()
 	sub, err := sqlstore.Migrations(sqldb.Postgres)
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := postgres.Open(context.Background(), url, postgres.Options{Schema: "portico_chat_test", Migrations: sub, Log: opt.Log})
+	db, err := postgres.Open(context.Background(), url, postgres.Options{Schema: testSchema, Migrations: sub, Log: opt.Log, Trace: trace})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,12 +45,44 @@ func onPostgres(t testing.TB, url string, opt sqlstore.Options) *sqlstore.Store 
 	return s
 }
 
+// The contract, and then a look at how PostgreSQL carries out each statement of it:
+// none may read a whole table, however large it becomes.
 func TestContractOnPostgres(t *testing.T) {
+	var mu sync.Mutex
+	texts := map[string]bool{}
+	trace := func(query string) {
+		mu.Lock()
+		defer mu.Unlock()
+		texts[query] = true
+	}
 	urls := map[string]string{} // by folder: a suite opens a store again
 	storetest.Run(t, func(t *testing.T, dir string, committed func(int64, []store.Event, int64)) store.Store {
 		if urls[dir] == "" {
 			urls[dir] = pgtest.Database(t)
 		}
-		return onPostgres(t, urls[dir], sqlstore.Options{Log: zerolog.Nop(), Committed: committed})
+		return onPostgresTraced(t, urls[dir], sqlstore.Options{Log: zerolog.Nop(), Committed: committed}, trace)
 	})
+	url := pgtest.Database(t)
+	s := onPostgresTraced(t, url, sqlstore.Options{Log: zerolog.Nop()}, trace)
+	if _, err := s.Lead(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(texts) < 80 {
+		t.Errorf("only %d statements", len(texts))
+	}
+	statements := slices.DeleteFunc(slices.Collect(maps.Keys(texts)), func(text string) bool {
+		return !regexp.MustCompile(`^\s*(SELECT|INSERT|UPDATE|DELETE)\b`).MatchString(text) || strings.Contains(text, "portico_schema") || strings.Contains(text, "pg_")
+	})
+	for i, plan := range pgtest.Plans(t, url, testSchema, statements) {
+		for _, m := range wholeTable.FindAllStringSubmatch(plan, -1) {
+			if !slices.Contains(mayScan, m[1]) {
+				t.Errorf("%s\n  in %s", m[0], statements[i])
+			}
+		}
+	}
 }
+
+var wholeTable = regexp.MustCompile(`Seq Scan on (\w+)`)
+
+// mayScan are tables of one row, and lists of work that are read from anywhere.
+var mayScan = []string{"log", "leases", "loose", "erasures"}

@@ -85,6 +85,7 @@ CREATE UNIQUE INDEX events_seq ON events (conv, seq);
 CREATE UNIQUE INDEX events_cid ON events (conv, sender, cid) WHERE cid IS NOT NULL;
 CREATE INDEX events_target ON events (conv, target, type) WHERE target IS NOT NULL;
 CREATE INDEX events_told ON events (conv, seq) WHERE type IN (5, 6);
+CREATE INDEX events_reactions ON events (sender) WHERE type = 4; -- to erase those of an account
 
 -- Earlier times in a group of those who came back.
 CREATE TABLE spans (
