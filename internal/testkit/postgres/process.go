@@ -141,7 +141,9 @@ func (s *Server) Standby(t testing.TB) *Server {
 // Promote has a standby take over. It waits for no other.
 func (s *Server) Promote(t testing.TB) {
 	t.Helper()
-	s.SQL(t, "SELECT pg_promote(); ALTER SYSTEM RESET synchronous_standby_names; SELECT pg_reload_conf()")
+	s.SQL(t, "SELECT pg_promote(false)") // who waits in a statement may be what recovery waits for
+	wait.Until(t, "the standby has taken over", func() bool { return s.SQL(t, "SELECT pg_is_in_recovery()") == "f" })
+	s.SQL(t, "ALTER SYSTEM RESET synchronous_standby_names; SELECT pg_reload_conf()")
 }
 
 // Restart is Stop, fast, and Start.
