@@ -83,7 +83,7 @@ func (g *Group) Close() {
 // were, failed ones too, and Queued how many requests wait or are being written.
 func (g *Group) Writes() int64  { return g.writes.Load() }
 func (g *Group) Commits() int64 { return g.commits.Load() }
-func (g *Group) Queued() int    { return len(g.q.slots) }
+func (g *Group) Queued() int    { return int(g.q.unanswered.Load()) }
 
 // Check reports the error of the last commit, nil where it went well.
 func (g *Group) Check() error {
@@ -165,6 +165,7 @@ func (g *Group) answer(batch []*request, err error) {
 		}
 	}
 	for _, r := range batch {
+		g.q.unanswered.Add(-1)
 		<-g.q.slots
 		close(r.done)
 	}

@@ -30,6 +30,8 @@ type queue struct {
 	wake  chan struct{}
 	batch int // requests in one commit
 
+	unanswered atomic.Int64 // requests that were put
+
 	mu      sync.Mutex
 	pending []*request // guarded by mu
 	closed  bool       // guarded by mu
@@ -46,6 +48,7 @@ func (q *queue) put(r *request) error {
 		return ErrClosed
 	}
 	q.pending = append(q.pending, r)
+	q.unanswered.Add(1)
 	q.signal()
 	return nil
 }
