@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/porticod/portico/pkg/ratelimit"
 )
 
 // Bounds of what an app says about itself.
@@ -52,6 +54,7 @@ func (d *Directory) RegisterApp(ctx context.Context, a App, from netip.Addr) (_ 
 		}
 		return App{}, "", err
 	}
+	d.tell(s, counted{What: appFrom, From: ratelimit.Prefix(from)})
 	return a, secret, nil
 }
 

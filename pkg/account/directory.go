@@ -40,7 +40,8 @@ type Options struct {
 // Configure to Close; outside of that its methods return ErrNotOpen. They may be
 // called concurrently. Whatever they change is on disk when they return.
 //
-// Addresses: failed sign-ins count per username and address, sign-ups and apps
+// Limits hold over all nodes that have the same accounts, as far as they hear from
+// each other. Addresses: failed sign-ins count per username and address, sign-ups and apps
 // per address (IPv6: per /64). Loopback peers and the zero Addr are exempt from
 // the latter two, as from all limits per address.
 type Directory struct {
@@ -141,6 +142,9 @@ func (d *Directory) open(ctx context.Context) (Store, error) {
 		return nil, fmt.Errorf("open accounts: %w", err)
 	}
 	s.Notify(d.changed)
+	if c, ok := s.(Carrier); ok {
+		c.Hear(d.heard)
+	}
 	d.state, d.store = opened, s
 	return s, nil
 }

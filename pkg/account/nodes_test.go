@@ -3,6 +3,8 @@ package account_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/netip"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -118,5 +120,44 @@ func TestNodesRenew(t *testing.T) {
 		set, err := b.BlockedSet(ctx, ann.ID)
 		b.no(err)
 		return len(set.All()) == 0 || !set.Has(ann.ID)
+	})
+}
+
+// Failed sign-ins and sign-ups count on all nodes.
+func TestNodesCount(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	a, b := nodes(t)
+	ann := a.user("ann")
+	for range 10 {
+		_, err := a.SignIn(ctx, "ANN", "wrong", somewhere)
+		a.is(err, account.ErrCredentials)
+	}
+	wait.Until(t, "the other node has counted them", func() bool {
+		_, err := b.SignIn(ctx, "ann", "password of ann", somewhere)
+		return errors.Is(err, account.ErrTooManyTries) && account.RetryAfter(err) > 0
+	})
+	if _, err := b.SignIn(ctx, "ann", "password of ann", netip.MustParseAddr("192.0.2.2")); err != nil {
+		t.Errorf("from elsewhere: %v", err)
+	}
+	b.is(b.CheckPassword(ctx, ann.ID, "wrong"), account.ErrCredentials)
+
+	for i := range 20 {
+		_, err := b.SignUp(ctx, account.NewUser{Username: fmt.Sprint("u", i), Password: "correct horse", From: somewhere})
+		b.no(err)
+	}
+	n := 0
+	wait.Until(t, "sign-ups are counted too", func() bool {
+		n++
+		_, err := a.SignUp(ctx, account.NewUser{Username: fmt.Sprint("v", n), Password: "correct horse", From: somewhere})
+		return errors.Is(err, account.ErrTooManyTries)
+	})
+	for range 60 {
+		_, _, err := b.RegisterApp(ctx, account.App{Service: "photos.b", Name: "App", RedirectURIs: []string{"app://x"}}, somewhere)
+		b.no(err)
+	}
+	wait.Until(t, "registrations are counted too", func() bool {
+		_, _, err := a.RegisterApp(ctx, account.App{Service: "photos.b", Name: "App", RedirectURIs: []string{"app://x"}}, somewhere)
+		return errors.Is(err, account.ErrTooManyTries)
 	})
 }

@@ -40,8 +40,12 @@ func (d *Directory) SignUp(ctx context.Context, n NewUser) (User, error) {
 	u, err := d.add(ctx, n, RoleUser, invite)
 	if err != nil {
 		giveBack()
+		return User{}, err
 	}
-	return u, err
+	if s, err := d.open(ctx); err == nil {
+		d.tell(s, counted{What: signUp, From: ratelimit.Prefix(n.From)})
+	}
+	return u, nil
 }
 
 // AddUser makes an account on behalf of an administrator: whoever may sign up,
@@ -115,6 +119,7 @@ func (d *Directory) signIn(ctx context.Context, username, password string, from 
 		return User{}, err
 	}
 	if !ok {
+		d.tell(s, counted{failedSignIn, username, from})
 		return User{}, ErrCredentials
 	}
 	d.tries.Forget(key)

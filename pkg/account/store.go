@@ -38,6 +38,16 @@ type Store interface {
 	LastChange(ctx context.Context) (int64, error)
 }
 
+// A Carrier is a Store that carries short messages between the nodes that have the
+// same data. Any may be lost.
+type Carrier interface {
+	// Tell gives data to the other nodes. It does not block.
+	Tell(data []byte)
+	// Hear is called once, after Notify. fn is to be called with what other nodes
+	// tell; it does not block.
+	Hear(fn func(data []byte))
+}
+
 // UserStore is the part of a Store about people.
 type UserStore interface {
 	// AddUser stores u with an ID that is above all before and not below

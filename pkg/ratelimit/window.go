@@ -10,7 +10,7 @@ import (
 // A Window allows a number of events per key within a length of time that
 // slides: an event counts until it is that old. It may be used concurrently.
 //
-// Memory is bounded: at most MaxKeys keys are kept, of limit times each; beyond
+// Memory is bounded: at most MaxKeys keys are kept, of 2*limit times each; beyond
 // that the key that was used least recently is forgotten, so that somebody with
 // very many keys (addresses) can make room, but costs no memory.
 type Window[K comparable] struct {
@@ -28,7 +28,7 @@ const MaxKeys = 10_000
 
 type entry[K comparable] struct {
 	key   K
-	times []time.Time // ascending, at most what the limit was
+	times []time.Time // ascending, at most twice the limit
 }
 
 // NewWindow allows limit events per key within length. Both must be positive.
@@ -58,6 +58,20 @@ func (w *Window[K]) Take(key K) (wait time.Duration) {
 	}
 	e.times = append(e.times, now)
 	return 0
+}
+
+// Count counts an event of key that happened elsewhere, whether it is too much or
+// not.
+func (w *Window[K]) Count(key K) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	e := w.entry(key, now)
+	// Some more than the limit, because what was taken may be given back.
+	if n := len(e.times) - 2*w.limit; n >= 0 {
+		e.times = append(e.times[:0], e.times[n+1:]...)
+	}
+	e.times = append(e.times, now)
 }
 
 // Forget gives back the last event of key: what it was taken for did not count

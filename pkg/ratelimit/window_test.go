@@ -41,6 +41,29 @@ func TestWindow(t *testing.T) {
 	})
 }
 
+// What happened elsewhere counts, and what is beyond the limit makes the wait
+// longer, without being kept.
+func TestWindowCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := ratelimit.NewWindow[string](3, time.Minute)
+		w.Count("a")
+		w.Take("a")
+		time.Sleep(10 * time.Second)
+		for range 100 {
+			w.Count("a")
+		}
+		if wait := w.Take("a"); wait != time.Minute {
+			t.Errorf("has to wait %v, want 1m", wait)
+		}
+		w.SetLimit(2)
+		w.Count("a")
+		time.Sleep(time.Minute)
+		if wait := w.Take("a"); wait != 0 {
+			t.Errorf("when all is old: %v", wait)
+		}
+	})
+}
+
 func TestWindowForgetsTheLeastUsed(t *testing.T) {
 	w := ratelimit.NewWindow[int](1, time.Hour)
 	for i := range ratelimit.MaxKeys {

@@ -16,6 +16,8 @@ const (
 	lookEvery = time.Second     // for what other nodes did, where the bus said nothing
 	lookTime  = 5 * time.Second // of one look
 	lookPage  = 500             // changes read at a time
+
+	messages = ".messages" // what follows the topic of changes in that of messages
 )
 
 // A feed tells changes, those of this node and of others, once each and in the
@@ -40,6 +42,7 @@ type feed struct {
 	turn  int64
 	found news
 
+	deaf   func()             // ends the hearing of other nodes; nil: nobody hears
 	cancel context.CancelFunc // nil: not started, or nobody to look for
 	done   chan struct{}
 }
@@ -66,10 +69,32 @@ func (f *feed) start(notify func(account.Change)) {
 
 // stop ends the looking, and waits until it has ended.
 func (f *feed) stop() {
+	if f.deaf != nil {
+		f.deaf()
+	}
 	if f.cancel != nil {
 		f.cancel()
 		<-f.done
 	}
+}
+
+// send gives a message to the other nodes.
+func (f *feed) send(data []byte) {
+	if f.shared && f.bus != nil {
+		f.bus.Publish(f.topic+messages, data)
+	}
+}
+
+// hear has fn called with what other nodes send.
+func (f *feed) hear(fn func([]byte)) {
+	if !f.shared || f.bus == nil {
+		return
+	}
+	f.deaf = f.bus.Subscribe(f.topic+messages, func(batch [][]byte) {
+		for _, data := range batch {
+			fn(data)
+		}
+	})
 }
 
 // follow looks for changes of other nodes until ctx ends.

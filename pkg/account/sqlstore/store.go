@@ -42,7 +42,10 @@ type Store struct {
 	steady steady.Clock // of what is removed for good
 }
 
-var _ account.Store = (*Store)(nil)
+var (
+	_ account.Store   = (*Store)(nil)
+	_ account.Carrier = (*Store)(nil)
+)
 
 // Options say what a Store works with besides its database.
 type Options struct {
@@ -97,6 +100,10 @@ func (s *Store) Close() error {
 
 // Notify sets whom changes are told to, those of other nodes too.
 func (s *Store) Notify(fn func(account.Change)) { s.feed.start(fn) }
+
+// Tell and Hear implement account.Carrier.
+func (s *Store) Tell(data []byte)       { s.feed.send(data) }
+func (s *Store) Hear(fn func(d []byte)) { s.feed.hear(fn) }
 
 // Changes returns a part of the log.
 func (s *Store) Changes(ctx context.Context, after int64, limit int) (out []account.Change, err error) {
