@@ -127,7 +127,7 @@ const granted = "40MiB"
 // go on with what they do. Nobody of these may fail; who is slow has to be ended,
 // and whoever is too many refused.
 func TestAttack(t *testing.T) {
-	a := &attack{t: t, size: short}
+	a := &attack{t: t, size: short, load: loadOfOthers(t)}
 	if *lasts > 0 {
 		a.size = full(*lasts)
 	}
@@ -159,6 +159,17 @@ func (a *attack) start(w assault) {
 	a.least = a.memory()
 }
 
+// loadOfOthers is the machine's load average, before anything has begun.
+func loadOfOthers(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, _, _ := strings.Cut(string(b), " ")
+	return now
+}
+
 // needFiles fails where the connections of the test cannot be opened.
 func needFiles(t *testing.T, s size) {
 	t.Helper()
@@ -177,6 +188,7 @@ type attack struct {
 	t     *testing.T
 	d     *testkit.Daemon // of the present assault
 	least int             // memory of that when it had just been started
+	load  string          // of the machine, before
 	found []finding
 }
 
@@ -188,6 +200,7 @@ type finding struct {
 	alone  bool           // they are of one kind
 	memory int            // portico's own, in bytes, the least of the time: garbage comes and goes
 	beyond int            // what of it came with the connections
+	kernel int            // the machine's buffers of TCP, at both ends, in bytes, the most
 	cpu    float64        // portico's time of a processor, per second
 	others latencies      // of everybody else
 	ended  map[string]int // how connections of strangers ended
@@ -218,6 +231,7 @@ func (a *attack) bear(w assault) {
 		}
 		time.Sleep(a.size.phase / 20)
 		f.held = max(f.held, int(mob.here.Load()))
+		f.kernel = max(f.kernel, a.buffers())
 		if now := a.memory(); f.memory == 0 || now < f.memory {
 			f.memory, f.beyond = now, now-a.least
 		}
@@ -275,6 +289,23 @@ func (a *attack) memory() int {
 		a.t.Fatalf("memory of the process: %v in %s", err, b)
 	}
 	return kb << 10
+}
+
+// buffers is what all TCP sockets of the machine hold, in bytes.
+func (a *attack) buffers() int {
+	a.t.Helper()
+	b, err := os.ReadFile("/proc/net/sockstat")
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), "\nTCP: ")
+	line, _, _ := strings.Cut(rest, "\n")
+	_, pages, _ := strings.Cut(line, " mem ")
+	n, err := strconv.Atoi(pages)
+	if err != nil {
+		a.t.Fatalf("buffers of sockets: %v in %s", err, b)
+	}
+	return n * os.Getpagesize()
 }
 
 // cpu is the time that portico has had of processors, in seconds.

@@ -168,7 +168,7 @@ func ending(first string, err error) string {
 		}
 		return "closed"
 	}
-	return fmt.Sprintf("%s %v", status, err)
+	return strings.TrimSpace(fmt.Sprintf("%s %v", status, err))
 }
 
 // hold reads, and writes a piece each pace, until the connection ends.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -82,6 +83,13 @@ func (o *others) note(took time.Duration, err error) {
 	}
 }
 
+// count is how many requests they have made.
+func (o *others) count() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.got.took)
+}
+
 // end ends them and returns what they saw.
 func (o *others) end() latencies {
 	o.over.Store(true)
@@ -151,8 +159,8 @@ func ask(c net.Conn, r *bufio.Reader) error {
 // table has a row for each attack.
 func (a *attack) table() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\nEach attack lasted %v or longer, on one machine with its clients. Slow clients are borne for %v (`header`, `read`, `write`, with `min_rate = \"1KiB\"`), and come back when they are ended.\n\n", a.size.phase, a.size.limit)
-	b.WriteString("| strangers | connections held | portico's memory, MiB | of each, KiB | processors that it took | others: requests | failed | p50 | p99 | longest | strangers' connections that ended |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
+	fmt.Fprintf(&b, "\nEach attack lasted %v or longer, on one machine with its clients, %d cores, beside a load of %s of other programs. Slow clients are borne for %v (`header`, `read`, `write`, with `min_rate = \"1KiB\"`), and come back when they are ended.\n\n", a.size.phase, runtime.NumCPU(), a.load, a.size.limit)
+	b.WriteString("| strangers | connections held | portico's memory, MiB | of each, KiB | buffers of TCP, MiB | processors that it took | others: requests | failed | p50 | p99 | longest | strangers' connections that ended |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, f := range a.found {
 		each := "–"
 		if f.alone && f.held > 0 {
@@ -165,7 +173,7 @@ func (a *attack) table() string {
 		if len(ends) == 0 {
 			ends = []string{"–"}
 		}
-		fmt.Fprintf(&b, "| %s | %d | %.0f | %s | %.2f | %d | %d | %s | %s | %s | %s |\n", f.name, f.held, float64(f.memory)/(1<<20), each, f.cpu,
+		fmt.Fprintf(&b, "| %s | %d | %.0f | %s | %d | %.2f | %d | %d | %s | %s | %s | %s |\n", f.name, f.held, float64(f.memory)/(1<<20), each, f.kernel>>20, f.cpu,
 			len(f.others.took), f.others.failed, millis(f.others.at(.5)), millis(f.others.at(.99)), millis(f.others.at(1)), strings.Join(ends, "; "))
 	}
 	return b.String() + "\n"
