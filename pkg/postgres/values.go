@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgtype"
 )
@@ -15,7 +17,10 @@ import (
 func plain(args []any) ([]any, error) {
 	for i, a := range args {
 		switch v := a.(type) {
-		case int64, string, []byte, nil:
+		case int64, []byte, nil:
+			continue
+		case string:
+			args[i] = text(v)
 			continue
 		case bool:
 			args[i] = number(v)
@@ -25,12 +30,24 @@ func plain(args []any) ([]any, error) {
 		if err != nil {
 			return nil, fmt.Errorf("argument %d: %w", i+1, err)
 		}
-		if b, ok := v.(bool); ok {
-			v = number(b)
+		switch of := v.(type) {
+		case bool:
+			v = number(of)
+		case string:
+			v = text(of)
 		}
 		args[i] = v
 	}
 	return args, nil
+}
+
+// text is a text as PostgreSQL can have it: UTF-8 without zeros. SQLite takes
+// anything, so stores do not look; people mean nothing by it.
+func text(s string) string {
+	if strings.IndexByte(s, 0) < 0 && utf8.ValidString(s) {
+		return s
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 func number(b bool) int64 {

@@ -413,7 +413,39 @@ func TestNodesByConfig(t *testing.T) {
 	if found = b.get("/api/v2/search?type=statuses&q=cafe+gruß", b.signUp("cat")).is(200); !strings.Contains(found.body, p.ID) {
 		t.Errorf("not found: %s", found.body)
 	}
+	// Texts that PostgreSQL cannot have are not the server's fault.
+	for _, text := range []string{"zero \x00 inside", "no \xff UTF-8"} {
+		r := a.call("POST", "/api/v1/statuses", b.signUp("dan"+strconv.Itoa(len(text))), url.Values{"status": {text}})
+		if r.StatusCode != http.StatusOK {
+			t.Errorf("%q: %s %s", text, r.Status, r.body)
+		}
+	}
 	if _, err := os.Stat(filepath.Join(a.env.Dir, sqlstore.File)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("there is a file too: %v", err)
 	}
+}
+
+// TestNodesDatabaseAway: while the database is away nothing is acknowledged, and
+// clients are told to come again; when it is back all goes on by itself.
+func TestNodesDatabaseAway(t *testing.T) {
+	server := testpostgres.Start(t)
+	n := newNodes(t)
+	n.url = server.URL()
+	s := n.start(nil)
+	ann := s.signUp("ann")
+	before := s.post(ann, "public")
+	server.Stop(t, testpostgres.Immediate)
+	wait.Until(t, "the service says that it is not well", func() bool {
+		r := s.upload(ann, small)
+		if r.StatusCode == http.StatusOK || r.StatusCode == http.StatusAccepted {
+			t.Fatalf("acknowledged: %s", r.body)
+		}
+		return r.StatusCode == http.StatusServiceUnavailable && r.Header.Get("Retry-After") != ""
+	})
+	s.get("/api/v1/statuses/"+before.ID, "").is(503)
+	s.get("/healthz", "").is(503)
+	server.Start(t)
+	wait.Until(t, "it goes on", func() bool { return s.upload(ann, small).StatusCode == http.StatusOK })
+	s.get("/api/v1/statuses/"+before.ID, "").is(200)
+	wait.Until(t, "it is well", func() bool { return s.get("/healthz", "").StatusCode == http.StatusOK })
 }

@@ -256,6 +256,7 @@ func TestEnds(t *testing.T) {
 		}
 	}
 	e, ws := s.listen(t, "user", sessions["eve"]), s.mustSocket(t, "?stream=user&access_token="+sessions["eve"])
+	wait.Until(t, "both are tracked", func() bool { return s.env.Tracked() == 2 })
 	s.env.Drain(1012)
 	if got := e.line(); got != "end" {
 		t.Errorf("eve hears %q", got)
