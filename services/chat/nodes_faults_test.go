@@ -116,9 +116,8 @@ func TestBusAwayAndBack(t *testing.T) {
 	healthy(true)
 	a, b := n[0].join("alice"), n[0].join("bob")
 	id := a.with("bob")
-	a.say(id, "0", "x")
 	socks := []*socket{a.connect(), a.on(n[1]).connect(), b.connect(), b.on(n[1]).connect()}
-	seq := int64(1)
+	seq := int64(0)
 	both := func(name string) {
 		t.Helper()
 		for i := range 10 {

@@ -25,6 +25,16 @@ func Schema() int {
 	return n
 }
 
+// both runs two changes of different tables that share their arguments: in one
+// round trip where there are any.
+func both(t *txn, one, other string, args ...any) error {
+	if t.Dialect() == sqldb.Postgres {
+		_, err := t.Exec(`WITH one AS (`+one+`) `+other, args...)
+		return err
+	}
+	return exec(t, args, one, other)
+}
+
 // leap leaves out ids of a table whose ids are never used again.
 func leap(tx *sqldb.Tx, table string, by int64) error {
 	if tx.Dialect() == sqldb.SQLite {

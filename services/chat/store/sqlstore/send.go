@@ -91,14 +91,9 @@ func (r *run) flush() error {
 		return nil
 	}
 	r.dirty = false
-	seq := r.st.last
-	_, err := r.t.Exec(`UPDATE conversations SET last_seq = ?, last_at = ?, last_cursor = ?, touched = ? WHERE id = ?`,
-		seq, r.st.lastAt, r.cursor, r.cursor, r.conv)
-	if err != nil {
-		return err
-	}
-	_, err = r.t.Exec(`UPDATE members SET recv = ?, read = ?, recv_shown = ?, read_shown = CASE WHEN ? <> 0 THEN read_shown ELSE ? END, unread = 0
-		WHERE conv = ? AND person = ?`, seq, seq, seq, r.quiet, seq, r.conv, r.from)
+	err := both(r.t, `UPDATE conversations SET last_seq = ?1, last_at = ?2, last_cursor = ?3, touched = ?3 WHERE id = ?4`,
+		`UPDATE members SET recv = ?1, read = ?1, recv_shown = ?1, read_shown = CASE WHEN ?5 <> 0 THEN read_shown ELSE ?1 END, unread = 0
+			WHERE conv = ?4 AND person = ?6`, r.st.last, r.st.lastAt, r.cursor, r.conv, r.quiet, r.from)
 	if err == nil && r.st.unread { // who writes has read
 		r.st.unread = false
 		err = changedForOne(r.t, r.from, r.conv)

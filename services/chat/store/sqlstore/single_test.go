@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	pgtest "github.com/porticod/portico/internal/testkit/postgres"
 	"github.com/porticod/portico/services/chat/store"
 	"github.com/porticod/portico/services/chat/store/sqlstore"
 )
@@ -14,11 +15,21 @@ import (
 // BenchmarkSendSingly stores messages of 256 senders, each of whom waits for
 // his answer, as people do.
 func BenchmarkSendSingly(b *testing.B) {
-	s, err := sqlstore.Open(b.Context(), b.TempDir(), sqlstore.Options{Log: zerolog.Nop()})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close()
+	b.Run("sqlite", func(b *testing.B) {
+		s, err := sqlstore.Open(b.Context(), b.TempDir(), sqlstore.Options{Log: zerolog.Nop()})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer s.Close()
+		sendSingly(b, s)
+	})
+	b.Run("postgres", func(b *testing.B) {
+		server := pgtest.Start(b, "fsync=on")
+		sendSingly(b, onPostgres(b, server.URL(), sqlstore.Options{Log: zerolog.Nop()}))
+	})
+}
+
+func sendSingly(b *testing.B, s *sqlstore.Store) {
 	const senders = 256
 	convs := make([]store.ConvID, senders)
 	person := func(i int) store.Person { return store.Person{ID: int64(i + 1), Username: fmt.Sprintf("u%d", i)} }
