@@ -24,6 +24,7 @@ import (
 const (
 	minServer   = 150000 // server_version_num
 	connectTime = 5 * time.Second
+	silentTime  = 4 * time.Second // without a sign of the server, where it owes one
 	closeTime   = 2 * time.Second
 	readTime    = 30 * time.Second // of one Read
 	// awayTime is how long Open waits for a server that is away.
@@ -88,6 +89,9 @@ var _ sqldb.DB = (*DB)(nil)
 // as PostgreSQL's libpq reads it) and brings the schema up to date. The caller
 // closes the database. A server that is away is waited for, some seconds.
 func Open(ctx context.Context, url string, opt Options) (*DB, error) {
+	if _, err := parse(url); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err) // without the password
@@ -112,6 +116,7 @@ func (db *DB) configure(opt Options) {
 	if c.ConnConfig.ConnectTimeout == 0 || c.ConnConfig.ConnectTimeout > connectTime {
 		c.ConnConfig.ConnectTimeout = connectTime
 	}
+	c.ConnConfig.DialFunc = dialer().DialContext
 	if c.ConnConfig.ValidateConnect == nil { // of several servers the one that takes changes
 		c.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
