@@ -4,12 +4,17 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/porticod/portico/pkg/sqldb"
 )
+
+// brokenTime is how soon one finds out that a connection broke before. What takes
+// longer was waited for in vain: the server cannot be reached.
+const brokenTime = 2 * time.Second
 
 // conn is one connection. One goroutine uses it at a time. A round trip may cost
 // more than what it asks for: so statements without an answer wait, and travel
@@ -60,8 +65,9 @@ func (c *conn) run(ctx context.Context, query string, args []any) (*rows, error)
 	}
 	query, later, renew := c.texts.of(query), c.later, c.renew
 	c.later, c.renew = nil, nil
+	start := time.Now()
 	r, err := c.send(ctx, later, query, args)
-	if renew == nil || !c.c.IsClosed() || !errors.Is(err, sqldb.ErrAway) || ctx.Err() != nil {
+	if renew == nil || !c.c.IsClosed() || !errors.Is(err, sqldb.ErrAway) || ctx.Err() != nil || time.Since(start) > brokenTime {
 		return r, err
 	}
 	another, err := renew(ctx)
