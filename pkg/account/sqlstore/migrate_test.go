@@ -1,6 +1,7 @@
 package sqlstore_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -81,4 +82,51 @@ func TestMigrateFromFirst(t *testing.T) {
 	}
 	last, err = s.LastChange(ctx)
 	same("next position", last, int64(10), err)
+}
+
+// IDs of blocks go on from the last one, also where that is gone.
+func TestMigrateFromSecond(t *testing.T) {
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "accounts.db")
+	second := fstest.MapFS{}
+	for _, name := range []string{"0001_accounts.sql", "0002_blocks_codes_followers.sql"} {
+		text, err := os.ReadFile(filepath.Join("migrations", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		second[name] = &fstest.MapFile{Data: text}
+	}
+	db, err := sqlite.Open(ctx, path, sqlite.Options{Migrations: second, Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Write(ctx, func(tx *sqldb.Tx) error {
+		for _, q := range []string{
+			`INSERT INTO user (id, username, name, folded, about, role, hash, created_at) VALUES (10, 'ann', '', '', '', 'user', '', 5), (11, 'bob', '', '', '', 'user', '', 5)`,
+			`INSERT INTO block VALUES (7, 10, 11, 5)`, `DELETE FROM block`,
+		} {
+			if _, err := tx.Exec(q); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := sqlstore.Open(ctx, path, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Block(ctx, account.Block{UserID: 10, OtherID: 11, At: time.Now()}, 10); err != nil {
+		t.Fatal(err)
+	}
+	list, err := s.Blocks(ctx, 10, 0, 10)
+	if err != nil || len(list) != 1 || list[0].ID != 8 {
+		t.Fatalf("blocks %+v, %v", list, err)
+	}
+	if last, err := s.LastChange(ctx); err != nil || last != 1 {
+		t.Errorf("last change %d, %v", last, err)
+	}
 }
