@@ -66,7 +66,7 @@ func (h *hub) skip(to int64) {
 func (c *Chat) followLog(ctx context.Context) {
 	t := time.NewTimer(0)
 	defer t.Stop()
-	was := int64(0)
+	was, known := int64(0), true
 	for {
 		select {
 		case <-t.C:
@@ -79,9 +79,10 @@ func (c *Chat) followLog(ctx context.Context) {
 		cancel()
 		if err == nil {
 			was = at
-		} else if ctx.Err() == nil {
-			c.failures.Error().Err(err).Msg("what other nodes have written is not known; it is tried again")
+		} else if known && ctx.Err() == nil {
+			c.log.Error().Err(err).Msg("what other nodes have written is not known; it is tried again")
 		}
+		known = err == nil
 		if c.wire.Others() && c.wire.Healthy() {
 			t.Reset(lookEvery)
 		} else {
