@@ -177,7 +177,7 @@ func (d descriptor) Write(f func(uintptr) bool) error { return errors.ErrUnsuppo
 // duplicate returns a descriptor of c's socket that c's Close leaves alone, and
 // that no child inherits. It is the caller's.
 func duplicate(c *mux.Conn) (fd int, err error) {
-	if _, ok := c.NetConn().(*net.TCPConn); !ok {
+	if _, ok := c.NetConn().(*net.UnixConn); ok {
 		return -1, fmt.Errorf("duplicate the descriptor of a connection: it is no TCP: %w", errors.ErrUnsupported)
 	}
 	rc, err := c.SyscallConn()

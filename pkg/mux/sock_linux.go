@@ -28,7 +28,7 @@ func tcpBytes(s sock) (n volume) {
 // sent is a number that changes when the peer takes data and, while no write
 // succeeds, not otherwise.
 func sent(s sock) (n int64) {
-	if _, ok := s.(*net.TCPConn); ok {
+	if _, ok := s.(*net.UnixConn); !ok {
 		return tcpBytes(s).out
 	}
 	control(s, func(fd int) {
