@@ -19,6 +19,7 @@ const (
 	eventFilters                      // somebody changed their filters
 	eventJobs                         // for other nodes: there is background work
 	eventLost                         // for other nodes: they may have missed something
+	eventCalls                        // for other nodes: calls that count for their limits
 )
 
 // An event is something that somebody who listens may want to hear of. It says
@@ -28,6 +29,7 @@ type event struct {
 	status store.Status // of posts; of a deleted one, as it was
 	notice store.Notice
 	user   int64 // of filters: whose they are
+	calls  []calls
 }
 
 // Bounds of streaming.

@@ -14,6 +14,7 @@ import (
 const (
 	limitTime = 5 * time.Minute
 	maxCounts = 20_000
+	maxFresh  = 2_000 // callers that other nodes are told of at a time
 )
 
 // A caller is who is counted: a person or an app by their id, or an address.
@@ -28,6 +29,15 @@ type caller struct {
 type quota struct {
 	mu     sync.Mutex
 	counts map[caller]count // guarded by mu; at most maxCounts
+	fresh  map[caller]int   // calls that other nodes were not told of; guarded by mu; at most maxFresh; nil: there are none
+}
+
+// calls are some of a caller, as other nodes are told of them.
+type calls struct {
+	User int64        `json:"user,omitempty"`
+	App  int64        `json:"app,omitempty"`
+	From netip.Prefix `json:"from"`
+	N    int          `json:"n"`
 }
 
 type count struct {
@@ -45,9 +55,46 @@ func (q *quota) take(c caller, limit int, now time.Time) (left int, until time.T
 		q.makeRoom(now)
 		n = count{until: now.Add(limitTime)}
 	}
-	n.calls = min(n.calls+1, limit+1)
+	n.calls = max(n.calls, min(n.calls+1, limit+1))
 	q.counts[c] = n
+	if _, ok := q.fresh[c]; ok || q.fresh != nil && len(q.fresh) < maxFresh {
+		q.fresh[c]++
+	}
 	return limit - n.calls, n.until
+}
+
+// share has calls kept for tell, which is called often from then on.
+func (q *quota) share() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.fresh = map[caller]int{}
+}
+
+// tell returns the calls since it was called last.
+func (q *quota) tell() (list []calls) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for c, n := range q.fresh {
+		list = append(list, calls{c.user, c.app, c.from, n})
+	}
+	clear(q.fresh)
+	return list
+}
+
+// hear counts what other nodes told, in windows that begin here.
+func (q *quota) hear(list []calls, now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, of := range list {
+		c := caller{of.User, of.App, of.From}
+		n := q.counts[c]
+		if !now.Before(n.until) {
+			q.makeRoom(now)
+			n = count{until: now.Add(limitTime)}
+		}
+		n.calls += min(max(of.N, 0), maxCounts)
+		q.counts[c] = n
+	}
 }
 
 // makeRoom forgets windows that have ended, or any where that is not enough: a

@@ -32,6 +32,7 @@ type message struct {
 	Post   *messagePost  `json:"post,omitempty"`
 	Notice *store.Notice `json:"notice,omitempty"`
 	User   int64         `json:"user,omitempty"`
+	Calls  []calls       `json:"calls,omitempty"`
 }
 
 type messagePost struct {
@@ -45,7 +46,7 @@ type messagePost struct {
 }
 
 func encodeEvent(ev event) ([]byte, error) {
-	m := message{Kind: ev.kind, User: ev.user}
+	m := message{Kind: ev.kind, User: ev.user, Calls: ev.calls}
 	switch ev.kind {
 	case eventUpdate, eventEdit, eventDelete:
 		s := ev.status
@@ -63,9 +64,9 @@ func decodeEvent(data []byte) (ev event, err error) {
 	if err := json.Unmarshal(data, &m); err != nil {
 		return ev, fmt.Errorf("read event: %w", err)
 	}
-	ev = event{kind: m.Kind, user: m.User}
+	ev = event{kind: m.Kind, user: m.User, calls: m.Calls}
 	switch {
-	case m.Kind == 0 || m.Kind > eventLost:
+	case m.Kind == 0 || m.Kind > eventCalls:
 		return ev, fmt.Errorf("read event: kind %d is not known", m.Kind)
 	case m.Kind == eventNotice && m.Notice == nil, m.Kind <= eventDelete && m.Post == nil:
 		return ev, fmt.Errorf("read event: one of kind %d is empty", m.Kind)
@@ -105,6 +106,8 @@ func (p *Photos) hear(batch [][]byte) {
 			p.pokeLanes()
 		case ev.kind == eventLost:
 			p.cutStreams()
+		case ev.kind == eventCalls:
+			p.quota.hear(ev.calls, time.Now())
 		default:
 			p.tell(ev)
 		}
@@ -114,12 +117,14 @@ func (p *Photos) hear(batch [][]byte) {
 // cutStreams has those who listen connect again: they may have missed something.
 func (p *Photos) cutStreams() { p.hub.each(func(l *listener) { l.end(endSlow) }) }
 
-// watchBus finds out when the bus has lost something, of either direction.
+// watchBus tells other nodes of the calls that they have to count too, and finds
+// out when the bus has lost something, of either direction.
 func (p *Photos) watchBus(ctx context.Context) {
 	if !p.store.Shared() && !p.bus.Others() {
 		<-ctx.Done()
 		return
 	}
+	p.quota.share()
 	tick := time.NewTicker(busLook)
 	defer tick.Stop()
 	away, lost := false, p.lost()
@@ -128,6 +133,9 @@ func (p *Photos) watchBus(ctx context.Context) {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
+		}
+		if list := p.quota.tell(); len(list) > 0 {
+			p.send(event{kind: eventCalls, calls: list})
 		}
 		if !p.bus.Healthy() {
 			away = true

@@ -1,6 +1,7 @@
 package photos
 
 import (
+	"net/netip"
 	"reflect"
 	"testing"
 
@@ -14,6 +15,7 @@ func TestEventsTravel(t *testing.T) {
 		{kind: eventUpdate, status: post}, {kind: eventEdit, status: post}, {kind: eventDelete, status: store.Status{ID: 8, Visibility: store.Public}},
 		{kind: eventNotice, notice: store.Notice{ID: 1, User: 2, Kind: store.NoticeMention, Actor: 3, Status: 4}},
 		{kind: eventFilters, user: 5}, {kind: eventJobs}, {kind: eventLost},
+		{kind: eventCalls, calls: []calls{{User: 1, N: 2}, {App: 3, N: 1}, {From: netip.MustParsePrefix("192.0.2.0/24"), N: 4}}},
 	} {
 		data, err := encodeEvent(ev)
 		if err != nil {
@@ -29,7 +31,7 @@ func TestEventsTravel(t *testing.T) {
 // FuzzEvents: whatever comes over the bus is an event that can be told, or an
 // error.
 func FuzzEvents(f *testing.F) {
-	for _, text := range []string{`{"kind":1,"post":{"id":1}}`, `{"kind":4}`, `{"kind":3,"post":null}`, `{"kind":99}`, `[`, `{"kind":-1}`, `{"kind":5,"user":1}`} {
+	for _, text := range []string{`{"kind":1,"post":{"id":1}}`, `{"kind":4}`, `{"kind":3,"post":null}`, `{"kind":99}`, `[`, `{"kind":-1}`, `{"kind":5,"user":1}`, `{"kind":8,"calls":[{"n":-1},{"from":"::/0"}]}`} {
 		f.Add([]byte(text))
 	}
 	l := newListener(owner{user: 1})

@@ -211,6 +211,24 @@ func TestNodesQuota(t *testing.T) {
 	}
 }
 
+// TestNodesLimit: calls count on all nodes.
+func TestNodesLimit(t *testing.T) {
+	n := newNodes(t)
+	n.cfg.Limits.Requests = 200
+	a, b := n.start(nil), n.start(nil)
+	ann := a.signUp("ann")
+	const calls = 50
+	for range calls {
+		a.get("/api/v1/preferences", ann).is(200)
+	}
+	asked := 0
+	wait.Until(t, "the other node counts them", func() bool {
+		asked++
+		left, err := strconv.Atoi(b.get("/api/v1/preferences", ann).Header.Get("X-RateLimit-Remaining"))
+		return err == nil && left <= 200-calls-asked
+	})
+}
+
 // TestNodesTus: an upload goes on at any node.
 func TestNodesTus(t *testing.T) {
 	n := newNodes(t)
@@ -234,6 +252,31 @@ func TestNodesTus(t *testing.T) {
 	if m.Meta.Original.Size != "700x500" {
 		t.Errorf("%+v", m.Meta)
 	}
+	// Two nodes that finish the same upload at once make one picture of it.
+	path = strings.TrimPrefix(ca.create(len(file)), a.URL)
+	st := n.rows()
+	defer st.Close()
+	blobID, size, err := n.blobs.Put(t.Context(), bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	upload, err := strconv.ParseInt(filepath.Base(path), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.AddPart(t.Context(), upload, store.Part{Hash: blobID.String(), Bytes: size}, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	made := make([]string, 2)
+	for i, c := range []tusClient{ca, cb} {
+		wg.Go(func() { made[i] = c.do("HEAD", path, nil).Header.Get("Portico-Media-Id") })
+	}
+	wg.Wait()
+	if made[0] == "" || made[0] != made[1] {
+		t.Errorf("pictures %q", made)
+	}
+
 	path = strings.TrimPrefix(ca.create(100), a.URL)
 	cb.do("DELETE", path, nil).is(204)
 	ca.do("HEAD", path, nil).is(404)

@@ -194,9 +194,20 @@ func (t *tusCall) settle(u *store.Upload, s *spool) error {
 	return nil
 }
 
-// finish makes a picture of a whole upload. Where it cannot be one, the upload
-// is gone as well.
+// finish makes a picture of a whole upload, unless another node was quicker.
 func (t *tusCall) finish(u store.Upload) (store.Upload, error) {
+	done, err := t.makePicture(u)
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, errTusGone) {
+		if now, ferr := t.find(strconv.FormatInt(u.ID, 10)); ferr == nil && now.Media != 0 {
+			return now, nil
+		}
+	}
+	return done, err
+}
+
+// makePicture joins the parts. Where they cannot be a picture, the upload is gone
+// as well.
+func (t *tusCall) makePicture(u store.Upload) (store.Upload, error) {
 	ctx := t.r.Context()
 	list, err := t.p.store.Parts(ctx, u.ID)
 	if err != nil {
