@@ -160,10 +160,11 @@ type Chat struct {
 	blobs     blob.Store
 	spoolDir  string // for uploads on their way
 	uploads   inFlight
-	disk      diskState    // of attachments
-	dropping  sync.RWMutex // held to write while bytes that nothing holds are removed
-	clock     steady.Clock // of what is removed for good
-	wire      bus.Bus      // to other nodes
+	disk      diskState             // of attachments
+	dropping  sync.RWMutex          // held to write while bytes that nothing holds are removed
+	clock     steady.Clock          // of what is removed for good
+	wire      bus.Bus               // to other nodes
+	unseen    atomic.Pointer[error] // why it is not known what other nodes wrote; nil: it is
 	bus       Bus
 	hub       *hub
 	wheel     *wheel
@@ -211,6 +212,9 @@ func (c *Chat) Update(cfg Config) {
 func (c *Chat) Check(ctx context.Context) error {
 	if err := c.store.Check(); err != nil {
 		return fmt.Errorf("messages cannot be stored: %w", err)
+	}
+	if err := c.unseen.Load(); err != nil {
+		return fmt.Errorf("the database cannot be read: %w", *err)
 	}
 	if err := c.checkAttachments(ctx); err != nil {
 		return fmt.Errorf("attachments cannot be stored: %w", err)

@@ -16,6 +16,8 @@ const (
 	lookEvery = time.Second
 	lookOften = 200 * time.Millisecond // while they cannot say it
 	lookTime  = 5 * time.Second
+
+	looksFailed = 2 // in a row, before it is said
 )
 
 // topic is the name of something on the bus that only nodes of this chat know,
@@ -66,7 +68,7 @@ func (h *hub) skip(to int64) {
 func (c *Chat) followLog(ctx context.Context) {
 	t := time.NewTimer(0)
 	defer t.Stop()
-	was, known := int64(0), true
+	was, failed := int64(0), 0
 	for {
 		select {
 		case <-t.C:
@@ -77,12 +79,16 @@ func (c *Chat) followLog(ctx context.Context) {
 		lctx, cancel := context.WithTimeout(ctx, lookTime)
 		at, err := c.store.Look(lctx)
 		cancel()
-		if err == nil {
-			was = at
-		} else if known && ctx.Err() == nil {
-			c.log.Error().Err(err).Msg("what other nodes have written is not known; it is tried again")
+		switch {
+		case err == nil:
+			was, failed = at, 0
+			c.unseen.Store(nil)
+		case ctx.Err() == nil:
+			if failed++; failed == looksFailed {
+				c.unseen.Store(&err)
+				c.log.Error().Err(err).Msg("what other nodes have written is not known; it is tried again")
+			}
 		}
-		known = err == nil
 		if c.wire.Others() && c.wire.Healthy() {
 			t.Reset(lookEvery)
 		} else {
