@@ -14,7 +14,7 @@ import (
 
 // brokenTime is how soon one finds out that a connection broke before. What takes
 // longer was waited for in vain: the server cannot be reached.
-const brokenTime = 2 * time.Second
+const brokenTime = 3 * time.Second
 
 // conn is one connection. One goroutine uses it at a time. A round trip may cost
 // more than what it asks for: so statements without an answer wait, and travel
