@@ -10,6 +10,7 @@ package options_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -81,7 +82,9 @@ func environ(vars []string) (env []string) {
 // portico runs another command of the program; what it says is returned.
 func portico(t *testing.T, status int, dir string, vars []string, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), program(t), args...)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program(t), args...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), environ(vars)...)
 	out, _ := cmd.CombinedOutput()
 	if got := cmd.ProcessState.ExitCode(); got != status {
