@@ -146,7 +146,7 @@ func TestDatabaseAwayAndBack(t *testing.T) {
 	n := startNodes(t, server.URL(), localWires(2)...)
 	a, b := n[0].join("alice"), n[0].join("bob")
 	id := a.with("bob")
-	sb := b.on(n[1]).connect()
+	_, hello := b.on(n[1]).resume("", 0)
 	l := &log{acked: map[string]int64{}}
 	var stop atomic.Bool
 	var wg sync.WaitGroup
@@ -172,6 +172,7 @@ func TestDatabaseAwayAndBack(t *testing.T) {
 	wg.Wait()
 	l.check(a, id)
 	last := b.say(id, "last", "x").Seq
+	sb, _ := b.on(n[1]).resume(hello.Connect.Epoch, hello.Connect.Cursor)
 	sb.sees(1, last)
 }
 
@@ -183,7 +184,7 @@ func TestFailover(t *testing.T) {
 	n := startNodes(t, first.URLWith(second), localWires(2)...)
 	a, b := n[0].join("alice"), n[0].join("bob")
 	id := a.with("bob")
-	sb, hello := b.on(n[1]).resume("", 0)
+	_, hello := b.on(n[1]).resume("", 0)
 	l := &log{acked: map[string]int64{}}
 	var stop atomic.Bool
 	var wg sync.WaitGroup
@@ -199,10 +200,11 @@ func TestFailover(t *testing.T) {
 	wg.Wait()
 	l.check(a, id)
 	last := b.say(id, "last", "x").Seq
-	sb.sees(1, last)
-	if _, line := b.resume(hello.Connect.Epoch, hello.Connect.Cursor); !line.Connect.Resumed {
+	sb, line := b.on(n[1]).resume(hello.Connect.Epoch, hello.Connect.Cursor)
+	if !line.Connect.Resumed {
 		t.Errorf("%s", line.raw)
 	}
+	sb.sees(1, last)
 }
 
 // A node is killed under load: what it acknowledged is there, others go on, and its

@@ -66,7 +66,7 @@ func (s *Store) resign() {
 	l := s.lease
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.held {
+	if !l.held || s.db.Check() != nil {
 		return
 	}
 	l.held = false
