@@ -14,7 +14,8 @@ const leastGarbage = 32 << 20
 // one picture still held 90 MB after 160 s; with this it is at 38 MB after 30 s.
 const (
 	trimEvery = 30 * time.Second
-	trimFree  = 16 << 20 // bytes that are free or garbage-to-be, worth a collection
+	trimFree  = 16 << 20 // bytes that are free and worth a collection; some are always
+	trimWaste = 4 << 20  // bytes of garbage that are worth one
 	trimIdle  = 4 << 20  // bytes allocated since the last look; more is not idle
 )
 
@@ -43,7 +44,7 @@ func (t *trimmer) trim() bool {
 	garbage := value(3) - min(value(3), value(4)) // what was allocated since the last collection is taken for it
 	idle := allocated-t.allocated < trimIdle
 	t.allocated = allocated
-	if !idle || free+garbage < trimFree {
+	if !idle || free < trimFree && garbage < trimWaste {
 		return false
 	}
 	debug.FreeOSMemory()
