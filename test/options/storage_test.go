@@ -51,8 +51,10 @@ func TestStorageBlobs(t *testing.T) {
 		t.Errorf("the attachment came back as %q", got.body)
 	}
 	small := picture(t, 40, 40, 1)
-	media := postMedia(t, d.URL("photos"), small, signUp(t, d.URL("photos"), "bob"))
-	get(t, media.field(t, "url")).is(t, http.StatusOK, "")
+	bob := signUp(t, d.URL("photos"), "bob")
+	media := d.URL("photos") + "/api/v1/media/" + postMedia(t, d.URL("photos"), small, bob).field(t, "id")
+	wait.Until(t, "the picture is made", func() bool { return get(t, media, bob...).StatusCode == http.StatusOK })
+	get(t, get(t, media, bob...).field(t, "url")).is(t, http.StatusOK, "")
 	requests := strings.Join(bucket.Requests(), "\n")
 	for _, what := range []string{"PUT /bucket/portico/chat/own/", "PUT /bucket/portico/photos/own/", "GET /bucket/portico/photos/own/"} {
 		if !strings.Contains(requests, what) {
