@@ -24,8 +24,9 @@ type idler struct {
 	// The same with fewer connections, to tell what each takes from what a server takes
 	// that has any; nil: that is not told.
 	fewer *idler
-	start func(ctx context.Context, b *bench) (pid int, open func(i int) (net.Conn, error), stop func(), err error)
+	start func(ctx context.Context, b *bench, i *idler) (pid int, open func(i int) (net.Conn, error), stop func(), err error)
 
+	spare           func() (float64, error) // KiB that it would give back; nil: none. Set by start
 	pid             int
 	before, full    float64 // KiB resident, with a few connections and with all
 	conns           []net.Conn
@@ -76,12 +77,11 @@ func idleTakes(b *bench) (sum time.Duration) {
 }
 
 // idlers are all that hold n connections; prosody, which needs much of everything,
-// a fifth, and the chat, of which the aims are, at least as many as count beside what one has
-// that holds a third.
+// a fifth, and the chat, of which the aims are, at least 4000, beside one that holds a
+// third.
 func idlers(n int) []*idler {
-	most := max(n, 4500)
-	chat := func(name, aim string, secure bool) *idler {
-		return &idler{name: name, n: most, aim: aim, start: idleChat(secure), fewer: &idler{name: name, n: most / 3, start: idleChat(secure)}}
+	chat := func(name string, n int, aim string, start idleStart) *idler {
+		return &idler{name: name, n: n, aim: aim, start: start, fewer: &idler{name: name, n: n / 3, start: start}}
 	}
 	return []*idler{
 		{name: "portico, keep-alive, direct", n: n, start: idleOwn("direct", dialPlain)},
@@ -90,8 +90,8 @@ func idlers(n int) []*idler {
 		{name: "nginx, keep-alive", peer: true, n: n, start: idleNginx(false)},
 		{name: "nginx, keep-alive, TLS", peer: true, n: n, start: idleNginx(true)},
 		{name: "bare net/http, keep-alive", peer: true, n: n, start: idleBare},
-		chat("portico, chat, signed in", "chat-idle", false),
-		chat("portico, chat, signed in, TLS", "chat-idle-tls", true),
+		chat("portico, chat, signed in", max(n, 4000), "chat-idle", idleChat(false)),
+		chat("portico, chat, signed in, TLS", max(n, 4000), "chat-idle-tls", idleChat(true)),
 		{name: "prosody, signed in", peer: true, n: n / 5, start: idleProsody(false)},
 		{name: "prosody, signed in, TLS", peer: true, n: n / 5, start: idleProsody(true)},
 	}
@@ -136,7 +136,7 @@ func idleTogether(ctx context.Context, b *bench, wave []*idler) error {
 		}
 	}
 	for _, i := range all {
-		pid, open, stop, err := i.start(ctx, b)
+		pid, open, stop, err := i.start(ctx, b, i)
 		if err != nil {
 			return fmt.Errorf("%s: %w", i.name, err)
 		}
@@ -159,7 +159,7 @@ func idleTogether(ctx context.Context, b *bench, wave []*idler) error {
 	case <-time.After(trimmed):
 	}
 	for _, i := range wave {
-		i.settled = i.each(rss(i.pid))
+		i.settled = i.each(ownMemory(i.pid))
 	}
 	return nil
 }
@@ -167,7 +167,7 @@ func idleTogether(ctx context.Context, b *bench, wave []*idler) error {
 // each is what one connection takes where all take so many KiB.
 func (i *idler) each(now float64) float64 {
 	if f := i.fewer; f != nil {
-		return (now - rss(f.pid)) / float64(i.n-f.n)
+		return (now - ownMemory(f.pid)) / float64(i.n-f.n)
 	}
 	return (now - i.before) / float64(i.n)
 }
@@ -195,13 +195,19 @@ func (i *idler) fill(open func(int) (net.Conn, error)) error {
 	if err := connect(idleFirst); err != nil {
 		return err
 	}
-	i.before = rss(i.pid)
+	if i.before = ownMemory(i.pid); i.spare != nil { // what was garbage before is nobody's
+		n, err := i.spare()
+		if err != nil {
+			return err
+		}
+		i.before = ownMemory(i.pid) - n
+	}
 	before := cpuSeconds(i.pid)
 	if err := connect(i.n); err != nil {
 		return err
 	}
 	i.cpu = (cpuSeconds(i.pid) - before) * 1e3 / float64(i.n)
-	i.full = rss(i.pid)
+	i.full = ownMemory(i.pid)
 	return nil
 }
 

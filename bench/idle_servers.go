@@ -7,13 +7,13 @@ import (
 	"sync/atomic"
 )
 
-type idleStart = func(ctx context.Context, b *bench) (pid int, open func(i int) (net.Conn, error), stop func(), err error)
+type idleStart = func(ctx context.Context, b *bench, i *idler) (pid int, open func(i int) (net.Conn, error), stop func(), err error)
 
 // patient keeps a listener's connections while nothing happens on them.
 const patient = "  timeouts { idle = \"1h\" }\n"
 
 func idleOwn(name string, dial func(string) (net.Conn, error)) idleStart {
-	return func(ctx context.Context, b *bench) (int, func(int) (net.Conn, error), func(), error) {
+	return func(ctx context.Context, b *bench, i *idler) (int, func(int) (net.Conn, error), func(), error) {
 		c, err := writeCertificate(b.dir)
 		if err != nil {
 			return 0, nil, nil, err
@@ -25,12 +25,13 @@ func idleOwn(name string, dial func(string) (net.Conn, error)) idleStart {
 		if err != nil {
 			return 0, nil, nil, err
 		}
+		i.spare = p.spare
 		return p.pid(), asked(dial, p.addrs[name]), p.stop, nil
 	}
 }
 
 func idleNginx(secure bool) idleStart {
-	return func(ctx context.Context, b *bench) (int, func(int) (net.Conn, error), func(), error) {
+	return func(ctx context.Context, b *bench, i *idler) (int, func(int) (net.Conn, error), func(), error) {
 		c, err := writeCertificate(b.dir)
 		if err != nil {
 			return 0, nil, nil, err
@@ -50,7 +51,7 @@ func idleNginx(secure bool) idleStart {
 	}
 }
 
-func idleBare(ctx context.Context, _ *bench) (int, func(int) (net.Conn, error), func(), error) {
+func idleBare(ctx context.Context, _ *bench, _ *idler) (int, func(int) (net.Conn, error), func(), error) {
 	addrs, err := freeAddrs(1)
 	if err != nil {
 		return 0, nil, nil, err
@@ -63,7 +64,7 @@ func idleBare(ctx context.Context, _ *bench) (int, func(int) (net.Conn, error), 
 }
 
 func idleChat(secure bool) idleStart {
-	return func(ctx context.Context, b *bench) (int, func(int) (net.Conn, error), func(), error) {
+	return func(ctx context.Context, b *bench, i *idler) (int, func(int) (net.Conn, error), func(), error) {
 		c, err := startChat(ctx, b)
 		if err != nil {
 			return 0, nil, nil, err
@@ -72,6 +73,7 @@ func idleChat(secure bool) idleStart {
 		if secure {
 			dial = c.dialTLS
 		}
+		i.spare = c.spare
 		return c.pid(), func(i int) (net.Conn, error) {
 			s, err := dial(i % chatPeople)
 			if err != nil {
@@ -83,7 +85,7 @@ func idleChat(secure bool) idleStart {
 }
 
 func idleProsody(secure bool) idleStart {
-	return func(ctx context.Context, b *bench) (int, func(int) (net.Conn, error), func(), error) {
+	return func(ctx context.Context, b *bench, i *idler) (int, func(int) (net.Conn, error), func(), error) {
 		p, err := startProsody(ctx, b)
 		if err != nil {
 			return 0, nil, nil, err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -148,6 +151,31 @@ func (p *portico) admin(method, path string) ([]byte, error) {
 	}
 	defer res.Body.Close()
 	return io.ReadAll(res.Body)
+}
+
+var idleHeap = regexp.MustCompile(`(?m)^go_memstats_heap_(idle|released)_bytes (\S+)$`)
+
+// spare is how many KiB the daemon would give back if it were idle for long.
+func (p *portico) spare() (float64, error) {
+	for range 2 { // collections: what pools keep goes with the second
+		if _, err := p.admin("GET", "/debug/pprof/heap?gc=1&debug=1"); err != nil {
+			return 0, err
+		}
+	}
+	b, err := p.admin("GET", "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	heap := map[string]float64{}
+	for _, m := range idleHeap.FindAllStringSubmatch(string(b), -1) {
+		if heap[m[1]], err = strconv.ParseFloat(m[2], 64); err != nil {
+			return 0, fmt.Errorf("metrics: %w", err)
+		}
+	}
+	if len(heap) != 2 {
+		return 0, errors.New("metrics say nothing of the heap")
+	}
+	return (heap["idle"] - heap["released"]) / 1024, nil
 }
 
 // profiled takes a CPU profile into a file while something else runs; wait for

@@ -33,6 +33,15 @@ func rss(pid int) (sum float64) {
 	return sum
 }
 
+// ownMemory is what a process and its children hold in KiB that is no file's: the
+// pages of the program come and go with what runs.
+func ownMemory(pid int) (sum float64) {
+	for _, p := range family(pid) {
+		sum += stateKiB(p, "RssAnon")
+	}
+	return sum
+}
+
 // peakMemory is the most that a process and its children had resident, in MiB.
 func peakMemory(pid int) (sum float64) {
 	for _, p := range family(pid) {

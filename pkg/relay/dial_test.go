@@ -98,6 +98,7 @@ func TestDialRefused(t *testing.T) {
 
 // A server that does not answer is waited for, as long as is allowed.
 func TestDialWaits(t *testing.T) {
+	t.Parallel()
 	to, accept := reluctant(t)
 	if c, err := relay.Dial(t.Context(), to, 50*time.Millisecond); c != nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%v, %v after its time", c, err)

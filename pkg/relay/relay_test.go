@@ -181,25 +181,28 @@ func TestNothingIsLostOrChanged(t *testing.T) {
 // pieces.
 func TestASlowReader(t *testing.T) {
 	for _, n := range networks {
-		c, u, _, end := start(t, n[0], n[1], relay.Options{})
-		piece := make([]byte, 5000)
-		rng := rand.NewChaCha8([32]byte{})
-		var sent bytes.Buffer
-		for full := false; !full; {
-			_, _ = rng.Read(piece)
-			_ = c.SetWriteDeadline(time.Now().Add(time.Second))
-			k, err := c.Write(piece)
-			sent.Write(piece[:k])
-			if full = errors.Is(err, os.ErrDeadlineExceeded); err != nil && !full { // all buffers are full
-				t.Fatal(err)
+		t.Run(n[0]+"-"+n[1], func(t *testing.T) {
+			t.Parallel()
+			c, u, _, end := start(t, n[0], n[1], relay.Options{})
+			piece := make([]byte, 5000)
+			rng := rand.NewChaCha8([32]byte{})
+			var sent bytes.Buffer
+			for full := false; !full; {
+				_, _ = rng.Read(piece)
+				_ = c.SetWriteDeadline(time.Now().Add(time.Second))
+				k, err := c.Write(piece)
+				sent.Write(piece[:k])
+				if full = errors.Is(err, os.ErrDeadlineExceeded); err != nil && !full { // all buffers are full
+					t.Fatal(err)
+				}
 			}
-		}
-		_ = c.(interface{ CloseWrite() error }).CloseWrite()
-		if b, err := io.ReadAll(u); err != nil || !bytes.Equal(b, sent.Bytes()) {
-			t.Errorf("%v: %d bytes came of %d, or others, %v", n, len(b), sent.Len(), err)
-		}
-		_ = u.Close()
-		ends(t, end, relay.EndClosed)
+			_ = c.(interface{ CloseWrite() error }).CloseWrite()
+			if b, err := io.ReadAll(u); err != nil || !bytes.Equal(b, sent.Bytes()) {
+				t.Errorf("%v: %d bytes came of %d, or others, %v", n, len(b), sent.Len(), err)
+			}
+			_ = u.Close()
+			ends(t, end, relay.EndClosed)
+		})
 	}
 }
 
