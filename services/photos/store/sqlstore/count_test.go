@@ -1,9 +1,11 @@
 package sqlstore
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -82,5 +84,40 @@ func TestStatements(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+// TestTooManyParts: who sends an upload byte by byte has to stop.
+func TestTooManyParts(t *testing.T) {
+	d, err := Open(t.Context(), filepath.Join(t.TempDir(), "photos.db"), zerolog.Nop(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	expires := time.Now().Add(time.Hour)
+	u, err := d.AddUpload(t.Context(), store.Upload{Owner: 1, Length: 2 * store.MaxParts, Expires: expires}, 9, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = d.db.Write(t.Context(), func(tx *tx) error {
+		for i := range int64(store.MaxParts - 1) {
+			if _, err := tx.Exec(`INSERT INTO upload_parts (upload_id, at, hash, bytes) VALUES (?, ?, 'byte', 1)`, u.ID, i); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec(`UPDATE uploads SET "offset" = ? WHERE id = ?`, store.MaxParts-1, u.ID)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []error{nil, store.ErrTooMany} {
+		p := store.Part{At: store.MaxParts - 1 + int64(i), Hash: "byte", Bytes: 1}
+		if err := d.AddPart(t.Context(), u.ID, p, expires); !errors.Is(err, want) {
+			t.Errorf("part %d: %v instead of %v", p.At, err, want)
+		}
+	}
+	if u, err = d.Upload(t.Context(), u.ID); err != nil || u.Offset != store.MaxParts {
+		t.Errorf("offset %d, %v", u.Offset, err)
 	}
 }

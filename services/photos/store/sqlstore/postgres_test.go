@@ -45,7 +45,8 @@ func TestPostgres(t *testing.T) {
 		defer mu.Unlock()
 		texts[query] = true
 	}
-	url := testpostgres.Database(t)
+	// One of its own: so many schemas are dropped with their database.
+	url := testpostgres.Database(t, "CONNECTION LIMIT 90")
 	storetest.Run(t, func(t *testing.T, dir string, now func() time.Time) store.Store {
 		h := fnv.New64a()
 		_, _ = h.Write([]byte(dir))

@@ -249,26 +249,8 @@ func uploads(s *suite) {
 	more, _, err := s.ExpireUploads(s.Context(), now.Add(3*time.Hour), 2)
 	s.want(err, nil)
 	s.same([]int{n, more, len(gone)}, []int{2, 1, 0})
-	s.tooManyParts()
 	_, err = s.Media(s.Context(), m.ID)
 	s.want(err, nil)
-}
-
-// tooManyParts: who sends bytes one by one has to stop; what they were is known
-// when the time is over.
-func (s *suite) tooManyParts() {
-	expires := s.clock.Now().Add(time.Minute)
-	u, err := s.AddUpload(s.Context(), store.Upload{Owner: ann, Length: 2 * store.MaxParts, Expires: expires}, 9, 0)
-	s.want(err, nil)
-	for i := range int64(store.MaxParts) {
-		s.want(s.AddPart(s.Context(), u.ID, store.Part{At: i, Hash: "byte", Bytes: 1}, expires), nil)
-	}
-	s.want(s.AddPart(s.Context(), u.ID, store.Part{At: store.MaxParts, Hash: "byte", Bytes: 1}, expires), store.ErrTooMany)
-	u, err = s.Upload(s.Context(), u.ID)
-	s.want(err, nil)
-	n, gone, err := s.ExpireUploads(s.Context(), expires.Add(time.Second), 9)
-	s.want(err, nil)
-	s.same([]any{u.Offset, n, len(gone)}, []any{int64(store.MaxParts), 1, store.MaxParts})
 }
 
 func stories(s *suite) {
