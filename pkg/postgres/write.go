@@ -118,9 +118,9 @@ func (t *transactor) unsend() bool {
 	return false
 }
 
-func (t *transactor) Commit(context.Context) error {
+func (t *transactor) Commit(ctx context.Context) error {
 	if !t.touched {
-		return t.Rollback(nil)
+		return t.Rollback(ctx)
 	}
 	said, err := t.last(t.ctx, "COMMIT")
 	t.end()

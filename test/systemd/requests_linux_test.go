@@ -61,7 +61,7 @@ func (c *counter) count(begun time.Time, err error) {
 		return
 	case errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT):
 		c.tally.Refused++
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE):
+	case cut(err):
 		c.tally.Cut++
 	default:
 		c.tally.Failed++
@@ -69,6 +69,13 @@ func (c *counter) count(begun time.Time, err error) {
 	if len(c.tally.Errors) < 5 {
 		c.tally.Errors = append(c.tally.Errors, fmt.Sprintf("%s after %v: %v", s.ended.Format("15:04:05.000"), s.ended.Sub(begun), err))
 	}
+}
+
+// cut reports whether a connection ended amid a request. net/http closes one itself,
+// below whoever still writes to it, when its reader has seen that it was reset.
+func cut(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)
 }
 
 // window returns the requests that ended since the last call.

@@ -113,7 +113,7 @@ type multiplex struct {
 	cfg *tls.Config
 
 	mu sync.Mutex
-	cc *http2.ClientConn // guarded by mu; nil: none yet
+	cc *http.ClientConn // guarded by mu; nil: none yet
 }
 
 // request makes one request, over the next connection as well where the server
@@ -132,24 +132,25 @@ func (m *multiplex) request(again *atomic.Int64) error {
 
 // conn returns the connection with room for one request, a new one where the last
 // ended or takes no more.
-func (m *multiplex) conn() (*http2.ClientConn, error) {
+func (m *multiplex) conn() (*http.ClientConn, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.cc != nil && m.cc.ReserveNewRequest() {
+	if m.cc != nil && m.cc.Reserve() == nil {
 		return m.cc, nil
 	}
-	nc, err := dialTLS(m.cfg)
+	ctx, cancel := context.WithTimeout(context.Background(), requestTime)
+	defer cancel()
+	t := &http.Transport{
+		Protocols:      new(http.Protocols),
+		DialTLSContext: func(context.Context, string, string) (net.Conn, error) { return dialTLS(m.cfg) },
+	}
+	t.Protocols.SetHTTP2(true)
+	cc, err := t.NewClientConn(ctx, "https", secure)
 	if err != nil {
 		return nil, err
 	}
-	if m.cc, err = new(http2.Transport).NewClientConn(nc); err != nil {
-		_ = nc.Close()
-		return nil, err
-	}
-	if !m.cc.ReserveNewRequest() {
-		return nil, errors.New("a new connection of HTTP/2 takes no request")
-	}
-	return m.cc, nil
+	m.cc = cc
+	return cc, cc.Reserve()
 }
 
 func (m *multiplex) close() {
@@ -161,7 +162,7 @@ func (m *multiplex) close() {
 }
 
 // stream makes a request over a connection that has room for it.
-func stream(cc *http2.ClientConn) error {
+func stream(cc *http.ClientConn) error {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTime)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://portico.test/", nil)
