@@ -200,9 +200,9 @@ func (x *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	x.drop()
 	c := x.conn
 	x.keepDeadlines()
+	c.unwatch()                    // first: the deadline would look like a client that has left
 	_ = c.nc.SetReadDeadline(past) // who reads the body still, ends
 	_ = x.body.Close()             // and has, before what it reads into is given away
-	c.unwatch()
 	_ = c.nc.SetDeadline(time.Time{})
 	n := c.in.buffered()
 	// What was read already is in the reader's buffer, all of it: many take what is

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -78,6 +79,56 @@ func TestHijackAmidTheBody(t *testing.T) {
 		send(t, c, "5\r\nhello\r\n")
 		if got := <-heard; got != "5\r\nhello\r\n<nil>" {
 			t.Errorf("%q", got)
+		}
+	}
+}
+
+// aware is a connection whose reader has noticed a deadline when setting it returns.
+type aware struct {
+	net.Conn
+	reading sync.Mutex
+}
+
+func (a *aware) Read(b []byte) (int, error) {
+	a.reading.Lock()
+	defer a.reading.Unlock()
+	return a.Conn.Read(b)
+}
+
+func (a *aware) SetReadDeadline(t time.Time) error {
+	err := a.Conn.SetReadDeadline(t)
+	if !t.IsZero() && t.Before(time.Now()) {
+		a.reading.Lock()
+		defer a.reading.Unlock()
+		<-time.After(time.Millisecond) // so that it has looked at what it got
+	}
+	return err
+}
+
+// A connection that is taken over while somebody waits for the client to leave is
+// not one that the client has left.
+func TestHijackEndsNoContext(t *testing.T) {
+	left := make(chan error)
+	r := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
+		_ = ctx.Done() // from here on the client is watched
+		c, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		left <- ctx.Err()
+	})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	accept(t, ln, func(nc net.Conn) { r.ServeConn(&aware{Conn: nc}) })
+	for range 20 {
+		send(t, dial(t, ln.Addr().String()), get("/"))
+		if err := <-left; err != nil {
+			t.Fatal(err)
 		}
 	}
 }
