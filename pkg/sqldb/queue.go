@@ -66,19 +66,33 @@ func (q *queue) signal() {
 func (q *queue) next() []*request {
 	for {
 		q.mu.Lock()
-		n := min(len(q.pending), q.batch)
-		batch := q.pending[:n:n]
-		q.pending = q.pending[n:]
-		if len(q.pending) == 0 {
-			q.pending = nil // lets the array go
-		}
+		batch := q.take()
 		closed := q.closed
 		q.mu.Unlock()
-		if n > 0 || closed {
+		if len(batch) > 0 || closed {
 			return batch
 		}
 		<-q.wake
 	}
+}
+
+// take takes as many as a commit may have, but those that nobody waits for any more:
+// a server that is away may have let many pile up. It needs mu.
+func (q *queue) take() (batch []*request) {
+	for len(q.pending) > 0 && len(batch) < q.batch {
+		r := q.pending[0]
+		q.pending = q.pending[1:]
+		if r.state.Load() != abandoned {
+			batch = append(batch, r)
+			continue
+		}
+		q.unanswered.Add(-1)
+		<-q.slots
+	}
+	if len(q.pending) == 0 {
+		q.pending = nil // lets the array go
+	}
+	return batch
 }
 
 // unget puts requests back to the front.

@@ -1,0 +1,64 @@
+package sqldb_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/porticod/portico/internal/testkit/wait"
+	"github.com/porticod/portico/pkg/sqldb"
+)
+
+// An engine does nothing, slowly.
+type engine struct {
+	sqldb.Conn
+	begins atomic.Int64
+	hold   chan struct{} // Begin waits for it
+}
+
+func (e *engine) Begin(context.Context) error      { e.begins.Add(1); <-e.hold; return nil }
+func (e *engine) Savepoint(context.Context) error  { return nil }
+func (e *engine) RollbackTo(context.Context) error { return nil }
+func (e *engine) Release(context.Context) error    { return nil }
+func (e *engine) Failed() error                    { return nil }
+func (e *engine) Commit(context.Context) error     { return nil }
+func (e *engine) Rollback(context.Context) error   { return nil }
+func (e *engine) CloseRows()                       {}
+func (e *engine) Probe(*sqldb.Tx) error            { return nil }
+
+// Whoever has given up costs no transaction, however many they are: after an outage
+// those who still wait come at once, and Close ends.
+func TestAbandonedCostNothing(t *testing.T) {
+	e := &engine{hold: make(chan struct{})}
+	g := sqldb.NewGroup(e, sqldb.GroupOptions{Log: zerolog.Nop(), Dialect: sqldb.Postgres, Batch: 10, Wait: time.Minute})
+	write := func(ctx context.Context) error { return g.Write(ctx, func(*sqldb.Tx) error { return nil }) }
+	var first, last error
+	var ends sync.WaitGroup
+	ends.Go(func() { first = write(t.Context()) })
+	wait.Until(t, "the first has begun", func() bool { return e.begins.Load() == 1 })
+	ctx, cancel := context.WithCancel(t.Context())
+	var gone sync.WaitGroup
+	for range 300 {
+		gone.Go(func() {
+			if err := write(ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("who gave up got %v", err)
+			}
+		})
+	}
+	wait.Until(t, "all wait", func() bool { return g.Queued() == 301 })
+	ends.Go(func() { last = write(t.Context()) })
+	wait.Until(t, "all wait", func() bool { return g.Queued() == 302 })
+	cancel()
+	gone.Wait()
+	close(e.hold)
+	ends.Wait()
+	g.Close()
+	if first != nil || last != nil || e.begins.Load() != 2 || g.Queued() != 0 {
+		t.Errorf("%v and %v, in %d transactions; %d wait", first, last, e.begins.Load(), g.Queued())
+	}
+}
