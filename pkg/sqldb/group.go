@@ -142,7 +142,7 @@ func (g *Group) write(batch []*request) {
 			go g.loop()
 		}
 	}()
-	ran, err := g.run(batch)
+	ran, err := g.run(&batch)
 	returned = true
 	g.note(outcome(batch[:ran], err))
 	g.answer(batch[:ran], err)
@@ -172,19 +172,21 @@ func (g *Group) answer(batch []*request, err error) {
 }
 
 // run returns how many requests it ran, and the error that undid them all. The
-// others did not join because time was up.
-func (g *Group) run(batch []*request) (ran int, err error) {
+// others did not join because time was up. The first statement waits for the turns
+// of other nodes: what comes meanwhile joins the batch, and time begins after it.
+func (g *Group) run(batch *[]*request) (ran int, err error) {
 	ctx := context.Background() // a commit belongs to many; none may cancel it
 	g.turn++
 	if err := g.t.Begin(ctx); err != nil {
-		for _, r := range batch {
+		for _, r := range *batch {
 			r.state.CompareAndSwap(waiting, started)
 		}
-		return len(batch), err
+		return len(*batch), err
 	}
-	start, good := time.Now(), 0
-	for ran < len(batch) && (ran == 0 || time.Since(start) < batchTime) {
-		r := batch[ran]
+	var start time.Time
+	good := 0
+	for ran < len(*batch) && (start.IsZero() || time.Since(start) < batchTime) {
+		r := (*batch)[ran]
 		ran++
 		if !r.state.CompareAndSwap(waiting, started) {
 			r.err = context.Canceled // nobody reads it
@@ -196,11 +198,15 @@ func (g *Group) run(batch []*request) (ran int, err error) {
 		if r.err == nil {
 			good++
 		}
+		if start.IsZero() {
+			start = time.Now()
+			*batch = append(*batch, g.q.more(g.opt.Batch-len(*batch))...)
+		}
 	}
 	if good == 0 {
 		return ran, g.t.Rollback(ctx)
 	}
-	if err := g.runLast(ctx, batch[:ran]); err != nil {
+	if err := g.runLast(ctx, (*batch)[:ran]); err != nil {
 		return ran, errors.Join(err, g.t.Rollback(ctx))
 	}
 	g.commits.Add(1)

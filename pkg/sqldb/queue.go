@@ -66,7 +66,7 @@ func (q *queue) signal() {
 func (q *queue) next() []*request {
 	for {
 		q.mu.Lock()
-		batch := q.take()
+		batch := q.take(q.batch)
 		closed := q.closed
 		q.mu.Unlock()
 		if len(batch) > 0 || closed {
@@ -76,10 +76,10 @@ func (q *queue) next() []*request {
 	}
 }
 
-// take takes as many as a commit may have, but those that nobody waits for any more:
-// a server that is away may have let many pile up. It needs mu.
-func (q *queue) take() (batch []*request) {
-	for len(q.pending) > 0 && len(batch) < q.batch {
+// take takes at most n, but those that nobody waits for any more: a server that is
+// away may have let many pile up. It needs mu.
+func (q *queue) take(n int) (batch []*request) {
+	for len(q.pending) > 0 && len(batch) < n {
 		r := q.pending[0]
 		q.pending = q.pending[1:]
 		if r.state.Load() != abandoned {
@@ -93,6 +93,13 @@ func (q *queue) take() (batch []*request) {
 		q.pending = nil // lets the array go
 	}
 	return batch
+}
+
+// more takes at most n of those that wait now.
+func (q *queue) more(n int) []*request {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.take(n)
 }
 
 // unget puts requests back to the front.
