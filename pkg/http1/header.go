@@ -68,6 +68,7 @@ func appendField(b []byte, name, value string) []byte {
 type plan struct {
 	connection []string
 	coding     string // the first Transfer-Encoding
+	length     string // the first Content-Length
 	trailers   []string
 	trailing   bool // there will or may be trailers
 	typed      bool // has a Content-Type, or must have none
@@ -75,16 +76,22 @@ type plan struct {
 	upgrade    bool // has an Upgrade
 }
 
+// An entry is a name of a header with its values.
+type entry struct {
+	name   string
+	values []string
+}
+
 // appendHeader adds the fields of h, in order, but those that plan is made of.
 func (p *plan) appendHeader(b []byte, h http.Header, status int) []byte {
-	var room [24]string
-	names := room[:0]
-	for name := range h {
-		names = append(names, name)
+	var room [16]entry
+	entries := room[:0]
+	for name, values := range h {
+		entries = append(entries, entry{name, values})
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		values := h[name]
+	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
+	for i := range entries {
+		name, values := entries[i].name, entries[i].values
 		switch name {
 		case "Connection":
 			p.connection = values
@@ -93,6 +100,7 @@ func (p *plan) appendHeader(b []byte, h http.Header, status int) []byte {
 			p.coding = first(values)
 			continue
 		case "Content-Length":
+			p.length = first(values)
 			continue
 		case "Content-Type":
 			if p.typed = true; status == http.StatusNotModified {

@@ -54,7 +54,7 @@ func (x *exchange) WriteHeader(status int) {
 	x.outBuf = outBuffers.Get().(*[outSize]byte)
 	x.out = appendStatus(x.outBuf[:0], x.is11, status)
 	x.out = x.plan.appendHeader(x.out, x.header, status)
-	if l := first(x.header["Content-Length"]); l != "" {
+	if l := x.plan.length; l != "" {
 		n, err := strconv.ParseInt(l, 10, 64)
 		if err == nil && n >= 0 {
 			x.length = n
