@@ -2,10 +2,11 @@ package front
 
 import (
 	"bufio"
-	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -48,8 +49,11 @@ type exchange struct {
 func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{ResponseWriter: w, request: r, conn: connOf(r), start: time.Now()}
 	if x.conn != nil {
-		x.verdict = x.conn.Verdict()
-	} else if v, ok := mux.QUICVerdict(r.Context()); ok {
+		x.verdict, x.peer = x.conn.Verdict(), x.conn.ClientAddr()
+		x.addr = x.peer
+		return x
+	}
+	if v, ok := mux.QUICVerdict(r.Context()); ok {
 		x.verdict = v
 	}
 	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
@@ -132,10 +136,15 @@ func contains(list []netip.Prefix, a netip.Addr) bool {
 	return false
 }
 
+// newID needs to be like no other, not to be a secret: the runtime's own generator takes
+// no system call, which crypto/rand does before Linux 6.11.
 func newID() string {
 	var b [16]byte
-	rand.Read(b[:]) // never fails, crypto/rand's promise
-	return hex.EncodeToString(b[:])
+	binary.NativeEndian.PutUint64(b[:], rand.Uint64())
+	binary.NativeEndian.PutUint64(b[8:], rand.Uint64())
+	var s [2 * len(b)]byte
+	hex.Encode(s[:], b[:])
+	return string(s[:])
 }
 
 func validID(id string) bool {

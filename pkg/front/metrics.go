@@ -109,7 +109,9 @@ func (c *Counters) observe(status int, took time.Duration, in, out int64) {
 	case status >= 400:
 		c.clientErrors.Inc()
 	}
-	c.bytesIn.Add(float64(in))
+	if in > 0 {
+		c.bytesIn.Add(float64(in))
+	}
 	c.bytesOut.Add(float64(out))
 	c.seconds.Observe(took.Seconds())
 }

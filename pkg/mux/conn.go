@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -205,6 +206,9 @@ func (c *Conn) RemoteAddr() net.Addr {
 	defer c.mu.Unlock()
 	return c.remote
 }
+
+// ClientAddr is the address of RemoteAddr; the zero Addr for unix peers.
+func (c *Conn) ClientAddr() netip.Addr { return peerAddr(c.RemoteAddr()) }
 
 // Verdict is what classification found out; zero where the port does not look.
 func (c *Conn) Verdict() Verdict {

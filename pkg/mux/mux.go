@@ -218,7 +218,7 @@ func (p *Port) lookFirst(c *Conn) {
 func (p *Port) direct(c *Conn, s *state) {
 	choice := c.settle(s, Verdict{})
 	switch {
-	case choice.Terminate && !p.mayShake(peerAddr(c.RemoteAddr())):
+	case choice.Terminate && !p.mayShake(c.ClientAddr()):
 		p.refuse(c, refusedTooMany)
 	case choice.HTTP:
 		p.serveHTTPConn(c)
@@ -249,7 +249,7 @@ func (p *Port) decide(c *Conn) (reason string) {
 	if !choice.HTTP && choice.Raw == nil {
 		return refusedUnmatched
 	}
-	if choice.Terminate && !p.mayShake(peerAddr(c.RemoteAddr())) {
+	if choice.Terminate && !p.mayShake(c.ClientAddr()) {
 		return refusedTooMany
 	}
 	return ""

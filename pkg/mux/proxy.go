@@ -98,7 +98,7 @@ func (p *Port) readProxy(c *Conn, deadline time.Time) (reason string) {
 		c.remote = client
 		c.mu.Unlock()
 	}
-	return p.admit(c, p.state.Load(), peerAddr(c.RemoteAddr()))
+	return p.admit(c, p.state.Load(), c.ClientAddr())
 }
 
 func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

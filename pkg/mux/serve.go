@@ -71,7 +71,7 @@ func (p *Port) serveRaw(c *Conn) {
 		nc = tlsConn{tc}
 	}
 	c.setState(StateRaw)
-	if a := peerAddr(c.RemoteAddr()); s.Pace != nil && !exempt(a) {
+	if a := c.ClientAddr(); s.Pace != nil && !exempt(a) {
 		nc = pacedConn{nc, p.ctx, a, s.Pace}
 	}
 	defer func() {
