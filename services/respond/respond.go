@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -105,7 +105,7 @@ func (Type) Probe(cfg Config) service.Probe {
 
 // Open implements service.Type.
 func (Type) Open(_ context.Context, _ service.Env, cfg Config) (*Service, error) {
-	s := &Service{status: cfg.Status, body: cfg.Body, header: http.Header{}}
+	s := &Service{status: cfg.Status, body: []byte(cfg.Body), header: http.Header{}}
 	if bodyAllowed(cfg.Status) {
 		s.header.Set("Content-Length", strconv.Itoa(len(cfg.Body)))
 		s.header.Set("Content-Type", contentType(cfg.Body))
@@ -129,22 +129,19 @@ func contentType(body string) string {
 	return "text/plain; charset=utf-8"
 }
 
-// Service is a running answer. Nothing in it changes.
+// Service is a running answer. Nothing in it changes, and answers share it.
 type Service struct {
 	status int
-	body   string
+	body   []byte
 	header http.Header
 }
 
 // ServeHTTP answers every method and path alike.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	for name, values := range s.header {
-		h[name] = slices.Clone(values)
-	}
+	maps.Copy(w.Header(), s.header)
 	w.WriteHeader(s.status)
-	if r.Method != http.MethodHead && s.body != "" {
-		_, _ = io.WriteString(w, s.body)
+	if r.Method != http.MethodHead && len(s.body) > 0 {
+		_, _ = w.Write(s.body) // the client is gone if this fails
 	}
 }
 

@@ -72,3 +72,22 @@ func TestProbeExpectsTheStatus(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+// nowhere is a ResponseWriter of no cost.
+type nowhere struct{ h http.Header }
+
+func (n nowhere) Header() http.Header         { return n.h }
+func (n nowhere) Write(p []byte) (int, error) { return len(p), nil }
+func (n nowhere) WriteHeader(int)             {}
+
+// All answers share what they say: one more takes no memory.
+func TestAllocations(t *testing.T) {
+	svc, _ := servicetest.Open(t, kind, `body = "hello"`)
+	h, r, w := svc.(http.Handler), servicetest.Request("GET", "http://example.org/"), nowhere{http.Header{}}
+	if n := testing.AllocsPerRun(100, func() { clear(w.h); h.ServeHTTP(w, r) }); n > 0 {
+		t.Errorf("%.0f allocations for an answer", n)
+	}
+	if w.h.Get("Content-Length") != "5" {
+		t.Errorf("%v", w.h)
+	}
+}
