@@ -98,12 +98,11 @@ var errFull = fullError{}
 // pick chooses among the upstreams that are up and have room. mu is held.
 func (p *Pool) pick(want Want) (*Lease, error) {
 	candidates, tried, full := p.scratch[:0], 0, false
-	now := time.Now()
 	for _, u := range p.all {
 		switch {
 		case slices.Contains(want.Not, u):
 			tried++
-		case !p.usable(u, now):
+		case !p.usable(u):
 		case p.opt.MaxLeases > 0 && u.busy >= p.opt.MaxLeases:
 			full = true
 		case u.ID == want.Prefer:
@@ -126,11 +125,11 @@ func (p *Pool) pick(want Want) (*Lease, error) {
 
 // usable: a broken upstream is tried by one at a time when its time is over.
 // mu is held.
-func (p *Pool) usable(u *Upstream, now time.Time) bool {
+func (p *Pool) usable(u *Upstream) bool {
 	if u.failing {
 		return false
 	}
-	return !u.broken || len(p.all) == 1 || u.trials == 0 && !now.Before(u.until)
+	return !u.broken || len(p.all) == 1 || u.trials == 0 && !time.Now().Before(u.until)
 }
 
 func (p *Pool) lease(u *Upstream) *Lease {

@@ -43,9 +43,15 @@ type exchange struct {
 	asked, lines [24]field // room for both headers; what is longer gets its own
 }
 
+// exchanges are used again and again: each is 2 KiB, and memory that was used just now is
+// at hand.
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
 // ServeHTTP implements http.Handler.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{s: s, g: s.gen.Load(), w: w, r: r}
+	x := exchanges.Get().(*exchange)
+	defer x.free()
+	x.s, x.g, x.w, x.r = s, s.gen.Load(), w, r
 	err := x.out.prepare(x.g, r, x.asked[:0])
 	switch {
 	case errors.Is(err, errLoop):
@@ -99,6 +105,15 @@ func (x *exchange) ended() error {
 		return context.Cause(x.ctx)
 	}
 	return context.Cause(x.r.Context())
+}
+
+// free lets another request have the exchange, unless somebody may still look at it:
+// whoever waits for its end, or fills the store.
+func (x *exchange) free() {
+	if x.ctx == nil && x.cache == nil {
+		*x = exchange{}
+		exchanges.Put(x)
+	}
 }
 
 func (x *exchange) end() {
