@@ -17,7 +17,7 @@ import (
 // already, is waited for, so that its data folder is free.
 func (d *Daemon) takeBack(ctx context.Context, n *next, spec service.Spec) (*instance, error) {
 	for _, in := range slices.Clone(d.draining[spec.Ref()]) {
-		if commit, ok := spec.UpdateFrom(in.spec, in.svc); ok && in.revive() {
+		if commit, ok := spec.UpdateFrom(in.spec, in.service()); ok && in.revive() {
 			n.services[spec.Ref()] = in
 			n.revived = append(n.revived, in)
 			n.updates = append(n.updates, func() { commit(); in.setSpec(spec) })

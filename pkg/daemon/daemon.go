@@ -240,7 +240,7 @@ func (d *Daemon) prepareService(ctx context.Context, n *next, spec service.Spec)
 			n.services[ref] = in
 			return nil
 		}
-		if commit, ok := spec.UpdateFrom(in.spec, in.svc); ok {
+		if commit, ok := spec.UpdateFrom(in.spec, in.service()); ok {
 			n.services[ref] = in
 			n.updates = append(n.updates, func() { commit(); in.setSpec(spec) })
 			return nil
@@ -253,7 +253,7 @@ func (d *Daemon) prepareService(ctx context.Context, n *next, spec service.Spec)
 			return err
 		}
 	}
-	in, err := open(ctx, spec, filepath.Join(n.cfg.DataDir, spec.Kind.Name(), spec.Name), d.log, d.metrics)
+	in, err := open(ctx, spec, filepath.Join(n.cfg.DataDir, spec.Kind.Name(), spec.Name), d.log, d.metrics, d.cfg == nil)
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,16 @@ type fakes struct {
 	opened  []*fake
 	hold    chan struct{} // /hold waits for it
 	entered chan struct{} // /hold says that it waits
+	back    atomic.Bool   // what some need is back
 }
+
+// errAway is an error of who needs something that is away.
+var errAway error = away{}
+
+type away struct{}
+
+func (away) Error() string { return "the sea is away" }
+func (away) Away() bool    { return true }
 
 func newFakes() *fakes { return &fakes{hold: make(chan struct{}), entered: make(chan struct{}, 100)} }
 
@@ -75,7 +84,10 @@ func (f *fakes) open(ctx context.Context, env service.Env, cfg fakeConfig) (*fak
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	if cfg.Fail != "" {
+	switch {
+	case cfg.Fail == "away" && !f.back.Load():
+		return nil, fmt.Errorf("open: %w", errAway)
+	case cfg.Fail != "" && cfg.Fail != "away":
 		return nil, errors.New(cfg.Fail)
 	}
 	s := &fake{t: f, env: env, ctx: ctx, closed: make(chan struct{})}

@@ -99,7 +99,7 @@ func (d *Daemon) beginFreezing() *freezing {
 		return nil
 	}
 	for _, in := range d.services {
-		if _, ok := in.svc.(service.Freezer); !ok {
+		if _, ok := in.service().(service.Freezer); !ok {
 			continue
 		}
 		out, err := newOutbox(d.store)
@@ -115,7 +115,7 @@ func (d *Daemon) beginFreezing() *freezing {
 // spares says which of an instance's connections are not asked to end, because
 // they will be frozen.
 func (z *freezing) spares(in *instance) func(net.Conn) bool {
-	f, ok := in.svc.(service.Freezer)
+	f, ok := in.service().(service.Freezer)
 	if z == nil || !ok {
 		return nobody
 	}
@@ -132,7 +132,7 @@ func (z *freezing) run(patience time.Duration) {
 	defer cancel()
 	var wg sync.WaitGroup
 	for _, in := range z.d.services {
-		if f, ok := in.svc.(service.Freezer); ok {
+		if f, ok := in.service().(service.Freezer); ok {
 			wg.Go(func() { f.Freeze(ctx, func(c service.Frozen) { z.give(in.ref, c, cancel) }) })
 		}
 	}

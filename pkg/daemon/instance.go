@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"github.com/porticod/portico/pkg/httperr"
 	"github.com/porticod/portico/pkg/service"
 )
 
@@ -32,14 +33,14 @@ const cutTime = 5 * time.Second
 
 // An instance is a running service with everything that is going on in it.
 type instance struct {
-	ref    service.Ref
-	svc    service.Service
-	http   http.Handler          // nil: not HTTP
-	raw    service.ConnHandler   // nil: not raw
-	udp    service.PacketHandler // nil: takes no packets
-	log    zerolog.Logger
-	cancel context.CancelFunc // ends the context that Open was given
-	calls  atomic.Int64       // since it was opened, for status
+	ref     service.Ref
+	ability service.Ability // what it can be handed
+	log     zerolog.Logger
+	cancel  context.CancelFunc     // ends the context that Open was given
+	opener  sync.WaitGroup         // who opens it later
+	now     atomic.Pointer[opened] // nil: it is not open yet
+	why     atomic.Pointer[error]  // it is not
+	calls   atomic.Int64           // since it was opened, for status
 
 	mu      sync.Mutex // guards what follows
 	spec    service.Spec
@@ -49,41 +50,73 @@ type instance struct {
 	hurried func(net.Conn) bool // not nil: what registers is asked to end at once, but for whom this spares
 	empty   chan struct{}       // closed when retired and nothing is active or tracked
 	revived chan struct{}       // closed when a retired instance is taken back
-	unmeter func()
-	gone    chan struct{} // closed after Close returned
+	unmeter func()              // of who opened it, then of close
+	gone    chan struct{}       // closed after Close returned
 }
 
-// open starts the service of spec.
-func open(ctx context.Context, spec service.Spec, dir string, log zerolog.Logger, reg prometheus.Registerer) (*instance, error) {
+// An opened service is what it can be handed to.
+type opened struct {
+	svc  service.Service
+	http http.Handler          // nil: not HTTP
+	raw  service.ConnHandler   // nil: not raw
+	udp  service.PacketHandler // nil: takes no packets
+}
+
+// open starts the service of spec. With later, one that needs something that is
+// away is opened when that is back.
+func open(ctx context.Context, spec service.Spec, dir string, log zerolog.Logger, reg prometheus.Registerer, later bool) (*instance, error) {
 	in := &instance{
-		ref: spec.Ref(), spec: spec, active: map[*call]struct{}{}, tracked: map[*tracked]struct{}{}, gone: make(chan struct{}),
+		ref: spec.Ref(), ability: spec.Kind.Ability(), spec: spec, active: map[*call]struct{}{}, tracked: map[*tracked]struct{}{}, gone: make(chan struct{}),
 		log: log.With().Str("service", spec.Ref().String()).Logger(), unmeter: func() {},
 	}
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	in.cancel = cancel
+	env := service.Env{Kind: spec.Kind.Name(), Name: spec.Name, Log: in.log, Dir: dir, Track: in.track}
 	// Until it is open, the service's life ends with the preparation's.
 	hold := context.AfterFunc(ctx, cancel)
-	svc, err := spec.Open(life, service.Env{Kind: spec.Kind.Name(), Name: spec.Name, Log: in.log, Dir: dir, Track: in.track})
-	if err == nil && !hold() {
-		err = errors.Join(fmt.Errorf("opening took too long: %w", context.Cause(ctx)), svc.Close())
+	svc, err := spec.Open(life, env)
+	later = later && service.IsAway(err)
+	if (err == nil || later) && !hold() {
+		err, later = fmt.Errorf("opening took too long: %w", context.Cause(ctx)), false
+		if svc != nil {
+			err = errors.Join(err, svc.Close())
+		}
 	}
-	if err != nil {
+	switch {
+	case later:
+		in.openLater(life, env, reg, err)
+	case err != nil:
 		cancel()
 		return nil, err
+	default:
+		in.put(svc, reg)
 	}
-	in.svc = svc
-	in.http, _ = svc.(http.Handler)
-	in.raw, _ = svc.(service.ConnHandler)
-	in.udp, _ = svc.(service.PacketHandler)
-	in.meter(reg)
 	return in, nil
+}
+
+// put takes the service that was opened.
+func (in *instance) put(svc service.Service, reg prometheus.Registerer) {
+	o := &opened{svc: svc}
+	o.http, _ = svc.(http.Handler)
+	o.raw, _ = svc.(service.ConnHandler)
+	o.udp, _ = svc.(service.PacketHandler)
+	in.meter(svc, reg)
+	in.now.Store(o)
+}
+
+// service is what was opened; nil: it is not open yet.
+func (in *instance) service() service.Service {
+	if o := in.now.Load(); o != nil {
+		return o.svc
+	}
+	return nil
 }
 
 // meter registers the service's own metrics for as long as it lives. The new
 // instance of a replaced service has the same metrics, so the old one's go
 // first; see retire.
-func (in *instance) meter(reg prometheus.Registerer) {
-	m, ok := in.svc.(service.Metered)
+func (in *instance) meter(svc service.Service, reg prometheus.Registerer) {
+	m, ok := svc.(service.Metered)
 	if !ok || reg == nil {
 		return
 	}
@@ -142,22 +175,29 @@ func (in *instance) serveHTTP(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	defer in.finish(c)
-	in.http.ServeHTTP(w, r.WithContext(c))
+	if o := in.now.Load(); o != nil {
+		o.http.ServeHTTP(w, r.WithContext(c))
+	} else {
+		httperr.Write(w, r, http.StatusServiceUnavailable, "unavailable", "what this service needs is away; try again in a moment")
+	}
 	return true
 }
 
 // serveConn serves a raw connection, which the service then owns; false: the
 // instance is retired.
 func (in *instance) serveConn(ctx context.Context, conn net.Conn) bool {
-	return in.handOver(ctx, conn, false, in.raw.ServeConn)
+	return in.handOver(ctx, conn, false, func(o *opened) handler { return o.raw.ServeConn })
 }
 
 // servePackets is serveConn for the packets of one peer.
 func (in *instance) servePackets(ctx context.Context, conn net.Conn) bool {
-	return in.handOver(ctx, conn, true, in.udp.ServePackets)
+	return in.handOver(ctx, conn, true, func(o *opened) handler { return o.udp.ServePackets })
 }
 
-func (in *instance) handOver(ctx context.Context, conn net.Conn, packets bool, to func(context.Context, net.Conn)) bool {
+// A handler owns the connection that it is called with.
+type handler func(context.Context, net.Conn)
+
+func (in *instance) handOver(ctx context.Context, conn net.Conn, packets bool, of func(*opened) handler) bool {
 	c := in.begin(ctx, func() { _ = conn.Close() })
 	if c == nil {
 		return false
@@ -172,7 +212,11 @@ func (in *instance) handOver(ctx context.Context, conn net.Conn, packets bool, t
 			_ = conn.Close()
 		}
 	}()
-	to(c, conn)
+	if o := in.now.Load(); o != nil {
+		of(o)(c, conn)
+	} else {
+		_ = conn.Close()
+	}
 	return true
 }
 
@@ -345,10 +389,13 @@ func (in *instance) close() {
 	}
 	in.revived = nil // too late from here on
 	in.mu.Unlock()
-	in.unmeter()
 	in.cancel()
-	if err := in.svc.Close(); err != nil {
-		in.log.Error().Err(err).Msg("closing the service failed")
+	in.opener.Wait()
+	in.unmeter()
+	if svc := in.service(); svc != nil {
+		if err := svc.Close(); err != nil {
+			in.log.Error().Err(err).Msg("closing the service failed")
+		}
 	}
 	close(in.gone)
 }

@@ -164,7 +164,11 @@ func (in *instance) status(running bool) ServiceStatus {
 		return s
 	}
 	s.State = "running"
-	if c, ok := in.svc.(service.Checker); ok {
+	svc := in.service()
+	if svc == nil {
+		s.Health = (*in.why.Load()).Error()
+	}
+	if c, ok := svc.(service.Checker); ok {
 		ctx, cancel := context.WithTimeout(context.Background(), checkTime)
 		defer cancel()
 		if err := c.Check(ctx); err != nil {
@@ -182,11 +186,11 @@ func (d *Daemon) listenerStatus(cfg config.Listener) ListenerStatus {
 	speaksHTTP := false
 	if cfg.Service != nil {
 		s.Service = cfg.Service.String()
-		speaksHTTP = d.services[*cfg.Service].http != nil
+		speaksHTTP = d.services[*cfg.Service].ability.Has(service.HTTP)
 	}
 	for _, r := range cfg.Routes {
 		s.Routes = append(s.Routes, routeText(r))
-		speaksHTTP = speaksHTTP || d.services[r.Service].http != nil
+		speaksHTTP = speaksHTTP || d.services[r.Service].ability.Has(service.HTTP)
 	}
 	for _, a := range cfg.Addresses {
 		sock := d.bound[keyOf(cfg, a)]

@@ -77,10 +77,10 @@ func guardOptions(g config.Guard) (o guard.Options) {
 func (d *Daemon) target(l *listener, label string, in *instance) route.Target {
 	name := in.ref.String()
 	g := route.Target{Label: label, Service: name, Extra: d.requests.Counters(l.name, label, name)}
-	if in.http != nil {
+	if in.ability.Has(service.HTTP) {
 		g.HTTP = in.serveHTTP
 	}
-	if in.raw != nil {
+	if in.ability.Has(service.Raw) {
 		g.Raw = func(ctx context.Context, c net.Conn) { d.serveRaw(ctx, l, label, in, c) }
 	}
 	return g
@@ -108,7 +108,7 @@ func (d *Daemon) serveRaw(ctx context.Context, l *listener, label string, in *in
 
 // packets hands the packets of one peer to the default service.
 func (d *Daemon) packets(l *listener, cfg config.Listener, services map[service.Ref]*instance) func(context.Context, net.Conn) {
-	if cfg.Service == nil || services[*cfg.Service].udp == nil {
+	if cfg.Service == nil || !services[*cfg.Service].ability.Has(service.Packets) {
 		return nil
 	}
 	in := services[*cfg.Service]

@@ -177,7 +177,7 @@ var errNotThawed = errors.New("the service does not go on with connections of an
 
 // thaw has the service go on with a connection; an error leaves it to the caller.
 func (in *instance) thaw(c net.Conn, record []byte) (err error) {
-	f, ok := in.svc.(service.Freezer)
+	f, ok := in.service().(service.Freezer)
 	if !ok {
 		return errNotThawed
 	}

@@ -58,8 +58,17 @@ type Type[C any, S Service] interface {
 	// Default is the configuration that a block is decoded over.
 	Default() C
 	// Open starts an instance. ctx ends just before Close is called; work in
-	// the background ends with it. An error is shown to people as it is.
+	// the background ends with it. An error is shown to people as it is. Where
+	// IsAway of it, the daemon may call Open again, until it works.
 	Open(ctx context.Context, env Env, cfg C) (S, error)
+}
+
+// IsAway reports whether an error of Open says that something outside is away, such
+// as a database server, without which the service cannot be opened: whether there
+// is an error with Away() bool in its chain, which returns true.
+func IsAway(err error) bool {
+	var e interface{ Away() bool }
+	return errors.As(err, &e) && e.Away()
 }
 
 // Env is what the daemon lends to a service for its life.

@@ -17,7 +17,7 @@ var (
 	// ErrAway: the database server cannot be reached, or the connection to it
 	// ended amid a request. Nothing was acknowledged; a commit that was under way
 	// may have been stored.
-	ErrAway = errors.New("the database server is away")
+	ErrAway error = awayError("the database server is away")
 	// ErrCorrupt: the file is not a database or is damaged.
 	ErrCorrupt = errors.New("the database is damaged")
 	// ErrBusy: too much is queued, or no connection became free in time.
@@ -34,6 +34,15 @@ var (
 	// ErrConstraint: another constraint of the schema was broken.
 	ErrConstraint = errors.New("constraint broken")
 )
+
+// An awayError says that something is away and will be back.
+type awayError string
+
+func (e awayError) Error() string { return string(e) }
+
+// Away is what who opened something that needs the database looks for: it can be
+// opened later.
+func (awayError) Away() bool { return true }
 
 // Temporary reports whether trying again later may mend err.
 func Temporary(err error) bool {
