@@ -1,6 +1,7 @@
 // Package ratelimit refuses what a key (a name, an address) does too often: by a
 // token bucket (Limiter) or by a count within a time (Window), in bounded memory,
-// and tells who moves too little (Meter). It does not wait: it says for how long.
+// and tells who moves too little (Meter). Those who share a limit tell each other
+// what they count (Tally). It does not wait: it says for how long.
 package ratelimit
 
 import (

@@ -95,6 +95,7 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Chat, err
 	if !c.store.Alone() {
 		c.work.Go(func() { c.followLog(c.ctx) })
 		c.work.Go(func() { c.followPresence(c.ctx) })
+		c.work.Go(func() { c.followCounts(c.ctx) })
 	}
 	return c, nil
 }
@@ -124,6 +125,7 @@ func (c *Chat) openStore(ctx context.Context, b *between) error {
 	}
 	c.bus = newNodeBus(c.wire, c.topic("log"), c.log, c.hub.position)
 	c.presence.remote = newRemotes(c.wire, c.topic("presence"))
+	c.shareCounts()
 	return nil
 }
 
@@ -176,6 +178,9 @@ type Chat struct {
 	typists   *ratelimit.Limiter[typingKey]
 	exports   *ratelimit.Limiter[int64]
 	strangers *strangers
+
+	toldExports *ratelimit.Tally[int64] // as that of userLimits
+
 	wake      chan struct{} // of the worker
 	thaws     chan struct{} // places of those that are brought up to date after Thaw
 	metrics   *metrics

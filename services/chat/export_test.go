@@ -63,6 +63,16 @@ func (t Type) OnNode(open func(context.Context, sqlstore.Options) (*sqlstore.Sto
 	return t
 }
 
+// Left is how much a user may send and call at the moment.
+func (c *Chat) Left(user int64) (sends, calls float64) {
+	left := func(l *userLimits) float64 {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.of(user).Tokens()
+	}
+	return left(c.sends), left(c.calls)
+}
+
 type failing struct {
 	store.Store
 	fail func(after bool) error

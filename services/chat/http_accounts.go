@@ -35,15 +35,14 @@ func (c *Chat) postAccounts(w http.ResponseWriter, r *http.Request) error {
 	if err := readBody(w, r, &body); err != nil {
 		return err
 	}
-	giveBack, err := c.strangers.signUp(peer(r))
+	done, err := c.strangers.signUp(peer(r))
 	if err != nil {
 		return err
 	}
 	user, err := c.accounts.SignUp(r.Context(), account.NewUser{
 		Username: body.Username, Password: body.Password, Name: body.Name, Invite: body.Invite, From: peer(r),
 	})
-	if err != nil {
-		giveBack()
+	if done(err == nil); err != nil {
 		return err
 	}
 	return c.startSession(w, r, user, body.Device)
@@ -54,15 +53,12 @@ func (c *Chat) postSessions(w http.ResponseWriter, r *http.Request) error {
 	if err := readBody(w, r, &body); err != nil {
 		return err
 	}
-	giveBack, err := c.strangers.signIn(body.Username, peer(r))
+	done, err := c.strangers.signIn(body.Username, peer(r))
 	if err != nil {
 		return err
 	}
 	user, err := c.accounts.SignIn(r.Context(), body.Username, body.Password, peer(r))
-	if !errors.Is(err, account.ErrCredentials) {
-		giveBack() // only wrong ones count
-	}
-	if err != nil {
+	if done(errors.Is(err, account.ErrCredentials)); err != nil {
 		return err
 	}
 	return c.startSession(w, r, user, body.Device)

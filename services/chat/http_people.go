@@ -154,8 +154,8 @@ type exporter struct {
 // getExport streams what there is. Errors amid it end the connection, so that
 // nobody takes a part for the whole; the last line says end.
 func (c *Chat) getExport(w http.ResponseWriter, r *http.Request, who *identity) error {
-	if !c.exports.Allow(who.user.ID, time.Now()) {
-		return &Error{Code: CodeRateLimited, Message: "one export a minute is enough", RetryAfter: time.Minute}
+	if err := c.allowExport(who.user.ID); err != nil {
+		return err
 	}
 	sessions, err := c.accounts.Sessions(r.Context(), who.user.ID, c.env.Label())
 	if err != nil {

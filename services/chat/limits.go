@@ -22,6 +22,8 @@ type userLimits struct {
 	users map[int64]*rate.Limiter
 	rate  rate.Limit
 	burst int
+
+	told *ratelimit.Tally[int64] // what other nodes have to count, too; nil: there are none
 }
 
 func newUserLimits() *userLimits { return &userLimits{users: map[int64]*rate.Limiter{}} }
@@ -50,10 +52,21 @@ func (l *userLimits) allow(user int64) (after time.Duration, ok bool) {
 	defer l.mu.Unlock()
 	u := l.of(user)
 	if u.Allow() {
+		l.told.Add(user)
 		return 0, true
 	}
 	missing := 1 - u.Tokens()
 	return max(time.Millisecond, time.Duration(missing/float64(l.rate)*float64(time.Second))), false
+}
+
+// spend takes what a user did on another node off the allowance, also what is not
+// there yet.
+func (l *userLimits) spend(user int64, n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n = min(n, l.burst); n > 0 {
+		l.of(user).ReserveN(time.Now(), n)
+	}
 }
 
 // of is a user's allowance. It needs mu.
@@ -114,22 +127,34 @@ func (c *Chat) allowCall(user int64) error {
 	return nil
 }
 
-// strangers limits what addresses may do before anybody has signed in. Peers on
-// the same machine are exempt.
-type strangers struct {
-	logins  *ratelimit.Window[loginKey]
-	signUps *ratelimit.Window[netip.Prefix]
+// allowExport takes one export off a user's allowance.
+func (c *Chat) allowExport(user int64) error {
+	if !c.exports.Allow(user, time.Now()) {
+		return &Error{Code: CodeRateLimited, Message: "one export a minute is enough", RetryAfter: time.Minute}
+	}
+	c.toldExports.Add(user)
+	return nil
 }
 
-type loginKey struct {
-	name string
+// strangers limits what addresses may do before anybody has signed in. Peers on
+// the same machine are exempt.
+type strangers struct{ logins, signUps strangerLimit }
+
+// A strangerLimit is one of them.
+type strangerLimit struct {
+	*ratelimit.Window[strangerKey]
+	told *ratelimit.Tally[strangerKey] // as that of userLimits
+}
+
+type strangerKey struct {
+	name string // empty: any
 	from netip.Prefix
 }
 
 func newStrangers(l Limits) *strangers {
 	return &strangers{
-		logins:  ratelimit.NewWindow[loginKey](l.FailedLogins, 10*time.Minute),
-		signUps: ratelimit.NewWindow[netip.Prefix](l.SignUps, time.Hour),
+		logins:  strangerLimit{Window: ratelimit.NewWindow[strangerKey](l.FailedLogins, 10*time.Minute)},
+		signUps: strangerLimit{Window: ratelimit.NewWindow[strangerKey](l.SignUps, time.Hour)},
 	}
 }
 
@@ -138,22 +163,29 @@ func (s *strangers) set(l Limits) {
 	s.signUps.SetLimit(l.SignUps)
 }
 
-func (s *strangers) signIn(name string, from netip.Addr) (giveBack func(), err error) {
-	return take(s.logins, loginKey{strings.ToLower(name), ratelimit.Prefix(from)}, from)
+func (s *strangers) signIn(name string, from netip.Addr) (done func(counts bool), err error) {
+	return s.logins.take(strings.ToLower(name), from)
 }
 
-func (s *strangers) signUp(from netip.Addr) (giveBack func(), err error) {
-	return take(s.signUps, ratelimit.Prefix(from), from)
+func (s *strangers) signUp(from netip.Addr) (done func(counts bool), err error) {
+	return s.signUps.take("", from)
 }
 
 // take counts a try before it is made, so that tries at the same time cannot get
-// past the limit.
-func take[K comparable](w *ratelimit.Window[K], key K, from netip.Addr) (giveBack func(), err error) {
+// past the limit. done says whether it counts in the end.
+func (l *strangerLimit) take(name string, from netip.Addr) (done func(counts bool), err error) {
 	if !from.IsValid() || from.IsLoopback() {
-		return func() {}, nil
+		return func(bool) {}, nil
 	}
-	if wait := w.Take(key); wait > 0 {
+	key := strangerKey{name, ratelimit.Prefix(from)}
+	if wait := l.Take(key); wait > 0 {
 		return nil, &Error{Code: CodeRateLimited, Message: accountText(account.ErrTooManyTries), RetryAfter: wait}
 	}
-	return func() { w.Forget(key) }, nil
+	return func(counts bool) {
+		if counts {
+			l.told.Add(key)
+		} else {
+			l.Forget(key)
+		}
+	}, nil
 }

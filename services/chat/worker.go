@@ -19,7 +19,7 @@ const (
 	sweepEvery  = time.Hour
 	orphanEvery = 24 * time.Hour
 	looseLife   = 24 * time.Hour // of an attachment that is in no message
-	orphanLife  = 6 * time.Hour  // of bytes without a record: longer than an upload takes
+	orphanLife  = 24 * time.Hour // of bytes without a record: longer than an upload takes
 )
 
 // openBlobs opens what keeps the bytes of attachments.

@@ -14,7 +14,7 @@ import (
 const (
 	limitTime = 5 * time.Minute
 	maxCounts = 20_000
-	maxFresh  = 2_000 // callers that other nodes are told of at a time
+	maxTold   = 2_000 // callers that other nodes are told of at a time
 )
 
 // A caller is who is counted: a person or an app by their id, or an address.
@@ -28,8 +28,8 @@ type caller struct {
 // call. The zero quota is ready.
 type quota struct {
 	mu     sync.Mutex
-	counts map[caller]count // guarded by mu; at most maxCounts
-	fresh  map[caller]int   // calls that other nodes were not told of; guarded by mu; at most maxFresh; nil: there are none
+	counts map[caller]count         // guarded by mu; at most maxCounts
+	told   *ratelimit.Tally[caller] // what other nodes have to count, too; nil: there are none; guarded by mu
 }
 
 // calls are some of a caller, as other nodes are told of them.
@@ -57,9 +57,7 @@ func (q *quota) take(c caller, limit int, now time.Time) (left int, until time.T
 	}
 	n.calls = max(n.calls, min(n.calls+1, limit+1))
 	q.counts[c] = n
-	if _, ok := q.fresh[c]; ok || q.fresh != nil && len(q.fresh) < maxFresh {
-		q.fresh[c]++
-	}
+	q.told.Add(c)
 	return limit - n.calls, n.until
 }
 
@@ -67,17 +65,17 @@ func (q *quota) take(c caller, limit int, now time.Time) (left int, until time.T
 func (q *quota) share() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.fresh = map[caller]int{}
+	q.told = ratelimit.NewTally[caller](maxTold)
 }
 
 // tell returns the calls since it was called last.
 func (q *quota) tell() (list []calls) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	for c, n := range q.fresh {
+	told := q.told
+	q.mu.Unlock()
+	for c, n := range told.Take() {
 		list = append(list, calls{c.user, c.app, c.from, n})
 	}
-	clear(q.fresh)
 	return list
 }
 
