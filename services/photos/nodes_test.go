@@ -49,6 +49,7 @@ type nodes struct {
 func newNodes(t *testing.T) *nodes {
 	t.Helper()
 	n := &nodes{t: t, url: testpostgres.Database(t), cfg: photos.Type{}.Default()}
+	n.bus.Node() // there can be others from the start
 	var err error
 	if n.blobs, err = blob.OpenDir(filepath.Join(t.TempDir(), "blobs")); err != nil {
 		t.Fatal(err)
@@ -123,7 +124,16 @@ func on(s *site, from *site, address string) string {
 // what those hear who listen there.
 func TestNodes(t *testing.T) {
 	n := newNodes(t)
-	a, b := n.start(nil), n.start(nil)
+	testNodes(t, n.start(nil), n.start(nil))
+}
+
+// TestNodesWithoutBus: what is told over the database is told, too.
+func TestNodesWithoutBus(t *testing.T) {
+	n := newNodes(t)
+	testNodes(t, n.start(new(bus.Local).Node()), n.start(new(bus.Local).Node()))
+}
+
+func testNodes(t *testing.T, a, b *site) {
 	ann, bob := a.signUp("ann"), b.signUp("bob")
 	here := a.mustSocket(t, "?stream=user&access_token="+ann)
 	there := b.mustSocket(t, "?stream=user&access_token="+ann)

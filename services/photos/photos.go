@@ -167,6 +167,11 @@ func (t Type) start(ctx context.Context, env service.Env, cfg Config, of parts) 
 	p.api, p.pages = p.newAPI(), p.newWeb()
 	p.authorization = p.newAuthorization(key)
 	p.hub, p.env = newHub(), env
+	var mail *mailbox
+	if st.Shared() && !p.bus.Others() {
+		mail = newMailbox(st, p.node, p.log)
+		p.bus = mail
+	}
 	st.OnNotice(func(n store.Notice) { p.publish(event{kind: eventNotice, notice: n}) })
 	p.unwatch = p.people.Watch(func(c account.Change) {
 		if concerns(c.Kind) {
@@ -181,6 +186,9 @@ func (t Type) start(ctx context.Context, env service.Env, cfg Config, of parts) 
 		p.watchBus(ctx)
 		stopHearing()
 	})
+	if mail != nil {
+		p.done.Go(func() { mail.run(ctx) })
+	}
 	p.done.Go(func() { p.work(ctx) })
 	p.done.Go(func() { p.workOrphans(ctx) })
 	for _, l := range p.lanes {
@@ -193,8 +201,15 @@ func (t Type) start(ctx context.Context, env service.Env, cfg Config, of parts) 
 // began with.
 func (p *Photos) Update(cfg Config) { p.config.Store(&cfg) }
 
-// Check tells whether posts can be stored.
-func (p *Photos) Check(context.Context) error { return p.store.Check() }
+// Check tells whether posts can be stored, and, where the store is elsewhere, read:
+// perhaps nobody has asked it for long.
+func (p *Photos) Check(ctx context.Context) error {
+	if err := p.store.Check(); err != nil || !p.store.Shared() {
+		return err
+	}
+	_, _, err := p.store.Hear(ctx, p.node, -1, 0)
+	return err
+}
 
 // Collectors are the service's own metrics.
 func (p *Photos) Collectors() []prometheus.Collector {

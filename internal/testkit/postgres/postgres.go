@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -273,35 +272,3 @@ func (s *Server) ready(ended <-chan struct{}) error {
 
 // Patience is how long the kit waits.
 const Patience = wait.Patience
-
-var parameter = regexp.MustCompile(`\$([0-9]+)`)
-
-// Plans are how PostgreSQL would run statements in a schema, whatever their
-// parameters are: it reads a table whole only where there is no other way.
-func Plans(t testing.TB, url, schema string, statements []string) []string {
-	t.Helper()
-	s, err := shared()
-	if err != nil {
-		t.Fatal(err)
-	}
-	const end = "end of a plan"
-	var script strings.Builder
-	fmt.Fprintf(&script, "SET search_path = %q; SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan;\n", schema)
-	for i, statement := range statements {
-		var most int
-		for _, m := range parameter.FindAllStringSubmatch(statement, -1) {
-			n, _ := strconv.Atoi(m[1])
-			most = max(most, n)
-		}
-		arguments := ""
-		if most > 0 {
-			arguments = "(NULL" + strings.Repeat(", NULL", most-1) + ")"
-		}
-		fmt.Fprintf(&script, "PREPARE p%d AS %s\n; EXPLAIN EXECUTE p%d%s;\n\\echo %s\n", i, statement, i, arguments, end)
-	}
-	out, err := s.run(script.String(), "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Split(strings.TrimSuffix(out, end), end+"\n")
-}

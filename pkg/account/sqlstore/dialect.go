@@ -17,6 +17,19 @@ func listed(d sqldb.Dialect) string {
 	return d.Pick(`SELECT value FROM json_each(?1)`, `SELECT value::bigint FROM json_array_elements_text(?1::json)`)
 }
 
-// position is the function that finds a text in another: from 1 on, 0 where it is
-// not in it.
-func position(d sqldb.Dialect) string { return d.Pick(`instr`, `strpos`) }
+// partLength is how many letters a row of user_part has.
+const partLength = 24
+
+// findUsers finds users by ?1, what a username begins with or a name holds; ?2 is
+// behind what begins so, ?3 the limit. One machine has few enough people to look at
+// all names. PostgreSQL has the parts of names in a table, where what begins with the
+// first letters of ?1 lies from ?4 to ?5.
+func findUsers(d sqldb.Dialect) string {
+	const found = ` AND suspended = 0` + alive
+	return d.Pick(`(username >= ?1 AND username < ?2 OR instr(folded, ?1) > 0)`+found+`
+			ORDER BY username <> ?1, folded <> ?1, instr(username, ?1) <> 1, username LIMIT ?3`,
+		`id IN (SELECT id FROM (SELECT id FROM "user" WHERE username >= ?1 AND username < ?2`+found+` ORDER BY username LIMIT ?3) a
+			UNION SELECT user_id FROM (SELECT p.user_id FROM user_part p JOIN "user" u ON u.id = p.user_id
+				WHERE p.part >= ?4 AND p.part < ?5 AND strpos(u.folded, ?1) > 0`+found+` ORDER BY p.part, p.user_id LIMIT 4 * ?3) b)
+			ORDER BY username <> ?1, folded <> ?1, strpos(username, ?1) <> 1, username LIMIT ?3`)
+}

@@ -125,13 +125,20 @@ func (s *Store) UsersByID(ctx context.Context, ids []int64) ([]account.User, err
 	return list(ctx, s.db, scanUserRow, `SELECT `+userColumns+` FROM "user" WHERE id IN (`+listed(s.db.Dialect())+`)`, string(arg))
 }
 
+// afterAll sorts behind everything that a username or a name can go on with.
+const afterAll = "\U0010ffff"
+
 // FindUsers searches usernames by their beginning and names by any part.
 func (s *Store) FindUsers(ctx context.Context, q string, limit int) ([]account.User, error) {
-	holds := position(s.db.Dialect())
-	// U+10FFFF sorts behind everything a username can hold.
-	return list(ctx, s.db, scanUserRow, `SELECT `+userColumns+` FROM "user"
-		WHERE (username >= ?1 AND username < ?2 OR `+holds+`(folded, ?1) > 0) AND suspended = 0`+alive+`
-		ORDER BY username <> ?1, folded <> ?1, `+holds+`(username, ?1) <> 1, username LIMIT ?3`, q, q+"\U0010ffff", limit)
+	query, args := findUsers(s.db.Dialect()), []any{q, q + afterAll, limit}
+	if s.db.Dialect() == sqldb.Postgres {
+		part := q
+		if runes := []rune(q); len(runes) > partLength {
+			part = string(runes[:partLength])
+		}
+		args = append(args, part, part+afterAll)
+	}
+	return list(ctx, s.db, scanUserRow, `SELECT `+userColumns+` FROM "user" WHERE `+query, args...)
 }
 
 // ListUsers returns users by username.
