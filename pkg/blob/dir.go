@@ -51,6 +51,10 @@ func OpenDir(root string) (*Dir, error) {
 	return d, nil
 }
 
+// LookDir is the store in the folder root that another process may have open: for
+// Open and Walk alone.
+func LookDir(root string) *Dir { return &Dir{root: root} }
+
 func (d *Dir) tmp() string { return filepath.Join(d.root, "tmp") }
 
 func (d *Dir) path(id ID) string {

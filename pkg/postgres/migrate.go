@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io/fs"
 	"regexp"
 	"strconv"
 	"strings"
@@ -37,8 +36,8 @@ const schemaTable = `CREATE TABLE IF NOT EXISTS portico_schema (
 )`
 
 // migrate brings the schema to the last migration. One node does it at a time.
-func (db *DB) migrate(ctx context.Context, c *conn, fsys fs.FS) error {
-	ms, err := sqldb.Migrations(fsys)
+func (db *DB) migrate(ctx context.Context, c *conn, opt Options) error {
+	ms, err := sqldb.Migrations(opt.Migrations)
 	if err != nil {
 		return err
 	}
@@ -48,14 +47,14 @@ func (db *DB) migrate(ctx context.Context, c *conn, fsys fs.FS) error {
 	if err := c.simple(ctx, "BEGIN"); err != nil {
 		return err
 	}
-	if err := db.migrations(ctx, c, ms); err != nil {
+	if err := db.migrations(ctx, c, ms, opt.Claim); err != nil {
 		return errors.Join(err, c.simple(ctx, "ROLLBACK"))
 	}
 	return c.simple(ctx, "COMMIT")
 }
 
 // migrations runs in one transaction: PostgreSQL undoes changes of a schema, too.
-func (db *DB) migrations(ctx context.Context, c *conn, ms []sqldb.Migration) error {
+func (db *DB) migrations(ctx context.Context, c *conn, ms []sqldb.Migration, claim *Claim) error {
 	name := pgx.Identifier{db.schema}.Sanitize()
 	if err := c.simple(ctx, fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", lockKey(db.schema))); err != nil {
 		return err
@@ -69,6 +68,9 @@ func (db *DB) migrations(ctx context.Context, c *conn, ms []sqldb.Migration) err
 		if err := c.simple(ctx, "CREATE SCHEMA "+name); err != nil {
 			return fmt.Errorf("make the schema: %w", err)
 		}
+	}
+	if err := db.claim(ctx, c, claim); err != nil {
+		return err
 	}
 	if err := c.simple(ctx, schemaTable); err != nil {
 		return err

@@ -55,7 +55,10 @@ type Options struct {
 	// first line may be "-- oldest: N": programs that know migration N still work
 	// after this one. Without it programs have to know the migration.
 	Migrations fs.FS
-	Log        zerolog.Logger
+	// Claim is that of who fills the schema; nil: the schema is in use. Somebody else's
+	// is an error that matches ErrClaimed.
+	Claim *Claim
+	Log   zerolog.Logger
 	// ReadConns is the most connections that read at a time; default 8. They are
 	// opened when needed and closed after half a minute without use.
 	ReadConns int
@@ -152,7 +155,7 @@ func (db *DB) open(ctx context.Context, opt Options) error {
 	if err != nil {
 		return err
 	}
-	err = db.migrate(ctx, &conn{c: c, texts: &db.texts}, opt.Migrations)
+	err = db.migrate(ctx, &conn{c: c, texts: &db.texts}, opt)
 	if cerr := c.Close(ctx); err == nil {
 		err = cerr
 	}

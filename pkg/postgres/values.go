@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/porticod/portico/pkg/sqldb"
 )
 
 // plain makes arguments what database/sql would make of them, and numbers of
@@ -20,7 +20,7 @@ func plain(args []any) ([]any, error) {
 		case int64, []byte, nil:
 			continue
 		case string:
-			args[i] = text(v)
+			args[i] = sqldb.Text(v)
 			continue
 		case bool:
 			args[i] = number(v)
@@ -34,20 +34,11 @@ func plain(args []any) ([]any, error) {
 		case bool:
 			v = number(of)
 		case string:
-			v = text(of)
+			v = sqldb.Text(of)
 		}
 		args[i] = v
 	}
 	return args, nil
-}
-
-// text is a text as PostgreSQL can have it: UTF-8 without zeros. SQLite takes
-// anything, so stores do not look; people mean nothing by it.
-func text(s string) string {
-	if strings.IndexByte(s, 0) < 0 && utf8.ValidString(s) {
-		return s
-	}
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 func number(b bool) int64 {

@@ -14,8 +14,8 @@ import (
 
 // migrate brings the schema to the last migration, each in a transaction of its
 // own. PRAGMA user_version holds the number of the last one that was applied.
-func (db *DB) migrate(ctx context.Context, fsys fs.FS) error {
-	ms, err := sqldb.Migrations(fsys)
+func (db *DB) migrate(ctx context.Context, opt Options) error {
+	ms, err := sqldb.Migrations(opt.Migrations)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,9 @@ func (db *DB) migrate(ctx context.Context, fsys fs.FS) error {
 		}
 		db.log.Info().Str("file", db.path).Str("migration", m.Name).Msg("migrated")
 	}
-	_, err = db.writer.Exec(ctx, "PRAGMA foreign_keys=ON")
+	if !opt.Unchecked {
+		_, err = db.writer.Exec(ctx, "PRAGMA foreign_keys=ON")
+	}
 	return err
 }
 

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,6 +40,9 @@ type Options struct {
 	ReadConns int
 	// Wait is the longest wait for the writer or a reader; default 10 s.
 	Wait time.Duration
+	// Unchecked has rows refer to others that are not there, or not yet: for who
+	// copies what was checked elsewhere, in any order.
+	Unchecked bool
 	// Trace, where it is set, is called with the text of each statement when a
 	// connection prepares it. Tests look at the plans of queries with it.
 	Trace func(query string)
@@ -95,7 +99,11 @@ func (db *DB) open(ctx context.Context, opt Options) error {
 		return err
 	}
 	var err error
-	if db.writerPool, err = pool(db.path, writerPragmas); err != nil {
+	pragmas := writerPragmas
+	if opt.Unchecked {
+		pragmas = append(slices.Clone(pragmas), "foreign_keys(0)")
+	}
+	if db.writerPool, err = pool(db.path, pragmas); err != nil {
 		return err
 	}
 	if db.writer, err = newConn(ctx, db.writerPool, opt.Trace); err != nil {
@@ -104,7 +112,7 @@ func (db *DB) open(ctx context.Context, opt Options) error {
 	if err := db.checkEngine(ctx); err != nil {
 		return err
 	}
-	if err := db.migrate(ctx, opt.Migrations); err != nil {
+	if err := db.migrate(ctx, opt); err != nil {
 		return err
 	}
 	// After a kill the log may hold a commit that was written but not synced:
