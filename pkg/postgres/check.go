@@ -3,11 +3,11 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // Where is the place that a URL names, as it may be shown: name at host, host.
@@ -25,16 +25,25 @@ func Where(url string) (string, error) {
 	return config.Database + " at " + strings.Join(hosts, ", "), nil
 }
 
-// parse reads a URL. The library's errors have parts of it.
+// parse is parsePool for one connection.
 func parse(url string) (*pgx.ConnConfig, error) {
+	config, err := parsePool(url)
+	if err != nil {
+		return nil, err
+	}
+	return config.ConnConfig, nil
+}
+
+// parsePool reads a URL. The library's errors have parts of it.
+func parsePool(url string) (*pgxpool.Config, error) {
 	if !strings.HasPrefix(url, "postgres://") && !strings.HasPrefix(url, "postgresql://") {
 		return nil, errors.New("it does not begin with postgres://")
 	}
-	config, err := pgx.ParseConfig(url)
+	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, errors.New("it is no address like postgres://user:password@host:5432/name; in a password, write % and what follows for other characters than letters and digits")
 	}
-	if config.Database == "" {
+	if config.ConnConfig.Database == "" {
 		return nil, errors.New("it names no database; one follows the host, like postgres://host/portico")
 	}
 	return config, nil
@@ -53,6 +62,7 @@ func Check(ctx context.Context, url string) (r Report, err error) {
 	if err != nil {
 		return r, err
 	}
+	settle(config, SchemaName("check"))
 	ctx, cancel := context.WithTimeout(ctx, 2*connectTime)
 	defer cancel()
 	c, err := pgx.ConnectConfig(ctx, config)
@@ -64,15 +74,10 @@ func Check(ctx context.Context, url string) (r Report, err error) {
 		defer cancel()
 		err = errors.Join(err, c.Close(ctx))
 	}()
-	var number int
-	row := c.QueryRow(ctx, `SELECT current_setting('server_version'), current_setting('server_version_num')::int,
-		current_setting('synchronous_standby_names') <> '' AND current_setting('synchronous_commit') NOT IN ('off', 'local'),
+	if err := checkServer(ctx, &conn{c: c, texts: new(texts)}, SchemaName("check")); err != nil {
+		return r, err
+	}
+	row := c.QueryRow(ctx, `SELECT current_setting('server_version'), current_setting('synchronous_standby_names') <> '',
 		has_database_privilege(current_database(), 'CREATE')`)
-	if err := row.Scan(&r.Version, &number, &r.Standby, &r.Creates); err != nil {
-		return r, classify(err)
-	}
-	if number < minServer {
-		return r, fmt.Errorf("the server is PostgreSQL %s; portico needs %d or newer", r.Version, minServer/10000)
-	}
-	return r, nil
+	return r, classify(row.Scan(&r.Version, &r.Standby, &r.Creates))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -22,6 +23,12 @@ func classify(err error) error {
 	return fmt.Errorf("%w: %w", kind, err)
 }
 
+// isPooler says that a pooler answers, which does not know what a connection asks for
+// at its beginning: PostgreSQL would name another code.
+func isPooler(pe *pgconn.PgError) bool {
+	return pe.Code == "08P01" && strings.Contains(pe.Message, "startup parameter")
+}
+
 func kindOf(err error) error {
 	var pe *pgconn.PgError
 	var ne net.Error
@@ -29,6 +36,8 @@ func kindOf(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &pe) && isPooler(pe):
+		return errPooler
 	case errors.As(err, &pe):
 		return kindOfCode(pe.Code)
 	case errors.Is(err, context.Canceled):

@@ -41,7 +41,7 @@ func (db *DB) migrate(ctx context.Context, c *conn, opt Options) error {
 	if err != nil {
 		return err
 	}
-	if err := checkServer(ctx, c); err != nil {
+	if err := checkServer(ctx, c, db.schema); err != nil {
 		return err
 	}
 	if err := c.simple(ctx, "BEGIN"); err != nil {
@@ -115,12 +115,12 @@ func oldestOf(m sqldb.Migration, number int) (int, error) {
 	return n, nil
 }
 
-func checkServer(ctx context.Context, c *conn) error {
+func checkServer(ctx context.Context, c *conn, schema string) error {
 	var version int
-	var name, encoding string
+	var name, encoding, path string
 	q := sqldb.NewView(ctx, c, sqldb.Postgres)
-	err := q.QueryRow(`SELECT current_setting('server_version_num')::bigint, current_setting('server_version'), current_setting('server_encoding')`).
-		Scan(&version, &name, &encoding)
+	err := q.QueryRow(`SELECT current_setting('server_version_num')::bigint, current_setting('server_version'), current_setting('server_encoding'), current_setting('search_path')`).
+		Scan(&version, &name, &encoding, &path)
 	switch {
 	case err != nil:
 		return err
@@ -128,9 +128,14 @@ func checkServer(ctx context.Context, c *conn) error {
 		return fmt.Errorf("the server is PostgreSQL %s; version %d or newer is needed", name, minServer/10000)
 	case encoding != "UTF8":
 		return fmt.Errorf("the database has the encoding %s; make one with ENCODING 'UTF8'", encoding)
+	case path != pgx.Identifier{schema}.Sanitize():
+		return errPooler
 	}
 	return nil
 }
+
+// errPooler: what answers is not the server, or does not do as it is told.
+var errPooler = errors.New("settings of a connection do not reach PostgreSQL; name the server itself, without a pooler such as PgBouncer between")
 
 // refused reports whether the server is there and does not let us in: waiting
 // does not help.

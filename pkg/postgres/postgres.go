@@ -1,6 +1,15 @@
 // Package postgres keeps a database in a schema of a PostgreSQL server: for all
 // nodes together one writer at a time, who commits the requests of many with one
 // commit, readers beside it, numbered migrations. It knows no tables.
+//
+// Nothing is tried again by itself but the first statement of a transaction, on a
+// connection that broke before. Writers wait for each other's lock, so they do not
+// conflict; where somebody else brings a deadlock about (40P01), a change of the
+// schema amid reads, the request gets ErrBusy. What became of a commit whose answer was
+// lost only the caller can find out, by what it wrote: it asks again with the same key.
+//
+// It needs the server itself. A pooler, such as PgBouncer, does not pass on the settings
+// of connections, and is refused.
 package postgres
 
 import (
@@ -27,8 +36,9 @@ const (
 	silentTime  = 4 * time.Second // without a sign of the server, where it owes one
 	closeTime   = 2 * time.Second
 	readTime    = 30 * time.Second // of one Read
-	// awayTime is how long Open waits for a server that is away.
-	awayTime = 10 * time.Second
+	// awayTime is how long Open waits for a server that is just being started anew. Who
+	// has more time opens again.
+	awayTime = 2 * time.Second
 )
 
 // writerIdle is how long others wait for the writer's lock of a node that stopped,
@@ -90,14 +100,12 @@ var _ sqldb.DB = (*DB)(nil)
 
 // Open connects to the server of url (postgres://user:password@host,host/name,
 // as PostgreSQL's libpq reads it) and brings the schema up to date. The caller
-// closes the database. A server that is away is waited for, some seconds.
+// closes the database. ErrAway: the server is away, for seconds already, or another
+// node brings the schema up to date.
 func Open(ctx context.Context, url string, opt Options) (*DB, error) {
-	if _, err := parse(url); err != nil {
-		return nil, fmt.Errorf("open database: %w", err)
-	}
-	config, err := pgxpool.ParseConfig(url)
+	config, err := parsePool(url)
 	if err != nil {
-		return nil, fmt.Errorf("open database: %w", err) // without the password
+		return nil, fmt.Errorf("open database: %w", err)
 	}
 	db := &DB{schema: opt.Schema, log: opt.Log, wait: opt.Wait, config: config, texts: texts{trace: opt.Trace}}
 	if db.wait <= 0 {
@@ -105,24 +113,33 @@ func Open(ctx context.Context, url string, opt Options) (*DB, error) {
 	}
 	db.configure(opt)
 	if err := db.open(ctx, opt); err != nil {
-		return nil, fmt.Errorf("open database %s at %s: %w", opt.Schema, config.ConnConfig.Host, classify(err))
+		err = classify(err)
+		if errors.Is(err, sqldb.ErrBusy) { // the lock is another's, who will be done
+			err = fmt.Errorf("%w: %w", sqldb.ErrAway, err)
+		}
+		return nil, fmt.Errorf("open database %s at %s: %w", opt.Schema, config.ConnConfig.Host, err)
 	}
 	return db, nil
 }
 
+// settle sets what connections to a schema have in common.
+func settle(c *pgx.ConnConfig, schema string) {
+	for k, v := range session {
+		c.RuntimeParams[k] = v
+	}
+	c.RuntimeParams["search_path"] = pgx.Identifier{schema}.Sanitize()
+	if c.ConnectTimeout == 0 || c.ConnectTimeout > connectTime {
+		c.ConnectTimeout = connectTime
+	}
+	c.DialFunc = dialer().DialContext
+	if c.ValidateConnect == nil { // of several servers the one that takes changes
+		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+}
+
 func (db *DB) configure(opt Options) {
 	c := db.config
-	for k, v := range session {
-		c.ConnConfig.RuntimeParams[k] = v
-	}
-	c.ConnConfig.RuntimeParams["search_path"] = pgx.Identifier{db.schema}.Sanitize()
-	if c.ConnConfig.ConnectTimeout == 0 || c.ConnConfig.ConnectTimeout > connectTime {
-		c.ConnConfig.ConnectTimeout = connectTime
-	}
-	c.ConnConfig.DialFunc = dialer().DialContext
-	if c.ConnConfig.ValidateConnect == nil { // of several servers the one that takes changes
-		c.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
-	}
+	settle(c.ConnConfig, db.schema)
 	c.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error { return prepare(ctx, conn) }
 	c.MinConns, c.MaxConns, c.MaxConnIdleTime = 0, int32(opt.ReadConns), 30*time.Second
 	if c.MaxConns <= 0 {
@@ -165,9 +182,7 @@ func (db *DB) open(ctx context.Context, opt Options) error {
 	if db.readers, err = pgxpool.NewWithConfig(context.Background(), db.config); err != nil { // connects when needed
 		return err
 	}
-	writer := db.config.ConnConfig.Copy()
-	writer.RuntimeParams["idle_in_transaction_session_timeout"] = writerIdle
-	db.transactor = &transactor{config: writer, texts: &db.texts, lock: fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", lockKey(db.schema))}
+	db.transactor = newTransactor(db.config.ConnConfig.Copy(), &db.texts, db.schema)
 	db.group = sqldb.NewGroup(db.transactor, sqldb.GroupOptions{
 		Log: db.log.With().Str("schema", db.schema).Logger(), Dialect: sqldb.Postgres, Batch: batchLen, Wait: db.wait,
 	})

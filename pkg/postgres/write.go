@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/porticod/portico/pkg/sqldb"
 )
@@ -35,6 +36,21 @@ type transactor struct {
 	cancel  context.CancelFunc
 	touched bool  // something was sent since Begin
 	failed  error // of a statement since the last savepoint or its end
+
+	warned *pgconn.Notice // the last warning of the server; nil: there was none
+}
+
+// newTransactor returns the writer of a schema, that connects with config, which it
+// owns, when it is needed.
+func newTransactor(config *pgx.ConnConfig, texts *texts, schema string) *transactor {
+	t := &transactor{config: config, texts: texts, lock: fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", lockKey(schema))}
+	config.RuntimeParams["idle_in_transaction_session_timeout"] = writerIdle
+	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { // called while an answer is read
+		if n.SeverityUnlocalized == "WARNING" {
+			t.warned = n
+		}
+	}
+	return t
 }
 
 var _ sqldb.Transactor = (*transactor)(nil)
@@ -122,12 +138,18 @@ func (t *transactor) Commit(ctx context.Context) error {
 	if !t.touched {
 		return t.Rollback(ctx)
 	}
+	t.warned = nil
 	said, err := t.last(t.ctx, "COMMIT")
 	t.end()
-	if err == nil && said.String() != "COMMIT" { // what the server does after an error
-		err = fmt.Errorf("commit: the server answered %s", said)
+	switch {
+	case err != nil:
+		return err
+	case said.String() != "COMMIT": // what the server does after an error
+		return fmt.Errorf("commit: the server answered %s", said)
+	case t.warned != nil: // somebody ended the wait for the standby: it may not have it
+		return fmt.Errorf("%w: commit: %s", sqldb.ErrAway, t.warned.Message)
 	}
-	return err
+	return nil
 }
 
 // Rollback ends the connection with the transaction where it cannot be ended

@@ -1,0 +1,95 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/rs/zerolog"
+
+	testserver "github.com/porticod/portico/internal/testkit/postgres"
+	"github.com/porticod/portico/pkg/postgres"
+	"github.com/porticod/portico/pkg/sqldb"
+	"github.com/porticod/portico/pkg/sqldb/sqldbtest"
+)
+
+// poolerURL is that of something that answers as PgBouncer does: with an error that
+// it does not know a setting.
+func poolerURL(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.SetDeadline(time.Now().Add(time.Minute))
+			b := pgproto3.NewBackend(c, c)
+			if _, err := b.ReceiveStartupMessage(); err == nil {
+				b.Send(&pgproto3.ErrorResponse{Severity: "FATAL", Code: "08P01", Message: "unsupported startup parameter: lock_timeout"})
+				_ = b.Flush()
+			}
+			_ = c.Close()
+		}
+	}()
+	return "postgres://portico:very-secret@" + l.Addr().String() + "/portico?sslmode=disable"
+}
+
+// A pooler is refused, at once and by name.
+func TestPooler(t *testing.T) {
+	t.Parallel()
+	url := poolerURL(t)
+	_, opened := postgres.Open(t.Context(), url, postgres.Options{Schema: "portico_test", Migrations: sqldbtest.Migrations(itemTable), Log: zerolog.Nop()})
+	_, checked := postgres.Check(t.Context(), url)
+	for _, err := range []error{opened, checked} {
+		if err == nil || !strings.Contains(err.Error(), "PgBouncer") || strings.Contains(err.Error(), "very-secret") || sqldb.Temporary(err) {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+// A commit whose wait for the standby somebody ends is not acknowledged: the standby
+// may not have it.
+func TestWaitForStandbyEnded(t *testing.T) {
+	t.Parallel()
+	server := testserver.Start(t)
+	db := open(t, server.URL(), postgres.Options{})
+	server.SQL(t, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+	server.SQL(t, "SELECT pg_reload_conf()")
+	done := make(chan error, 1)
+	go func() {
+		for id := range int64(1000) { // some may come before the server has read its settings
+			if err := db.Write(context.Background(), insert(id)); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	var err error
+	for waits := true; waits; {
+		select {
+		case err = <-done:
+			waits = false
+		case <-time.After(20 * time.Millisecond):
+			server.SQL(t, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+		}
+	}
+	if !errors.Is(err, sqldb.ErrAway) || !strings.Contains(err.Error(), "synchronous replication") {
+		t.Errorf("all were acknowledged, or %v", err)
+	}
+	server.SQL(t, "ALTER SYSTEM RESET synchronous_standby_names")
+	server.SQL(t, "SELECT pg_reload_conf()")
+	if err := db.Write(t.Context(), insert(5000)); err != nil {
+		t.Error(err)
+	}
+}
