@@ -119,8 +119,8 @@ type limitsBlock struct {
 type storageBlock struct {
 	// A database of PostgreSQL 15 or newer for accounts, chats and photos, like
 	// "postgres://portico@db.example.org/portico"; its user must be allowed to make
-	// schemas in it. Several porticos may use it at a time. A password is best put
-	// in as ${secret("database-password")}.
+	// schemas in it. Several porticos may use it at a time. No pooler such as PgBouncer
+	// may stand between. A password is best put in as ${secret("database-password")}.
 	Database settings.Text `hcl:"database,optional"`
 	// A NATS server, or several of one cluster, through which the porticos that
 	// share a database tell each other at once what happened:
