@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dialer is net's, for connections that break where the server does not answer for
+// netDialer is net's, for connections that break where the server does not answer for
 // silentTime: also while nothing but an answer is waited for.
-func dialer() *net.Dialer {
+func netDialer() *net.Dialer {
 	return &net.Dialer{
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silentTime / 2, Interval: silentTime / 4, Count: 2},
 		Control: func(network, _ string, c syscall.RawConn) error {

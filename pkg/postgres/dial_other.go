@@ -4,9 +4,9 @@ package postgres
 
 import "net"
 
-// dialer is net's. A connection breaks where the server does not answer while
+// netDialer is net's. A connection breaks where the server does not answer while
 // nothing but an answer is waited for.
-func dialer() *net.Dialer {
+func netDialer() *net.Dialer {
 	return &net.Dialer{
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silentTime / 2, Interval: silentTime / 4, Count: 2},
 	}
