@@ -13,7 +13,7 @@ import (
 
 // A Link leads from Addr to where To says. It ends with the test.
 type Link struct {
-	Addr string // 127.0.0.1:port
+	Addr string // host:port
 
 	ln     net.Listener
 	ctx    context.Context
@@ -30,7 +30,13 @@ type Link struct {
 // New returns a link to nowhere.
 func New(t testing.TB) *Link {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	return At(t, "127.0.0.1:0")
+}
+
+// At is New with an address of its own.
+func At(t testing.TB, addr string) *Link {
+	t.Helper()
+	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}

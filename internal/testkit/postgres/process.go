@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -117,10 +118,10 @@ func (s *Server) Start(t testing.TB) {
 }
 
 // Standby starts a server that follows s, and has commits on s wait until it has
-// them too. Promote makes it take over.
-func (s *Server) Standby(t testing.TB) *Server {
+// them too. Promote makes it take over. flags are more than those of s.
+func (s *Server) Standby(t testing.TB, flags ...string) *Server {
 	t.Helper()
-	second, err := newServer(t, s.flags)
+	second, err := newServer(t, slices.Concat(s.flags, flags))
 	if err != nil {
 		t.Fatal(err)
 	}

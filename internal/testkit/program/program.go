@@ -34,6 +34,14 @@ func Racing(t testing.TB) string {
 	return must(t, racing)
 }
 
+// Versioned is that of the program as it is shipped, with a version of its own.
+func Versioned(t testing.TB, version string) string {
+	t.Helper()
+	return must(t, func() (string, error) {
+		return build("version-"+version, "CGO_ENABLED=0", "-ldflags=-X github.com/porticod/portico/pkg/cli.Version="+version)
+	})
+}
+
 func must(t testing.TB, made func() (string, error)) string {
 	t.Helper()
 	path, err := made()
