@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/rs/zerolog"
@@ -83,7 +84,7 @@ func (s *Shared) Open(_ context.Context, cfg *config.Config, log zerolog.Logger)
 	if s.children {
 		s.Pictures.UseProcesses(log.With().Str("part", "pictures").Logger())
 	}
-	dir := filepath.Join(cfg.DataDir, "accounts")
+	dir := filepath.Join(cfg.DataDir, accountsFolder)
 	s.Accounts.Configure(account.Options{
 		Open:         func(ctx context.Context) (account.Store, error) { return s.openAccounts(ctx, dir) },
 		Log:          s.log,
@@ -92,19 +93,24 @@ func (s *Shared) Open(_ context.Context, cfg *config.Config, log zerolog.Logger)
 	return nil
 }
 
+// Where the accounts are in the data folder.
+const (
+	accountsFolder = "accounts"
+	accountsFile   = "accounts.db"
+)
+
 // openAccounts opens the accounts where the configuration has them, or in their
 // folder.
 func (s *Shared) openAccounts(ctx context.Context, dir string) (account.Store, error) {
 	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the accounts: %w", err)
 	}
-	const file = "accounts.db"
-	db, err := s.Storage.Database(ctx, storage.Place{Kind: "accounts", Dir: dir}, file, sqlstore.Migrations(sqldb.Postgres), s.log)
+	db, err := s.Storage.Database(ctx, storage.Place{Kind: accountsFolder, Dir: dir}, accountsFile, sqlstore.Migrations(sqldb.Postgres), s.log)
 	if err != nil {
 		return nil, err
 	}
 	if db == nil {
-		return sqlstore.Open(ctx, filepath.Join(dir, file), s.log)
+		return sqlstore.Open(ctx, filepath.Join(dir, accountsFile), s.log)
 	}
 	st, err := sqlstore.On(ctx, db, sqlstore.Options{Log: s.log, Bus: s.Storage.Bus()})
 	if err != nil {
@@ -128,7 +134,10 @@ func (s *Shared) Directory() *account.Directory { return s.Accounts }
 // Keeps is what lies in the data folder that is no service's, by its folder.
 func (s *Shared) Keeps() map[string]service.Kept {
 	return map[string]service.Kept{
-		"accounts": {Databases: []service.Database{{Path: "accounts.db", Schema: sqlstore.Schema()}}},
+		accountsFolder: {Databases: []service.Database{{
+			Path: accountsFile, Schema: sqlstore.Schema(),
+			Move: &service.Move{Migrations: func(d sqldb.Dialect) (fs.FS, error) { return sqlstore.Migrations(d), nil }, Leave: []string{"user_part"}},
+		}}},
 	}
 }
 

@@ -167,7 +167,8 @@ each connection to the service that the file names for it.`,
 	root.AddCommand(
 		newRun(e), newValidate(e), newFmt(e), newInit(e), newDemo(e),
 		newCheck(e), newReload(e), newStatus(e), newSockets(e), newTop(e),
-		newServices(e), newUser(e), newSign(e), newBackup(e), newRestore(e), newVersion(e), newCompletion(e), newMan(e),
+		newServices(e), newUser(e), newSign(e), newBackup(e), newRestore(e), newMigrate(e),
+		newVersion(e), newCompletion(e), newMan(e),
 	)
 	explainUsage(root)
 	return root

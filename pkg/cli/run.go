@@ -116,7 +116,7 @@ func (r *runner) startUnlessTold(ctx context.Context, signals <-chan os.Signal) 
 		case err := <-done:
 			return told, err
 		case <-beats:
-			r.stillAtIt("starting: opening services")
+			r.stillAtIt("starting: " + r.busyWith())
 		case s := <-signals:
 			if s == syscall.SIGHUP {
 				r.again = true

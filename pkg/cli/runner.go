@@ -48,6 +48,7 @@ type runner struct {
 	admin  *admin.Server
 
 	degraded atomic.Pointer[string] // why something else than the file runs; nil: the file does
+	doing    atomic.Pointer[string] // what start does that takes long; nil: it opens services
 
 	mu     sync.Mutex // one reload at a time; guards what follows
 	cfg    *config.Config
@@ -82,6 +83,9 @@ func (r *runner) start(ctx context.Context) error {
 	r.warn(ownFolder(cfg.DataDir), "the files that are made now may be of no use to their owner")
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	if cfg, err = r.arrive(ctx, cfg); err != nil {
+		return failed(err)
+	}
 	if r.env.Shared != nil {
 		if err := r.env.Shared.Open(ctx, cfg, r.log); err != nil {
 			return failed(err)

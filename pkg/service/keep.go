@@ -1,5 +1,12 @@
 package service
 
+import (
+	"context"
+	"io/fs"
+
+	"github.com/porticod/portico/pkg/sqldb"
+)
+
 // A Keeper is a Type that says what its services keep below Env.Dir, for backups
 // and restores. Services of other kinds are in backups too: all their files,
 // databases as of one moment.
@@ -30,6 +37,19 @@ type Database struct {
 	Blobs string
 	// Refs are the columns that hold the names of blobs, in hexadecimal.
 	Refs []Column
+	// Move says how the rows get into another engine; nil: they cannot.
+	Move *Move
+}
+
+// A Move is what is to know of a database that may also be one of another engine,
+// with the same tables.
+type Move struct {
+	Migrations func(sqldb.Dialect) (fs.FS, error)
+	// Leave are tables that are made anew, or mean nothing elsewhere.
+	Leave []string
+	// Finish makes of a copy, in which nobody was before, what the store expects; nil:
+	// it is. It may be called again.
+	Finish func(ctx context.Context, db sqldb.DB) error
 }
 
 // A Column of a table.

@@ -1,6 +1,6 @@
 // Package storage opens what services keep things in: the engines that the storage
-// block names, or, without it, files in the service's own folder. It knows no
-// service, and moves nothing from one engine to another.
+// block names, or, without it, files in the service's own folder. It moves all from
+// one to another, and knows no service.
 package storage
 
 import (
@@ -76,15 +76,14 @@ func (s *Storage) Bus() bus.Bus {
 // migrations that it has for PostgreSQL. It is nil where the block names none: then
 // the caller opens the file of SQLite with that name in the place's folder.
 func (s *Storage) Database(ctx context.Context, p Place, file string, migrations fs.FS, log zerolog.Logger) (sqldb.DB, error) {
-	schema, want := p.schema(), ""
-	if s != nil && s.cfg.Database != "" {
-		at, err := postgres.Where(s.cfg.Database.Reveal())
-		if err != nil {
-			return nil, fmt.Errorf("storage.database: %w", err)
+	want := ""
+	var err error
+	if s != nil {
+		if want, err = s.cfg.database(p); err != nil {
+			return nil, err
 		}
-		want = "schema " + schema + " of " + at
 	}
-	err := p.claim(databaseMark, "data", "storage.database", want, func() (string, error) {
+	err = p.claim(databaseMark, "data", "storage.database", want, func() (string, error) {
 		path := filepath.Join(p.Dir, file)
 		_, err := os.Stat(path)
 		return path, err
@@ -92,7 +91,7 @@ func (s *Storage) Database(ctx context.Context, p Place, file string, migrations
 	if err != nil || want == "" {
 		return nil, err
 	}
-	return postgres.Open(ctx, s.cfg.Database.Reveal(), postgres.Options{Schema: schema, Migrations: migrations, Log: log})
+	return postgres.Open(ctx, s.cfg.Database.Reveal(), postgres.Options{Schema: p.schema(), Migrations: migrations, Log: log})
 }
 
 // Where says where services keep things; see Config. Of a bus that is away it says
@@ -186,14 +185,14 @@ func (p Place) claim(mark, what, option, want string, local func() (string, erro
 	}
 	switch {
 	case want == "":
-		return fmt.Errorf("the %s of %s are in %s, but the config has no %s; put it back", what, p.who(), have, option)
+		return fmt.Errorf("the %s of %s are in %s, but the config has no %s; put it back, or take them home with portico migrate --home", what, p.who(), have, option)
 	case have != "":
 		return fmt.Errorf("the %s of %s are in %s, not in %s; put %s back as it was, or, where it is the same under another name, write that into %s",
 			what, p.who(), have, want, option, mark)
 	}
 	at, err := local()
 	if err == nil {
-		return fmt.Errorf("the %s of %s are in %s, not in %s; take %s out", what, p.who(), at, want, option)
+		return fmt.Errorf("the %s of %s are in %s, not in %s; take them there with portico migrate, or take %s out", what, p.who(), at, want, option)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("find out where the data is: %w", err)

@@ -1,7 +1,10 @@
 package photos
 
 import (
+	"io/fs"
+
 	"github.com/porticod/portico/pkg/service"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/photos/store/sqlstore"
 )
 
@@ -14,7 +17,13 @@ func (Type) Keeps() service.Kept {
 		refs = append(refs, service.Column{Table: table, Name: "hash"})
 	}
 	return service.Kept{
-		Databases: []service.Database{{Path: sqlstore.File, Schema: sqlstore.Schema(), Blobs: "blobs", Refs: refs}},
-		Leave:     []string{"spool"},
+		Databases: []service.Database{{
+			Path: sqlstore.File, Schema: sqlstore.Schema(), Blobs: "blobs", Refs: refs,
+			Move: &service.Move{
+				Migrations: func(d sqldb.Dialect) (fs.FS, error) { return sqlstore.Migrations(d), nil },
+				Leave:      []string{"words", "turns", "messages"}, Finish: sqlstore.Moved,
+			},
+		}},
+		Leave: []string{"spool"},
 	}
 }
