@@ -12,6 +12,7 @@ import (
 
 	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/pkg/blob"
+	"github.com/porticod/portico/pkg/sqldb"
 	"github.com/porticod/portico/services/chat/store"
 )
 
@@ -95,6 +96,8 @@ var (
 		Message: "too many connections of this account are open"}
 	errUnavailable = &Error{Code: CodeUnavailable, RetryAfter: time.Second,
 		Message: "not stored, or not known whether: send the same again, with the same cid"}
+	errAway = &Error{Code: CodeUnavailable, RetryAfter: time.Second,
+		Message: "this cannot be done now; try again in a moment"}
 )
 
 // storeErrors are those of the store that are the client's affair.
@@ -137,10 +140,12 @@ func publicError(err error) (pub *Error, known bool) {
 		return badRequest(invalid.Error()), true
 	case errors.As(err, &limited):
 		return &Error{Code: CodeRateLimited, Message: "too many messages at once; wait a moment", RetryAfter: limited.After}, true
-	case errors.Is(err, store.ErrFull), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case errors.Is(err, store.ErrFull), errors.Is(err, sqldb.ErrFull), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return &Error{Code: CodeNoSpace, Message: "there is no room left here to store anything"}, false
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, blob.ErrAway), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.EIO):
 		return errUnavailable, false
+	case errors.Is(err, sqldb.ErrAway), errors.Is(err, sqldb.ErrBusy), errors.Is(err, sqldb.ErrClosed), errors.Is(err, account.ErrNotOpen): // those of the accounts
+		return errAway, false
 	case errors.Is(err, blob.ErrTooLarge):
 		return &Error{Code: CodeTooLarge, Message: "the attachment is too large"}, true
 	case errors.Is(err, blob.ErrNotFound):

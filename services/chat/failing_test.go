@@ -1,12 +1,20 @@
 package chat_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	"github.com/rs/zerolog"
+
+	"github.com/porticod/portico/pkg/account"
+	accounts "github.com/porticod/portico/pkg/account/sqlstore"
+	"github.com/porticod/portico/pkg/sqldb"
+	"github.com/porticod/portico/services/chat"
 	"github.com/porticod/portico/services/chat/store"
 )
 
@@ -44,6 +52,38 @@ func TestFailingDisk(t *testing.T) {
 	}
 	if got := b.texts(id); got != "x x x" {
 		t.Errorf("stored: %q", got)
+	}
+}
+
+// away is accounts whose database is.
+type away struct {
+	account.Store
+	on *atomic.Bool
+}
+
+func (a away) Credentials(ctx context.Context, name string) (account.User, string, error) {
+	if a.on.Load() {
+		return account.User{}, "", fmt.Errorf("read: %w: connection refused", sqldb.ErrAway)
+	}
+	return a.Store.Credentials(ctx, name)
+}
+
+// While the database of the accounts is away, who signs in is told to try again.
+func TestAccountsAway(t *testing.T) {
+	var gone atomic.Bool
+	p := accountsIn(func(ctx context.Context) (account.Store, error) {
+		s, err := accounts.Open(ctx, filepath.Join(t.TempDir(), "accounts.db"), zerolog.Nop())
+		return away{s, &gone}, err
+	})
+	defer p.Close()
+	w := &world{t: t, accounts: p, dir: t.TempDir(), cfg: chat.Type{}.Default()}
+	w.open()
+	defer w.close()
+	a := w.join("alice")
+	gone.Store(true)
+	body := `{"username":"alice","password":"correct horse battery"}`
+	if status, answer := a.do("POST", "/v1/sessions", body); status != 503 || !strings.Contains(answer, `"unavailable"`) || strings.Contains(answer, "refused") {
+		t.Errorf("%d %s", status, answer)
 	}
 }
 
