@@ -2,10 +2,12 @@ package hostcheck
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/porticod/portico/pkg/config"
+	"github.com/porticod/portico/pkg/postgres"
 	"github.com/porticod/portico/pkg/storage"
 )
 
@@ -36,8 +38,12 @@ func checkDatabase(ctx context.Context, cfg storage.Config, where string) Findin
 	r, err := cfg.CheckDatabase(ctx)
 	switch {
 	case err != nil:
-		return Finding{Level: Fail, Found: fmt.Sprintf("the database %s does not do its work: %v", where, err),
-			Remedy: "It must be PostgreSQL 15 or newer, reachable from here, with a user who may sign in from here."}
+		f := Finding{Level: Fail, Found: fmt.Sprintf("the database %s does not do its work: %v", where, err),
+			Remedy: "It must be PostgreSQL 15 or newer with the encoding UTF8, reachable from here, with a user who may sign in from here."}
+		if fault := (*postgres.Fault)(nil); errors.As(err, &fault) {
+			f.Remedy = fault.Remedy
+		}
+		return f
 	case !r.Creates:
 		return Finding{Level: Fail, Found: "the user may make no schemas in the database " + where,
 			Remedy: "As its owner: GRANT CREATE ON DATABASE name TO user."}

@@ -16,6 +16,7 @@ import (
 // classify adds the sentinel that err stands for. Errors that are none of the
 // server's or of the way to it pass as they are.
 func classify(err error) error {
+	err = inBrief(err)
 	kind := kindOf(err)
 	if kind == nil || errors.Is(err, kind) {
 		return err

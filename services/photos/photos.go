@@ -207,8 +207,10 @@ func (p *Photos) Check(ctx context.Context) error {
 	if err := p.store.Check(); err != nil || !p.store.Shared() {
 		return err
 	}
-	_, _, err := p.store.Hear(ctx, p.node, -1, 0)
-	return err
+	if _, _, err := p.store.Hear(ctx, p.node, -1, 0); err != nil {
+		return fmt.Errorf("the database cannot be read: %w", err)
+	}
+	return nil
 }
 
 // Collectors are the service's own metrics.
