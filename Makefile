@@ -11,7 +11,7 @@ SOAK    ?= 1h
 # dynamically; see pkg/picture/avifenc.
 export GOFLAGS := -tags=nodynamic $(GOFLAGS)
 
-.PHONY: run build test setup lint unit package release vuln generate fuzz crash soak attack systemd bench bench-short bench-code clean
+.PHONY: run build test setup lint unit package release vuln generate fuzz crash soak attack systemd nodes bench bench-short bench-code clean
 
 # Build the one binary and start it.
 run: build
@@ -80,6 +80,11 @@ attack:
 # machine that has nothing else to do.
 systemd:
 	PORTICO_TEST_LONG=1 $(GO) test -count=1 -v -timeout=2h -run=TestNothingRefusedNothingLost ./test/systemd -page=$(CURDIR)/docs/reliability.md
+
+# Everything that several nodes share, and the nodes, break one after another, ten
+# times each, under load, and the table of docs/reliability.md. It wants root.
+nodes:
+	$(GO) test -count=1 -v -timeout=2h ./test/nodes -nodes=10 -page=$(CURDIR)/docs/reliability.md
 
 # The tables and plots of docs/performance.md, beside peers, on a quiet machine:
 # at most 40 minutes.
