@@ -20,7 +20,7 @@ func (e *connectError) Error() string { return e.text }
 func (e *connectError) Unwrap() error { return e.err }
 
 // noise is what the library says of a server beside its address and what was wrong.
-var noise = regexp.MustCompile(` \([^()]*\):|dial error: dial \w+ \S+: (connect: )?|(server error|failed SASL auth|failed to receive message): (FATAL: )?| \(SQLSTATE \w+\)`)
+var noise = regexp.MustCompile(` \([^()]*\):|dial error: dial \w+ \S+: (connect: )?|hostname resolving error: |(server error|failed SASL auth|failed to receive message): (FATAL: )?| \(SQLSTATE \w+\)`)
 
 // inBrief makes an error of connecting short. Others stay as they are.
 func inBrief(err error) error {

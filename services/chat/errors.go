@@ -144,7 +144,7 @@ func publicError(err error) (pub *Error, known bool) {
 		return &Error{Code: CodeNoSpace, Message: "there is no room left here to store anything"}, false
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, blob.ErrAway), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.EIO):
 		return errUnavailable, false
-	case errors.Is(err, sqldb.ErrAway), errors.Is(err, sqldb.ErrBusy), errors.Is(err, sqldb.ErrClosed), errors.Is(err, account.ErrNotOpen): // those of the accounts
+	case sqldb.Temporary(err), errors.Is(err, account.ErrNotOpen): // those of the accounts
 		return errAway, false
 	case errors.Is(err, blob.ErrTooLarge):
 		return &Error{Code: CodeTooLarge, Message: "the attachment is too large"}, true

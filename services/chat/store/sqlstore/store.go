@@ -145,10 +145,8 @@ func storeError(err error) error {
 	if errors.Is(err, sqldb.ErrFull) {
 		return fmt.Errorf("%w: %w", store.ErrFull, err)
 	}
-	for _, temporary := range []error{sqldb.ErrBusy, sqldb.ErrClosed, sqldb.ErrIO, sqldb.ErrAway} {
-		if errors.Is(err, temporary) {
-			return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
-		}
+	if sqldb.Temporary(err) {
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
 	return err
 }
