@@ -3,6 +3,10 @@ package postgres
 import (
 	"encoding/json"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -93,4 +97,56 @@ func (s step) scans(limited bool, found func(step)) {
 	for _, below := range s.Plans {
 		below.scans(limited, found)
 	}
+}
+
+// begins are the words that a statement begins with.
+var begins = regexp.MustCompile(`^\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH)\s`)
+
+// same is a part of a statement without what engines and translations make of it.
+func same(text string) string {
+	return strings.Join(strings.Fields(placeholder.ReplaceAllString(text, "?")), " ")
+}
+
+var placeholder = regexp.MustCompile(`[$?][0-9]*`)
+
+// Unseen are the statements that the sources in a folder have, and that nobody has
+// run: of those that are put together, their beginnings. say, which may be nil, makes
+// of a text what is run.
+func Unseen(t testing.TB, dir string, say func(string) string, run []string) (unseen []string) {
+	t.Helper()
+	var all strings.Builder
+	for _, text := range run {
+		all.WriteString(same(text) + "\n")
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			lit, ok := n.(*ast.BasicLit)
+			if !ok || lit.Kind != token.STRING {
+				return true
+			}
+			text, err := strconv.Unquote(lit.Value)
+			if err != nil || !begins.MatchString(text) {
+				return true
+			}
+			if say != nil {
+				text = say(text)
+			}
+			if text = same(text); !strings.Contains(all.String(), text) {
+				unseen = append(unseen, filepath.Base(file)+": "+text)
+			}
+			return true
+		})
+	}
+	return unseen
 }

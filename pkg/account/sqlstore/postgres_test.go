@@ -3,6 +3,7 @@ package sqlstore_test
 import (
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -58,6 +59,11 @@ func TestStoreOnPostgres(t *testing.T) {
 	scans, n := testserver.Scans(t, url, schema, slices.Collect(maps.Keys(texts)))
 	if n < 30 {
 		t.Errorf("only %d statements", n)
+	}
+	for _, text := range testserver.Unseen(t, ".", nil, slices.Collect(maps.Keys(texts))) {
+		if !strings.Contains(text, "json_each(") { // SQLite's
+			t.Errorf("the contract does not run %s", text)
+		}
 	}
 	for _, s := range scans {
 		if !slices.Contains(mayScan, s.Relation) && s.Index != "app_service" {

@@ -43,6 +43,9 @@ func Run(t *testing.T, open Open) {
 		{"blobs live as long as somebody holds them", blobs},
 		{"words are found and forgotten", words},
 		{"erasures go on", erasures},
+		{"what is done to messages", changes},
+		{"what one sets and clears", settings},
+		{"who has the code of a group", invites},
 		{"a closed store is unavailable", closed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
