@@ -86,15 +86,15 @@ systemd:
 nodes:
 	$(GO) test -count=1 -v -timeout=2h ./test/nodes -nodes=10 -page=$(CURDIR)/docs/reliability.md
 
-# The tables and plots of docs/performance.md, beside peers, on a quiet machine:
-# at most 40 minutes.
+# The tables and plots of docs/performance.md and docs/scale.md, beside peers, on a
+# quiet machine: at most 40 minutes.
 bench:
 	$(GO) run ./bench -out docs/performance.md
 
-# The same in under five minutes, in bin/bench/performance.md.
+# The same in under five minutes, in bin/bench.
 bench-short:
 	mkdir -p bin/bench
-	cp -R docs/performance.md docs/plots bin/bench
+	cp -R docs/performance.md docs/scale.md docs/plots bin/bench
 	$(GO) run ./bench -short -out bin/bench/performance.md
 
 # Go's own benchmarks, of packages.

@@ -182,20 +182,27 @@ func TestAims(t *testing.T) {
 	}
 }
 
-// The page has a place for every part, and every plot that it shows.
+// The pages have a place for every part, and every plot that they show.
 func TestPage(t *testing.T) {
 	file := "../docs/performance.md"
-	text := read(t, file)
+	text, all := read(t, file), map[string]string{}
 	for _, name := range append(partNames(), "summary") {
-		if strings.Count(text, "<!-- "+name+": begin -->") != 1 || strings.Count(text, "<!-- "+name+": end -->") != 1 {
-			t.Errorf("the page has no place for %s", name)
+		page := pageOf(name, file)
+		all[page] = read(t, page)
+		if strings.Count(all[page], "<!-- "+name+": begin -->") != 1 || strings.Count(all[page], "<!-- "+name+": end -->") != 1 {
+			t.Errorf("%s has no place for %s", page, name)
+		}
+		if link := "](" + filepath.Base(page) + ")"; page != file && !strings.Contains(text, link) {
+			t.Errorf("%s does not link to %s", file, page)
 		}
 	}
 	shown := map[string]bool{}
-	for _, m := range regexp.MustCompile(`\]\((plots/[^)]+)\)`).FindAllStringSubmatch(text, -1) {
-		shown[filepath.Base(m[1])] = true
-		if _, err := os.Stat(filepath.Join("../docs", m[1])); err != nil {
-			t.Error(err)
+	for _, text := range all {
+		for _, m := range regexp.MustCompile(`\]\((plots/[^)]+)\)`).FindAllStringSubmatch(text, -1) {
+			shown[filepath.Base(m[1])] = true
+			if _, err := os.Stat(filepath.Join("../docs", m[1])); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 	plots, _ := filepath.Glob("../docs/plots/*.svg")

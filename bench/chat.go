@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/porticod/portico/pkg/account"
 	"github.com/porticod/portico/pkg/account/sqlstore"
@@ -74,8 +75,7 @@ func startChat(ctx context.Context, b *bench) (*chatBench, error) {
 	return c, nil
 }
 
-// signUp makes accounts without passwords, whose hashing would take longer than
-// all the rest, and a session of each.
+// signUp makes accounts in a file.
 func (c *chatBench) signUp(ctx context.Context, dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -84,24 +84,33 @@ func (c *chatBench) signUp(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
+	c.names, c.tokens, err = signUp(ctx, store, chatPeople)
+	return err
+}
+
+// signUp makes n accounts without passwords, whose hashing would take longer than
+// all the rest, and a session of each. It closes the store.
+func signUp(ctx context.Context, store *sqlstore.Store, n int) (names, tokens []string, err error) {
 	people := account.New()
 	people.Configure(account.Options{Open: func(context.Context) (account.Store, error) { return store, nil }, Log: zerolog.Nop()})
 	if err := people.Ready(ctx); err != nil {
-		return errors.Join(err, store.Close())
+		return nil, nil, errors.Join(err, store.Close())
 	}
-	for i := range chatPeople {
-		name := fmt.Sprintf("u%04d", i)
-		u, err := store.AddUser(ctx, account.User{Username: name, Role: account.RoleUser, CreatedAt: time.Now()}, "none", nil)
-		if err != nil {
-			return errors.Join(err, people.Close())
-		}
-		token, _, err := people.NewSession(ctx, account.Session{UserID: u.ID, Service: "chat.bench"})
-		if err != nil {
-			return errors.Join(err, people.Close())
-		}
-		c.names, c.tokens = append(c.names, name), append(c.tokens, token)
+	names, tokens = make([]string, n), make([]string, n)
+	var g errgroup.Group
+	g.SetLimit(32) // who waits for the disk at the same time shares a commit
+	for i := range n {
+		g.Go(func() error {
+			names[i] = fmt.Sprintf("u%04d", i)
+			u, err := store.AddUser(ctx, account.User{Username: names[i], Role: account.RoleUser, CreatedAt: time.Now()}, "none", nil)
+			if err != nil {
+				return err
+			}
+			tokens[i], _, err = people.NewSession(ctx, account.Session{UserID: u.ID, Service: "chat.bench"})
+			return err
+		})
 	}
-	return people.Close()
+	return names, tokens, errors.Join(g.Wait(), people.Close())
 }
 
 // create makes a conversation and returns its id.

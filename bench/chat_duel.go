@@ -17,6 +17,14 @@ type chatDuel struct {
 
 var chatDuels = []chatDuel{{pairs: 16, lines: 1}, {pairs: 16, lines: 16}, {receivers: 50, lines: 16}, {receivers: 250, lines: 16}}
 
+// duels are those of the form.
+func duels(short bool) []chatDuel {
+	if short {
+		return []chatDuel{chatDuels[0], chatDuels[len(chatDuels)-1]}
+	}
+	return chatDuels
+}
+
 func (d chatDuel) String() string {
 	if d.pairs > 0 {
 		return fmt.Sprintf("%d senders to %d receivers, %s at a time", d.pairs, d.pairs, plural(d.lines, "message"))
@@ -38,7 +46,7 @@ type talk struct {
 // message itself.
 func duel(ctx context.Context, b *bench, r *report, c *chatBench, p *prosody) error {
 	beside := &chart{title: "Chat: messages delivered, beside prosody", marks: []mark{{1, "prosody"}}}
-	for _, d := range chatDuels {
+	for _, d := range duels(b.short) {
 		own, err := c.talk(d)
 		if err != nil {
 			return fmt.Errorf("portico, %s: %w", d, err)
@@ -70,37 +78,44 @@ func duel(ctx context.Context, b *bench, r *report, c *chatBench, p *prosody) er
 // everything.
 func (t *talk) measure(pid, lines int) func(context.Context, time.Duration) (sample, error) {
 	return func(_ context.Context, d time.Duration) (s sample, err error) {
-		frames := make([][]time.Duration, len(t.send))
+		var times []time.Duration
 		before := t.sent
-		took, cpu, err := measured(pid, func() error {
-			var g errgroup.Group
-			for i, send := range t.send {
-				g.Go(func() error {
-					for end := time.Now().Add(d); time.Now().Before(end); {
-						begun := time.Now()
-						if err := send(lines); err != nil {
-							return err
-						}
-						frames[i] = append(frames[i], time.Since(begun))
-					}
-					return nil
-				})
-			}
-			if err := g.Wait(); err != nil {
-				return err
-			}
-			for _, f := range frames {
-				t.sent += len(f) * lines * t.each
-			}
-			return t.crowd.await(int64(t.sent))
+		took, cpu, err := measured(pid, func() (err error) {
+			times, err = t.drive(d, lines)
+			return err
 		})
 		if err != nil {
 			return s, err
 		}
-		times := sortedTimes(frames)
 		n := float64(t.sent - before)
 		return sample{rate: n / took.Seconds(), p50: percentile(times, .5), p99: percentile(times, .99), cpu: cpu.Seconds() / n}, nil
 	}
+}
+
+// drive is that, and returns how long each frame waited for the server's word,
+// sorted.
+func (t *talk) drive(d time.Duration, lines int) ([]time.Duration, error) {
+	frames := make([][]time.Duration, len(t.send))
+	var g errgroup.Group
+	for i, send := range t.send {
+		g.Go(func() error {
+			for end := time.Now().Add(d); time.Now().Before(end); {
+				begun := time.Now()
+				if err := send(lines); err != nil {
+					return err
+				}
+				frames[i] = append(frames[i], time.Since(begun))
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	for _, f := range frames {
+		t.sent += len(f) * lines * t.each
+	}
+	return sortedTimes(frames), t.crowd.await(int64(t.sent))
 }
 
 // talk connects portico's side.
@@ -112,24 +127,32 @@ func (c *chatBench) talk(d chatDuel) (*talk, error) {
 		}
 		return &talk{send: []func(int) error{g.round}, crowd: g.crowd, close: g.close, each: d.receivers}, nil
 	}
+	return pairTalk(d.pairs, func(int) (from, to *chatBench) { return c, c })
+}
+
+// pairTalk connects who send and, at the same chat or another node of it, who
+// receive.
+func pairTalk(pairs int, at func(i int) (from, to *chatBench)) (*talk, error) {
 	t := &talk{each: 1}
 	var from, to []*chatSocket
 	t.close = func() { closeAll(append(from, to...)) }
-	for i := range d.pairs {
-		conv, err := c.create(i, map[string]string{"kind": "direct", "with": c.names[500+i]})
+	for i := range pairs {
+		first, second := at(i)
+		receiver := len(first.names)/2 + i
+		conv, err := first.create(i, map[string]string{"kind": "direct", "with": first.names[receiver]})
 		if err != nil {
 			return nil, err
 		}
-		s, err := c.dial(i)
+		s, err := first.dial(i)
 		if err != nil {
 			return nil, err
 		}
 		from = append(from, s)
-		receiver, err := c.dial(500 + i)
+		r, err := second.dial(receiver)
 		if err != nil {
 			return nil, err
 		}
-		to = append(to, receiver)
+		to = append(to, r)
 		t.send = append(t.send, func(lines int) error {
 			now := time.Now()
 			_ = s.conn.SetDeadline(now.Add(chatTimeout))

@@ -61,8 +61,13 @@ type group struct {
 }
 
 // gather makes a group and connects its receivers; person 0 sends.
-func (c *chatBench) gather(receivers int, name string) (g *group, err error) {
-	members := min(receivers, chatPeople-1)
+func (c *chatBench) gather(receivers int, name string) (*group, error) {
+	return c.gatherAt(receivers, name, func(int) *chatBench { return c })
+}
+
+// gatherAt is that with receivers at other nodes of the chat.
+func (c *chatBench) gatherAt(receivers int, name string, at func(i int) *chatBench) (g *group, err error) {
+	members := min(receivers, len(c.names)-1)
 	g = &group{sockets: make([]*chatSocket, receivers)}
 	g.conv, err = c.create(0, map[string]any{"kind": "group", "cid": name, "title": "bench", "members": c.names[1 : members+1]})
 	if err != nil {
@@ -72,7 +77,7 @@ func (c *chatBench) gather(receivers int, name string) (g *group, err error) {
 	dials.SetLimit(64)
 	for i := range g.sockets {
 		dials.Go(func() (err error) {
-			g.sockets[i], err = c.dial(1 + i%members)
+			g.sockets[i], err = at(i).dial(1 + i%members)
 			return err
 		})
 	}

@@ -7,9 +7,9 @@ import (
 )
 
 func chatTakes(b *bench) time.Duration {
-	rounds, groups := time.Duration(min(b.rounds, 3)), len(groupLoads(b.short))
+	rounds, groups, duels := time.Duration(min(b.rounds, 3)), len(groupLoads(b.short)), len(duels(b.short))
 	own := rounds*b.each*time.Duration(2*len(senderCounts)+2*groups) + time.Duration(groups)*time.Second
-	return 5*time.Second + own + b.turns(2*len(chatDuels)) + time.Duration(len(chatDuels))*time.Second
+	return 5*time.Second + own + b.turns(2*duels) + time.Duration(duels)*time.Second
 }
 
 // runChat measures the chat over WebSockets: by itself, and beside prosody.

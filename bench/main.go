@@ -25,6 +25,7 @@ type bench struct {
 	rounds  int
 	each    time.Duration // how long one server is measured at once; whole seconds
 	profile string        // folder for CPU profiles of portico; empty: none
+	known   figures       // what parts measured before, where there is a page
 }
 
 // pick is a value for the long form or the short one.
@@ -46,7 +47,7 @@ func main() {
 	short := flag.Bool("short", false, "everything in under five minutes: one round of a second for each row")
 	rounds := flag.Int("rounds", 0, "how often each row is measured, in turn; 0: 5, in short form 1")
 	seconds := flag.Int("seconds", 0, "how long one measurement takes; 0: 2, in short form 1")
-	out := flag.String("out", "", "page to write tables into, between their markers, with plots in a folder beside it; empty: print only")
+	out := flag.String("out", "", "page to write tables into, between their markers, with plots in a folder beside it, and other parts' pages; empty: print only")
 	profile := flag.String("profile", "", "folder for CPU profiles of portico, one for each row of parts that have servers in turn")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -125,6 +126,11 @@ func (b *bench) runPart(ctx context.Context, p part, page string) error {
 	}
 	own := *b
 	own.dir = dir
+	if page != "" {
+		if own.known, err = readFigures(page); err != nil {
+			return err
+		}
+	}
 	begun, load := time.Now(), loadAverage()
 	r := newReport(p.name)
 	r.say("Measured %s on %d cores that load and servers share, %s, %s/%s; %s; %s. Load average before: %s. %s",
@@ -141,7 +147,7 @@ func (b *bench) runPart(ctx context.Context, p part, page string) error {
 	if page == "" {
 		return os.RemoveAll(dir)
 	}
-	if err := r.publish(page); err != nil {
+	if err := r.publish(pageOf(p.name, page)); err != nil {
 		return err
 	}
 	f, err := readFigures(page)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"path/filepath"
 	"time"
 )
 
@@ -29,8 +30,17 @@ func parts() []part {
 		{"idle", "memory of idle connections", []string{"nginx", "prosody"}, idleTakes, runIdle},
 		{"start", "start and reload with 1 to 1,000 listeners", []string{"nginx"}, startTakes, runStart},
 		{"reload", "requests while 1,000 listeners are reloaded", []string{"nginx"}, reloadTakes, runReload},
+		{"nodes", "a chat on one node, on two and on four", []string{"psql", "nats-server"}, nodesTakes, runNodes},
 		{"growth", "how cost grows with 1, 10 and 100 times the work", frontPeers, growthTakes, runGrowth},
 	}
+}
+
+// pageOf is the page of a part: that one, or one of its own beside it.
+func pageOf(part, page string) string {
+	if part == "nodes" {
+		return filepath.Join(filepath.Dir(page), "scale.md")
+	}
+	return page
 }
 
 // turns is how long n servers take, each measured in every round; starting a load

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -15,7 +16,7 @@ import (
 type peerPackage struct {
 	command  string
 	packages []string // Debian's
-	also     []string // files that have to be there, too
+	also     []string // patterns of files that have to be there, too
 	version  []string // command line that tells it; empty: nobody wants to know
 }
 
@@ -26,6 +27,8 @@ var peerPackages = []peerPackage{
 	{command: "sslh-select", packages: []string{"sslh"}, version: []string{"sslh-select", "-V"}},
 	{command: "vipsthumbnail", packages: []string{"libvips-tools"}, version: []string{"vips", "--version"}},
 	{command: "vips", packages: []string{"libvips-tools"}},
+	{command: "psql", packages: []string{"postgresql"}, also: []string{"/usr/lib/postgresql/*/bin/initdb"}, version: []string{"psql", "--version"}},
+	{command: "nats-server", packages: []string{"nats-server"}, version: []string{"nats-server", "--version"}},
 	{command: "prosody", packages: []string{"prosody"}, version: []string{"prosodyctl", "about"}},
 }
 
@@ -43,9 +46,9 @@ func missing(chosen []part) (packages []string) {
 		for _, command := range part.needs {
 			peer, _ := peerOf(command)
 			_, err := exec.LookPath(command)
-			for _, file := range peer.also {
-				if _, statErr := os.Stat(file); statErr != nil {
-					err = errors.Join(err, statErr)
+			for _, pattern := range peer.also {
+				if found, _ := filepath.Glob(pattern); len(found) == 0 {
+					err = errors.Join(err, fs.ErrNotExist)
 				}
 			}
 			if err != nil {
