@@ -31,6 +31,15 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.what }
 
+// statusOf is that of a refusal; else 0.
+func statusOf(err error) int {
+	var r *refusal
+	if errors.As(err, &r) {
+		return r.status
+	}
+	return 0
+}
+
 // A body is what a request has.
 type body struct {
 	typ   string
@@ -88,7 +97,11 @@ type walker struct {
 	c       *cluster
 	at      atomic.Int64
 	refused atomic.Int64 // answers that said that it will pass
-	cut     atomic.Int64 // requests that were begun and got no answer
+	late    atomic.Int64 // requests without an answer within requestTime
+	cut     atomic.Int64 // requests whose connection broke before there was an answer
+
+	mu  sync.Mutex
+	why []string // the first few of cut; guarded by mu
 }
 
 // insist asks until there is an answer that is not said to be temporary. ask has
@@ -104,12 +117,37 @@ func (w *walker) insist(ask func(n *node) error) error {
 			return err
 		case r != nil:
 			w.refused.Add(1)
+		case isLate(err):
+			w.late.Add(1)
 		case !refusedToConnect(err):
-			w.cut.Add(1)
+			w.noteCut(err)
 		}
 		w.at.Add(1)
 		time.Sleep(100 * time.Millisecond)
 	}
+}
+
+func isLate(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
+}
+
+func (w *walker) noteCut(err error) {
+	w.cut.Add(1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.why) < 5 {
+		w.why = append(w.why, time.Now().Format("15:04:05.000 ")+err.Error())
+	}
+}
+
+// cuts tells of the requests that were cut since it was called last.
+func (w *walker) cuts() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list := w.why
+	w.why = nil
+	return list
 }
 
 // refusedToConnect says that the request was not begun.

@@ -88,8 +88,10 @@ listener "photos" {
 // newCluster starts everything.
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	net := netns.New(t, machines, clientsAddr, firstAddr, secondAddr, busAddr, bucketAddr)
+	begun := time.Now()
 	c := &cluster{t: t, bin: program.Shipped(t), newer: program.Versioned(t, newerVersion)}
+	t.Logf("the programs are there after %v", time.Since(begun))
+	net := netns.New(t, machines, clientsAddr, firstAddr, secondAddr, busAddr, bucketAddr)
 	dir := openFolder(t)
 	rules := filepath.Join(dir, "pg_hba.conf")
 	write(t, rules, "local all all trust\nlocal replication all trust\nhost all all 10.77.0.0/16 trust\n")

@@ -69,7 +69,7 @@ func (d *device) goHome() bool {
 	if d.synced && d.at%nodeCount != d.home {
 		d.at = d.home - 1 + nodeCount // and goes to the next
 		_ = d.conn.NetConn().Close()
-		d.synced = false
+		d.synced, d.told = false, true
 	}
 	return d.synced
 }
@@ -160,7 +160,7 @@ func (d *device) write(conn *gws.Conn, command any) {
 }
 
 // stay returns when the connection has ended, and ends it when an answer does not
-// come.
+// come, of which the server has nothing to say.
 func (d *device) stay(conn *gws.Conn) {
 	for {
 		select {
@@ -174,6 +174,7 @@ func (d *device) stay(conn *gws.Conn) {
 		}
 		d.mu.Lock()
 		late := time.Since(d.since) > d.patience && (d.open != "" || !d.synced)
+		d.told = d.told || late
 		d.mu.Unlock()
 		if late {
 			_ = conn.NetConn().Close()

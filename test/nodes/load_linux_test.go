@@ -48,17 +48,34 @@ func (l *load) posts() (n int) {
 	return n
 }
 
-// refusedAndCut is how many requests over HTTP were told to come again, and how many
-// were begun and got no answer.
-func (l *load) refusedAndCut() (refused, cut int64) {
-	for _, w := range append([]*walker{&l.visitor.walker}, l.walkers()...) {
-		refused += w.refused.Load()
-		cut += w.cut.Load()
-	}
-	return refused, cut
+// A count is what became of requests over HTTP that got no good answer.
+type count struct{ refused, late, cut int64 }
+
+func (a count) minus(b count) count {
+	return count{a.refused - b.refused, a.late - b.late, a.cut - b.cut}
 }
 
-func (l *load) walkers() (list []*walker) {
+func (a count) plus(b count) count {
+	return count{a.refused + b.refused, a.late + b.late, a.cut + b.cut}
+}
+
+func (l *load) count() (c count) {
+	for _, w := range l.walkers() {
+		c = c.plus(count{w.refused.Load(), w.late.Load(), w.cut.Load()})
+	}
+	return c
+}
+
+// cuts says why requests were cut.
+func (l *load) cuts() (list []string) {
+	for _, w := range l.walkers() {
+		list = append(list, w.cuts()...)
+	}
+	return list
+}
+
+func (l *load) walkers() []*walker {
+	list := []*walker{&l.visitor.walker}
 	for _, p := range l.posters {
 		list = append(list, &p.walker)
 	}

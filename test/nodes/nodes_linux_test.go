@@ -42,9 +42,11 @@ func TestNodes(t *testing.T) {
 		s = long
 		s.times = *times
 	}
-	load := loadOfOthers(t)
+	load, begun := loadOfOthers(t), time.Now()
 	c := newCluster(t)
 	l := c.newLoad(s)
+	t.Logf("everything runs after %v", time.Since(begun))
+	t.Run("limits hold over nodes", l.guess)
 	var found []finding
 	for _, f := range faults {
 		if !t.Run(f.name, func(t *testing.T) { found = append(found, f.happen(t, l, s)) }) {
@@ -52,9 +54,11 @@ func TestNodes(t *testing.T) {
 		}
 	}
 	l.end(t)
+	t.Logf("everybody has gone after %v", time.Since(begun))
 	sum := l.check(t)
+	t.Logf("%+v after %v", sum, time.Since(begun))
 	c.checkWork(t)
-	t.Logf("%+v", sum)
+	t.Logf("no work is left after %v", time.Since(begun))
 	if *page != "" {
 		writeTable(t, found, sum, load)
 	}

@@ -43,10 +43,10 @@ func table(found []finding, s sum, load string, failed bool) string {
 	if failed {
 		b.WriteString("**This run failed**: it did not hold everything that is promised here.\n\n")
 	}
-	b.WriteString("| what happens | times | messages | posts | connections that ended | clients were back after: p50, max | the longest that a message waited: p50, max | requests told to come again | cut | it is said after: p50, max | all is well after: p50, max |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| what happens | times | messages | posts | connections that ended | clients were back after: p50, max | the longest that a message waited: p50, max | requests told to come again, late, cut | it is said after: p50, max | all is well after: p50, max |\n|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, f := range found {
-		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %s | %s | %d | %d | %s | %s |\n",
-			f.name, f.times, f.acked, f.posts, len(f.backs), pair(f.backs), pair(f.waits), f.refused, f.cut, pair(f.noticed), pair(f.ready))
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %s | %s | %d, %d, %d | %s | %s |\n",
+			f.name, f.times, f.acked, f.posts, len(f.backs), pair(f.backs), pair(f.waits), f.requests.refused, f.requests.late, f.requests.cut, pair(f.noticed), pair(f.ready))
 	}
 	return b.String() + "\n"
 }

@@ -13,7 +13,7 @@ import (
 // upgrade puts another program in the place of each node's, one after the other.
 // Nobody's request may fail, and everybody is told that the connection ends.
 func upgrade(h *happening) {
-	_, before := h.refusedAndCut()
+	before := h.count()
 	for _, n := range h.c.nodes {
 		h.stop(n)
 		n.restart(h.c.newer)
@@ -22,8 +22,8 @@ func upgrade(h *happening) {
 		}
 		wait.Until(h.t, "everybody is connected", func() bool { return h.crowd.missing() == 0 })
 	}
-	if _, cut := h.refusedAndCut(); cut > before {
-		h.t.Errorf("%d requests were cut", cut-before)
+	if cut := h.count().minus(before).cut; cut > 0 {
+		h.t.Errorf("%d requests were cut", cut)
 	}
 	if untold := h.crowd.notTold(); untold > 0 {
 		h.t.Errorf("%d connections ended without close code 1012", untold)

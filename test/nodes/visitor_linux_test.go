@@ -1,10 +1,10 @@
 package nodes
 
 import (
-	"errors"
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"testing"
 	"time"
 )
 
@@ -79,7 +79,28 @@ func (v *visitor) visit() error {
 	}
 }
 
-func unauthorized(err error) bool {
-	var r *refusal
-	return errors.As(err, &r) && r.status == http.StatusUnauthorized
+func unauthorized(err error) bool { return statusOf(err) == http.StatusUnauthorized }
+
+// mostGuesses is how many wrong passwords an address may try for a name.
+const mostGuesses = 10
+
+// guess tries wrong passwords at one node: soon the others take none either.
+func (l *load) guess(t *testing.T) {
+	try := func(n *node) int {
+		wrong := map[string]string{"username": l.crowd.people[0].name, "password": "wrong horse"}
+		return statusOf(call(http.MethodPost, n.chat+"/v1/sessions", "", wrong, nil))
+	}
+	for i := range mostGuesses {
+		if status := try(l.c.nodes[0]); status != http.StatusUnauthorized {
+			t.Fatalf("guess %d: %d", i, status)
+		}
+	}
+	for _, n := range l.c.nodes {
+		for i := 1; try(n) != http.StatusTooManyRequests; i++ {
+			if i == mostGuesses-1 {
+				t.Fatalf("%s takes %d more guesses", n.Name, i)
+			}
+			time.Sleep(300 * time.Millisecond)
+		}
+	}
 }
