@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/porticod/portico/pkg/sqldb"
 )
@@ -78,14 +77,12 @@ func (db *DB) claim(ctx context.Context, c *conn, want *Claim) error {
 const claimTime = 30 * time.Second
 
 // on runs fn with a connection of its own to the server of url.
-func on(ctx context.Context, url string, fn func(ctx context.Context, c *conn) error) error {
+func on(ctx context.Context, url, schema string, fn func(ctx context.Context, c *conn) error) error {
 	config, err := parse(url)
 	if err != nil {
 		return err
 	}
-	if config.ValidateConnect == nil {
-		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
-	}
+	settle(config, schema)
 	ctx, cancel := context.WithTimeout(ctx, claimTime)
 	defer cancel()
 	c, err := connect(ctx, config)
@@ -98,7 +95,7 @@ func on(ctx context.Context, url string, fn func(ctx context.Context, c *conn) e
 // Moved is the schema to which the claim with an ID has moved what was in another
 // one; "": it has not.
 func Moved(ctx context.Context, url, schema, id string) (to string, err error) {
-	err = on(ctx, url, func(ctx context.Context, c *conn) error {
+	err = on(ctx, url, schema, func(ctx context.Context, c *conn) error {
 		is, err := readClaim(ctx, c, schema)
 		if is.id == id {
 			to = is.moved
@@ -114,7 +111,7 @@ func Moved(ctx context.Context, url, schema, id string) (to string, err error) {
 // Disclaim gives a schema with the claim of an ID free for those who open it. It may
 // have been done before.
 func Disclaim(ctx context.Context, url, schema, id string) error {
-	err := on(ctx, url, func(ctx context.Context, c *conn) error {
+	err := on(ctx, url, schema, func(ctx context.Context, c *conn) error {
 		is, err := readClaim(ctx, c, schema)
 		if err != nil || is.id != id || is.moved != "" {
 			return err
@@ -183,7 +180,7 @@ func (h *Hold) Release() error {
 
 // Drop removes a schema that the claim with an ID fills, with all that is in it.
 func Drop(ctx context.Context, url, schema, id string) error {
-	err := on(ctx, url, func(ctx context.Context, c *conn) error {
+	err := on(ctx, url, schema, func(ctx context.Context, c *conn) error {
 		is, err := readClaim(ctx, c, schema)
 		if err != nil || is.id != id || is.moved != "" {
 			return err

@@ -67,15 +67,15 @@ func settle(t *testing.T, d *testkit.Daemon) *household {
 	h.conv = h.ann.call(http.StatusCreated, "POST", "/v1/conversations", `{"kind":"direct","with":"bob"}`).field(t, "id")
 	h.file = h.ann.call(http.StatusCreated, "POST", "/v1/blobs?name=a.txt", "some bytes").field(t, "id")
 	eve := signUp(t, d.URL("photos"), "eve")
-	media := postMedia(t, d.URL("photos"), picture(t, 40, 40, 1), eve)
-	address, err := url.Parse(media.field(t, "url"))
+	media := postMedia(t, d.URL("photos"), picture(t, 40, 40, 1), eve).field(t, "id")
+	wait.Until(t, "the picture is posted", func() bool {
+		return ask(t, "POST", d.URL("photos")+"/api/v1/statuses", "status=walruses&media_ids[]="+media, slices.Concat(eve, form)...).StatusCode == http.StatusOK
+	})
+	address, err := url.Parse(get(t, d.URL("photos")+"/api/v1/media/"+media, eve...).field(t, "url"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.photo = address.RequestURI()
-	wait.Until(t, "the picture is posted", func() bool {
-		return ask(t, "POST", d.URL("photos")+"/api/v1/statuses", "status=walruses&media_ids[]="+media.field(t, "id"), slices.Concat(eve, form)...).StatusCode == http.StatusOK
-	})
 	h.say("zebras")
 	at := h.events("")
 	h.epoch, h.after = at.Epoch, fmt.Sprint(at.Cursor)
