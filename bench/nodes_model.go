@@ -74,10 +74,14 @@ func newNodesModel(results map[string][]nodesRow) nodesModel {
 	return m
 }
 
-// groupOf is how many messages a commit of one of n nodes has: when its turn comes,
-// most of its own senders wait.
+// groupOf is how many messages a commit of one of n nodes has. At one node some
+// senders have no next message yet when a commit begins; with more their turn comes
+// late enough for all of a node's.
 func (m nodesModel) groupOf(n int) float64 {
-	return max(1, min(largestCommit, m.group/float64(n)))
+	if n == 1 {
+		return m.group
+	}
+	return max(1, min(largestCommit, nodesPairs/float64(n)))
 }
 
 // all is the CPU time of a message with n nodes, by who takes it, and together

@@ -45,7 +45,7 @@ func TestNodesModel(t *testing.T) {
 	crowd := sample(1, 1)
 	crowd.own += nodesReceivers * 5
 	results := map[string][]nodesRow{
-		pairsLoad.title: {fakeRow(1, sample(60, 1)), fakeRow(2, sample(30, 2)), fakeRow(4, sample(15, 4))},
+		pairsLoad.title: {fakeRow(1, sample(60, 1)), fakeRow(2, sample(32, 2)), fakeRow(4, sample(16, 4))},
 		fewLoad.title:   {fakeRow(1, sample(4, 1))},
 		hearLoad.title:  {fakeRow(2, sample(60, 2))},
 		crowdLoad.title: {fakeRow(1, crowd)},
