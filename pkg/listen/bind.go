@@ -39,6 +39,8 @@ func listenIP(a Address, reuse bool) (net.Listener, error) {
 			return errors.Join(cerr, err)
 		},
 	}
+	// Go's default is Multipath TCP, with which each new connection costs the kernel more.
+	lc.SetMultipathTCP(false)
 	where := net.JoinHostPort(a.Host, strconv.Itoa(a.Port))
 	if a.Network == "tcp" {
 		return lc.Listen(context.Background(), network, where)
