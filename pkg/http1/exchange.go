@@ -272,6 +272,7 @@ func (x *exchange) finish() outcome {
 	switch {
 	case x.err != nil:
 		_ = x.conn.nc.Close() // ends who reads the body still
+	case x.last && x.bare: // nobody does
 	case x.last:
 		_ = x.conn.nc.SetReadDeadline(past) // the same
 	case !x.consumed():
