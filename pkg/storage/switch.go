@@ -37,7 +37,12 @@ func (s Step) place(dataDir string) Place {
 const halfEnd = ".moving"
 
 // aside is the end of the names of what a move has left behind.
-func (m *Mark) aside() string { return ".moved-" + m.Begun.Format("20060102150405") }
+func (m *Mark) aside() string { return ".moved-" + m.stamp("-") }
+
+// stamp is a move's own.
+func (m *Mark) stamp(between string) string {
+	return m.Begun.Format("20060102150405") + between + strings.ToLower(m.ID[:min(len(m.ID), 4)])
+}
 
 // complete does what is left of a switch, and takes the mark away.
 func (m *Mark) complete(ctx context.Context, dataDir string, to Config) error {
@@ -116,7 +121,7 @@ func (s Step) left(p Place, m *Mark) (names []string) {
 // schemaAside is the name of a schema that was left behind, as PostgreSQL takes it.
 func (m *Mark) schemaAside(p Place) string {
 	name := p.schema()
-	return strings.ToValidUTF8(name[:min(len(name), 40)], "") + "_moved_" + m.Begun.Format("20060102150405")
+	return strings.ToValidUTF8(name[:min(len(name), 36)], "") + "_moved_" + m.stamp("_")
 }
 
 // rename renames what is there; it may have been done before.
