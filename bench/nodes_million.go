@@ -43,6 +43,7 @@ func (m nodesModel) million(r *report, known figures) {
 	t := newTable("what", "formula", "needed")
 	t.add("nodes", fmt.Sprintf("users / %s", plain(nodeUsers)), number(nodes))
 	t.add("memory for connections, all nodes", fmt.Sprintf("users × %s KiB (%s)", number(kib), from), number(manyUsers*kib/1024/1024)+" GiB")
+	t.add("chats, each with a writer of its own", "writes × (c / 60 + m) of the writer's turn, rounded up", number(math.Ceil(cores(writes, m.turn.at(largestCommit)))))
 	t.add("messages of a commit", "writes × c / (1 − writes × m), of the writer's turn: c a commit, m a message; 60 at most", number(g))
 	t.add("commits of the database", "writes / messages of a commit", number(writes/g)+" a second")
 	t.add("cores of nodes: taking and storing", "writes × CPU of a write", number(cores(writes, m.own.at(g))))

@@ -62,7 +62,7 @@ func TestNodesModel(t *testing.T) {
 		t.Errorf("%d rows of 2 are predicted:\n%s", n, text)
 	}
 	for _, want := range []string{
-		"| nodes | users / 100,000 | 10.0 |", "users × 1.50 KiB (the part idle of performance.md) | 1.43 GiB |",
+		"| nodes | users / 100,000 | 10.0 |", "of the writer's turn, rounded up | 1.00 |", "users × 1.50 KiB (the part idle of performance.md) | 1.43 GiB |",
 		"5556 messages, 11111 writes and 33333 deliveries a second", "| cores of nodes: delivering | deliveries × CPU of one | 0.17 |",
 		"125000 writes a second: 11.25 million users of 10 nodes",
 	} {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -61,4 +62,36 @@ func TestAbandonedCostNothing(t *testing.T) {
 	if first != nil || last != nil || e.begins.Load() > 2 || g.Queued() != 0 {
 		t.Errorf("%v and %v, in %d transactions; %d wait", first, last, e.begins.Load(), g.Queued())
 	}
+}
+
+// What comes while the first request waits for its turn, however long, shares its
+// transaction.
+func TestWaitersJoin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &engine{hold: make(chan struct{})}
+		close(e.hold)
+		g := sqldb.NewGroup(e, sqldb.GroupOptions{Log: zerolog.Nop(), Dialect: sqldb.Postgres, Batch: 10, Wait: time.Minute})
+		turn := make(chan struct{})
+		var writes sync.WaitGroup
+		write := func(fn func(*sqldb.Tx) error) {
+			writes.Go(func() {
+				if err := g.Write(t.Context(), fn); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		write(func(*sqldb.Tx) error { <-turn; return nil })
+		synctest.Wait()
+		for range 12 {
+			write(func(*sqldb.Tx) error { return nil })
+		}
+		synctest.Wait()
+		time.Sleep(time.Second)
+		close(turn)
+		writes.Wait()
+		g.Close()
+		if n := e.begins.Load(); n != 2 || g.Writes() != 13 {
+			t.Errorf("%d writes in %d transactions, not 13 in 2 of 10 at most", g.Writes(), n)
+		}
+	})
 }
