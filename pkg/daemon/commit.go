@@ -40,10 +40,14 @@ type leftover struct {
 	packets   []packetServer
 }
 
-// commit makes n the running generation. Nothing in it can fail, and a request
-// sees either the old generation or the new one.
-func (d *Daemon) commit(n *next) leftover {
+// commit makes n the running generation, as p has it. Nothing in it can fail, and a
+// request sees either the old generation or the new one.
+func (d *Daemon) commit(n *next, p Plan) leftover {
 	var old leftover
+	rerouted := map[string]bool{}
+	for _, name := range p.Reroute {
+		rerouted[name] = true
+	}
 	for _, update := range n.updates {
 		update()
 	}
@@ -58,7 +62,8 @@ func (d *Daemon) commit(n *next) leftover {
 			l = d.newListener(cfg.Name)
 		}
 		listeners[cfg.Name] = l
-		if !d.unchanged(l, cfg, n) {
+		lean := takesLean(cfg, n.services)
+		if rerouted[cfg.Name] || !d.unchanged(l, cfg, n) {
 			d.applyListener(l, cfg, n.services, n.tls.config(cfg.Name))
 		}
 		for _, a := range sockets(cfg) {
@@ -70,6 +75,7 @@ func (d *Daemon) commit(n *next) leftover {
 			s := d.bound[key]
 			s.OnError(func(error) { d.connections.AcceptError(cfg.Name) })
 			s.SetHandler(l.port.Serve)
+			s.SetLean(lean)
 			if n.fresh[key] != nil {
 				d.accepting.Go(func() { s.Serve(nil) })
 			}
@@ -100,10 +106,18 @@ func (d *Daemon) commit(n *next) leftover {
 	return old
 }
 
-// unchanged reports whether a listener can be left alone: its block means the
-// same, and so do its certificates and the instances behind it.
+// takesLean reports whether all services behind a listener take connections that Go's
+// poller does not know.
+func takesLean(cfg config.Listener, services map[service.Ref]*instance) bool {
+	lean := func(ref service.Ref) bool { return services[ref].ability.Has(service.Lean) }
+	return cfg.TLS == nil && (cfg.Service == nil || lean(*cfg.Service)) &&
+		!slices.ContainsFunc(cfg.Routes, func(r config.Route) bool { return !lean(r.Service) })
+}
+
+// unchanged reports whether a listener whose block means the same can be left alone:
+// its certificates are the same, and so are the instances behind it.
 func (d *Daemon) unchanged(l *listener, cfg config.Listener, n *next) bool {
-	if l.table.Load() == nil || d.tls.sources[cfg.Name] != n.tls.sources[cfg.Name] || !sameListener(l.cfg, cfg) {
+	if l.table.Load() == nil || d.tls.sources[cfg.Name] != n.tls.sources[cfg.Name] {
 		return false
 	}
 	same := func(ref service.Ref) bool { return d.services[ref] == n.services[ref] }

@@ -94,6 +94,13 @@ func New(o Options) *Daemon {
 	return d
 }
 
+// Counts are how many listeners and services there are, and the generation.
+func (d *Daemon) Counts() (listeners, services, generation int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.listeners), len(d.services), d.generation
+}
+
 // SetAccess makes l the access log of requests that end from now on.
 func (d *Daemon) SetAccess(l *accesslog.Log) { d.access.Store(l) }
 
@@ -131,7 +138,7 @@ func (d *Daemon) Apply(ctx context.Context, cfg *config.Config) (Report, error) 
 		d.lastReload = Reload{At: start, Error: err.Error()}
 		return Report{Plan: p, Generation: d.generation}, err
 	}
-	old := d.commit(n)
+	old := d.commit(n, p)
 	d.retire(old)
 	d.generation++
 	d.beginThawing()

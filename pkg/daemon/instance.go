@@ -44,8 +44,8 @@ type instance struct {
 
 	mu      sync.Mutex // guards what follows
 	spec    service.Spec
-	retired bool               // takes no new calls
-	active  map[*call]struct{} // requests and raw connections
+	retired bool  // takes no new calls
+	active  calls // requests and raw connections
 	tracked map[*tracked]struct{}
 	hurried func(net.Conn) bool // not nil: what registers is asked to end at once, but for whom this spares
 	empty   chan struct{}       // closed when retired and nothing is active or tracked
@@ -66,7 +66,7 @@ type opened struct {
 // away is opened when that is back.
 func open(ctx context.Context, spec service.Spec, dir string, log zerolog.Logger, reg prometheus.Registerer, later bool) (*instance, error) {
 	in := &instance{
-		ref: spec.Ref(), ability: spec.Kind.Ability(), spec: spec, active: map[*call]struct{}{}, tracked: map[*tracked]struct{}{}, gone: make(chan struct{}),
+		ref: spec.Ref(), ability: spec.Kind.Ability(), spec: spec, tracked: map[*tracked]struct{}{}, gone: make(chan struct{}),
 		log: log.With().Str("service", spec.Ref().String()).Logger(), unmeter: func() {},
 	}
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -142,7 +142,7 @@ func (in *instance) begin(ctx context.Context, cut func()) *call {
 	if in.retired {
 		return nil
 	}
-	in.active[c] = struct{}{}
+	in.active.add(c)
 	in.calls.Add(1)
 	return c
 }
@@ -150,14 +150,14 @@ func (in *instance) begin(ctx context.Context, cut func()) *call {
 func (in *instance) finish(c *call) {
 	c.end(false)
 	in.mu.Lock()
-	delete(in.active, c)
+	in.active.remove(c)
 	in.checkEmpty()
 	in.mu.Unlock()
 }
 
 // checkEmpty must be called with mu held.
 func (in *instance) checkEmpty() {
-	if in.empty != nil && len(in.active) == 0 && len(in.tracked) == 0 {
+	if in.empty != nil && in.active.n == 0 && len(in.tracked) == 0 {
 		close(in.empty)
 		in.empty = nil
 	}
@@ -289,7 +289,7 @@ func (in *instance) hurry(spared func(net.Conn) bool) {
 func (in *instance) load() (calls, tracked int) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return len(in.active), len(in.tracked)
+	return in.active.n, len(in.tracked)
 }
 
 // retirement is one attempt to come to an end.
@@ -336,7 +336,7 @@ func (in *instance) retire(r retirement, code int, grace time.Duration) {
 func (in *instance) endPackets() {
 	in.mu.Lock()
 	var calls []*call
-	for c := range in.active {
+	for c := range in.active.all() {
 		if c.packets {
 			calls = append(calls, c)
 		}
@@ -356,8 +356,8 @@ func (in *instance) cutAll() {
 // end.
 func (in *instance) cut(t time.Time) {
 	in.mu.Lock()
-	calls := make([]*call, 0, len(in.active))
-	for c := range in.active {
+	calls := make([]*call, 0, in.active.n)
+	for c := range in.active.all() {
 		if c.start.Before(t) && !c.packets { // see endPackets
 			calls = append(calls, c)
 		}
@@ -425,7 +425,7 @@ func (in *instance) since(t time.Time) int {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	n := 0
-	for c := range in.active {
+	for c := range in.active.all() {
 		if c.start.Before(t) && !c.packets {
 			n++
 		}

@@ -17,7 +17,6 @@ import (
 // its name stands in the config, whatever else about it changes.
 type listener struct {
 	name  string
-	cfg   config.Listener // guarded by Daemon.mu
 	port  *mux.Port
 	front *front.Front
 	table atomic.Pointer[route.Table]
@@ -35,7 +34,6 @@ func (d *Daemon) newListener(name string) *listener {
 // applyListener makes cfg, with these services behind it, the listener's settings. It cannot fail.
 func (d *Daemon) applyListener(l *listener, cfg config.Listener, services map[service.Ref]*instance, tc *tls.Config) {
 	t := d.table(l, cfg, services)
-	l.cfg = cfg
 	l.table.Store(t)
 	l.front.Apply(d.settings(cfg, t))
 	l.port.Apply(d.policy(cfg, t, l.front, d.packets(l, cfg, services), tc))

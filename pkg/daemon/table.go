@@ -99,11 +99,15 @@ func (d *Daemon) serveRaw(ctx context.Context, l *listener, label string, in *in
 		l.rechoose(ctx, c)
 		return
 	}
+	access := d.access.Load()
+	if access == nil {
+		return
+	}
 	e := accesslog.Entry{Listener: l.name, Route: label, Service: name, Peer: peerOf(c).String(), Start: start, Duration: time.Since(start)}
 	if conn != nil {
 		e.BytesIn, e.BytesOut = conn.Bytes()
 	}
-	d.access.Load().Write(&e)
+	access.Write(&e)
 }
 
 // packets hands the packets of one peer to the default service.

@@ -3,6 +3,7 @@ package lean
 import (
 	"encoding/binary"
 	"net/netip"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,11 +26,15 @@ func SockaddrOf(a netip.AddrPort) (sa Sockaddr, family, size uintptr) {
 	return sa, unix.AF_INET6, unix.SizeofSockaddrInet6
 }
 
-// AddrPort is the address.
+// AddrPort is the address. A zone is the number of its interface.
 func (sa *Sockaddr) AddrPort() netip.AddrPort {
 	port := binary.BigEndian.Uint16(sa[2:])
 	if binary.NativeEndian.Uint16(sa[:]) == unix.AF_INET {
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(sa[4:])), port)
 	}
-	return netip.AddrPortFrom(netip.AddrFrom16([16]byte(sa[8:])), port)
+	ip := netip.AddrFrom16([16]byte(sa[8:]))
+	if zone := binary.NativeEndian.Uint32(sa[24:]); zone != 0 && ip.IsLinkLocalUnicast() {
+		ip = ip.WithZone(strconv.FormatUint(uint64(zone), 10))
+	}
+	return netip.AddrPortFrom(ip, port)
 }

@@ -31,6 +31,9 @@ func (k *Socket) drain() {
 	}
 	divert(ln)
 	_ = ln.SetDeadline(time.Now()) // wakes the accept loop, and ends it
+	if a := k.lean.Load(); a != nil {
+		a.wake()
+	}
 	k.serving.Lock()
 	defer k.serving.Unlock()
 	for end := time.Now().Add(maxDrain); time.Now().Before(end); {

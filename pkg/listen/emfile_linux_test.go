@@ -40,6 +40,7 @@ func child() {
 	if err != nil {
 		panic(err)
 	}
+	k.SetLean(os.Getenv("LISTEN_TEST_CHILD") == "lean")
 	var told atomic.Uint64
 	k.OnError(func(error) { told.Add(1) })
 	var mu sync.Mutex
@@ -69,9 +70,18 @@ func child() {
 
 func TestOutOfDescriptors(t *testing.T) {
 	t.Parallel()
+	for _, kind := range []string{"ordinary", "lean"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			outOfDescriptors(t, kind)
+		})
+	}
+}
+
+func outOfDescriptors(t *testing.T, kind string) {
 	const clients = 60
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "LISTEN_TEST_CHILD=1")
+	cmd.Env = append(os.Environ(), "LISTEN_TEST_CHILD="+kind)
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	in, _ := cmd.StdinPipe()

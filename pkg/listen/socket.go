@@ -26,6 +26,9 @@ type Socket struct {
 	errors   atomic.Uint64
 	accepted atomic.Uint64
 
+	leanMu sync.Mutex                   // held while lean is made or shut
+	lean   atomic.Pointer[leanAcceptor] // nil: nobody asked for it yet
+
 	serving sync.Mutex // held by the accept loop, and by who drains
 	once    sync.Once
 	leave   chan struct{} // closed when the accept loop should end
@@ -88,6 +91,35 @@ func (k *Socket) OnError(f func(error)) { k.onError.Store(&f) }
 // block: it is called from the accept loop.
 func (k *Socket) SetHandler(h func(net.Conn)) { k.handler.Store(&h) }
 
+// SetLean says whether connections are accepted as *lean.Conn from now on, where
+// that can be: over TCP, on Linux. What comes just now may be of either kind.
+func (k *Socket) SetLean(on bool) {
+	k.leanMu.Lock()
+	defer k.leanMu.Unlock()
+	a := k.lean.Load()
+	if a == nil {
+		if !on || k.addr.Network != "tcp" || k.isLeaving() {
+			return
+		}
+		var err error
+		if a, err = newLeanAcceptor(k.ln); err != nil {
+			return // no descriptors are left; it goes on as ever
+		}
+		k.lean.Store(a)
+	}
+	a.on.Store(on)
+}
+
+// isLeaving reports whether the socket is shut.
+func (k *Socket) isLeaving() bool {
+	select {
+	case <-k.leave:
+		return true
+	default:
+		return false
+	}
+}
+
 // Serve accepts connections until Close has closed the socket, then returns. h
 // is the handler from now on; nil leaves the one that was set, which a caller
 // that starts Serve in a goroutine wants, because its turn may come late. A
@@ -122,7 +154,7 @@ const (
 func (k *Socket) accept() {
 	var pause time.Duration
 	for {
-		nc, err := k.ln.Accept()
+		nc, err := k.next()
 		switch {
 		case err == nil:
 			if pause > 0 {
@@ -142,6 +174,16 @@ func (k *Socket) accept() {
 			return
 		}
 	}
+}
+
+// next waits for a connection.
+func (k *Socket) next() (net.Conn, error) {
+	if a := k.lean.Load(); a != nil && a.on.Load() {
+		if nc, err := a.accept(); nc != nil || err != nil {
+			return nc, err
+		}
+	}
+	return k.ln.Accept()
 }
 
 func (k *Socket) failed(err error, first bool) {
@@ -196,10 +238,16 @@ func (k *Socket) Release() error {
 func (k *Socket) shut(drain bool) (err error) {
 	k.once.Do(func() {
 		close(k.leave)
+		k.leanMu.Lock() // what SetLean has begun is closed below, too
+		a := k.lean.Load()
+		k.leanMu.Unlock()
 		if drain {
 			k.set.unkeep(k) // while it is open here, so that nothing is reset
 			k.drain()
 			k.unlink()
+		}
+		if a != nil {
+			a.close()
 		}
 		err = k.ln.Close()
 		close(k.done)

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/porticod/portico/pkg/lean"
 )
 
 // An End is why a relay came to its end.
@@ -243,7 +245,7 @@ func reset(c net.Conn) {
 func Socket(c net.Conn) net.Conn {
 	if w, ok := c.(interface{ NetConn() net.Conn }); ok {
 		switch sock := w.NetConn().(type) {
-		case *net.TCPConn, *net.UnixConn:
+		case *net.TCPConn, *net.UnixConn, *lean.Conn:
 			return sock
 		}
 	}

@@ -22,6 +22,7 @@ const (
 	HTTP    Ability = 1 << iota // requests: it is an http.Handler
 	Raw                         // connections: it is a ConnHandler
 	Packets                     // of UDP: it is a PacketHandler
+	Lean                        // it is a LeanHandler
 )
 
 // Has reports whether a includes all of b.
@@ -130,6 +131,9 @@ func abilityOf[S Service]() (a Ability) {
 	}
 	if t.Implements(reflect.TypeFor[PacketHandler]()) {
 		a |= Packets
+	}
+	if t.Implements(reflect.TypeFor[LeanHandler]()) {
+		a |= Lean
 	}
 	return a
 }

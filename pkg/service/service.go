@@ -33,6 +33,14 @@ type ConnHandler interface {
 	ServeConn(ctx context.Context, c net.Conn)
 }
 
+// A LeanHandler is a ConnHandler that needs no *net.TCPConn: it reads and writes c, or
+// has its descriptor. Where nobody else is behind a listener, what NetConn returns may
+// be a *lean.Conn, which costs less to accept and to close.
+type LeanHandler interface {
+	ConnHandler
+	TakesLean()
+}
+
 // A PacketHandler is handed the packets of one UDP peer as a connection: each
 // Read is one packet, cut off where it is longer than the buffer (64 KiB holds
 // all), each Write sends one. Nothing says when the peer is gone, so it ends the

@@ -13,6 +13,9 @@ import (
 // for all of them.
 const maxTries = 3
 
+// TakesLean implements service.LeanHandler.
+func (*Service) TakesLean() {}
+
 // ServeConn implements service.ConnHandler.
 func (s *Service) ServeConn(ctx context.Context, c net.Conn) {
 	defer c.Close()
@@ -40,8 +43,9 @@ func (s *Service) ServeConn(ctx context.Context, c net.Conn) {
 	case relay.EndBroken:
 		s.metrics.aborted.Inc()
 	}
-	s.log.Debug().Stringer("peer", c.RemoteAddr()).Stringer("upstream", lease.Upstream.Address).
-		Stringer("end", why).Msg("relayed")
+	if e := s.log.Debug(); e.Enabled() {
+		e.Stringer("peer", c.RemoteAddr()).Stringer("upstream", lease.Upstream.Address).Stringer("end", why).Msg("relayed")
+	}
 }
 
 // connect connects to an upstream, another one where that fails. The header is
