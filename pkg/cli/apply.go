@@ -13,6 +13,7 @@ import (
 	"github.com/porticod/portico/pkg/admin"
 	"github.com/porticod/portico/pkg/config"
 	"github.com/porticod/portico/pkg/daemon"
+	"github.com/porticod/portico/pkg/giveway"
 	"github.com/porticod/portico/pkg/logging"
 )
 
@@ -53,9 +54,10 @@ func (r *runner) reload(ctx context.Context, dry bool) admin.Reload {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	start := time.Now()
+	defer r.pacer.Hold(reloadGarbage)()
 	if !dry {
 		r.tell(r.notify.Reloading())
-		defer func() { r.tell(r.notify.Ready(summary(r.status()))) }()
+		defer func() { r.tell(r.notify.Ready(summary(r.daemon.Counts()))) }()
 	}
 	res := r.reloadLocked(ctx, dry)
 	res.Seconds = time.Since(start).Seconds()
@@ -63,7 +65,8 @@ func (r *runner) reload(ctx context.Context, dry bool) admin.Reload {
 }
 
 func (r *runner) reloadLocked(ctx context.Context, dry bool) admin.Reload {
-	l := r.src.load(r.env.Kinds)
+	var l loaded
+	giveway.Do(func() { l = r.src.load(r.env.Kinds) })
 	res := admin.Reload{Exit: exitUsage, Text: l.text(textWidth, false), Diagnostics: l.json()}
 	if l.err == nil {
 		l.err = r.needsRestart(l.cfg)
@@ -79,7 +82,29 @@ func (r *runner) reloadLocked(ctx context.Context, dry bool) admin.Reload {
 		}
 		return res
 	}
-	plan := r.daemon.Plan(l.cfg)
+	if dry {
+		r.planned(&res, r.daemon.Plan(l.cfg))
+		res.OK, res.Exit = true, exitOK
+		return res
+	}
+	l.log(r.log)
+	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
+	defer cancel()
+	report, err := r.apply(ctx, l.cfg)
+	r.planned(&res, report.Plan)
+	if err != nil {
+		r.log.Error().Err(err).Msg("reload failed; nothing changed")
+		res.Exit, res.Error = exitFailed, err.Error()
+		return res
+	}
+	r.degraded.Store(nil)
+	giveway.Do(func() { r.keep(l.cfg) })
+	res.OK, res.Exit = true, exitOK
+	return res
+}
+
+// planned says in res what changes.
+func (r *runner) planned(res *admin.Reload, plan daemon.Plan) {
 	res.Plan, res.Changes = &plan, plan.String()
 	if r.degraded.Load() != nil { // also where the copy says the same as the file
 		const back = "~ the file is in force again, in place of its last good copy\n"
@@ -87,22 +112,6 @@ func (r *runner) reloadLocked(ctx context.Context, dry bool) admin.Reload {
 			res.Changes = back
 		}
 	}
-	if dry {
-		res.OK, res.Exit = true, exitOK
-		return res
-	}
-	l.log(r.log)
-	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
-	defer cancel()
-	if _, err := r.apply(ctx, l.cfg); err != nil {
-		r.log.Error().Err(err).Msg("reload failed; nothing changed")
-		res.Exit, res.Error = exitFailed, err.Error()
-		return res
-	}
-	r.degraded.Store(nil)
-	r.keep(l.cfg)
-	res.OK, res.Exit = true, exitOK
-	return res
 }
 
 // needsRestart refuses what only a new process can change.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/porticod/portico/pkg/daemon"
 	"github.com/porticod/portico/pkg/logging"
 	"github.com/porticod/portico/pkg/memory"
 )
@@ -154,13 +153,21 @@ func (r *runner) announce() {
 			r.log.Info().Str("listener", l.Name).Strs("urls", l.URLs).Str("service", l.Service).Msg("listening")
 		}
 	}
-	r.tell(r.notify.Ready(summary(s)))
+	r.tell(r.notify.Ready(summary(r.daemon.Counts())))
 	forgetStart()
 }
 
 // summary is the line for `systemctl status`.
-func summary(s daemon.Status) string {
-	return fmt.Sprintf("%s, %s, generation %d", count(len(s.Listeners), "listener"), count(len(s.Services), "service"), s.Generation)
+func summary(listeners, services, generation int) string {
+	return fmt.Sprintf("%s, %s, generation %d", count(listeners, "listener"), count(services, "service"), generation)
+}
+
+// pace has garbage collected in larger heaps, until the returned function is called.
+func (r *runner) pace() (stop func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pacer = memory.Pace(leastGarbage)
+	return r.pacer.Stop
 }
 
 // loop serves signals until the daemon is to stop.
@@ -170,7 +177,7 @@ func (r *runner) loop(ctx context.Context, signals <-chan os.Signal) {
 	trims := time.NewTicker(trimEvery)
 	defer trims.Stop()
 	idle := newTrimmer()
-	defer memory.Pace(leastGarbage)()
+	defer r.pace()()
 	reloads := make(chan struct{}, 1) // one that waits is as good as many
 	defer close(reloads)
 	if r.again {

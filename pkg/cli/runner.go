@@ -21,6 +21,7 @@ import (
 	"github.com/porticod/portico/pkg/durable"
 	"github.com/porticod/portico/pkg/listen"
 	"github.com/porticod/portico/pkg/logging"
+	"github.com/porticod/portico/pkg/memory"
 	"github.com/porticod/portico/pkg/sdnotify"
 )
 
@@ -50,7 +51,8 @@ type runner struct {
 	degraded atomic.Pointer[string] // why something else than the file runs; nil: the file does
 	doing    atomic.Pointer[string] // what start does that takes long; nil: it opens services
 
-	mu     sync.Mutex // one reload at a time; guards what follows
+	mu     sync.Mutex    // one reload at a time; guards what follows
+	pacer  *memory.Pacer // nil: not yet
 	cfg    *config.Config
 	access accessFile
 }

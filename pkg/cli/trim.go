@@ -9,6 +9,10 @@ import (
 // leastGarbage is how much garbage is collected at once, in bytes, at least.
 const leastGarbage = 32 << 20
 
+// reloadGarbage is how much more may wait for the end of a reload: that of some 3,000
+// listeners.
+const reloadGarbage = 64 << 20
+
 // When memory is given back. Go's own collector runs at the latest two minutes
 // after the last one and then lets go slowly: measured, a daemon that had made
 // one picture still held 90 MB after 160 s; with this it is at 38 MB after 30 s.

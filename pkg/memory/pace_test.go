@@ -16,13 +16,19 @@ func percent() int {
 	return p
 }
 
+func collections() uint32 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.NumGC
+}
+
 // A small heap is collected seldom, a large one as ever, and in the end all is as
 // it was.
 func TestPace(t *testing.T) {
 	const least = 32 << 20
 	t.Setenv("GOGC", "")
-	stop := memory.Pace(least)
-	defer stop()
+	pace := memory.Pace(least)
+	defer pace.Stop()
 	var before, after runtime.MemStats
 	runtime.GC()
 	wait.Until(t, "a small heap has room", func() bool { return percent() > 100 })
@@ -47,7 +53,22 @@ func TestPace(t *testing.T) {
 		return percent() > 100
 	})
 	runtime.KeepAlive(last)
-	stop()
+	before.NumGC = collections()
+	release := pace.Hold(8 * least)
+	for range 6 * least >> 16 {
+		last = make([]byte, 64<<10)
+	}
+	runtime.KeepAlive(last)
+	if n := collections() - before.NumGC; n > 1 { // one may have been under way
+		t.Errorf("%d collections while they were held back", n)
+	}
+	release()
+	for range 2 * least >> 16 {
+		last = make([]byte, 64<<10)
+	}
+	runtime.KeepAlive(last)
+	wait.Until(t, "what was held back is collected", func() bool { return collections() > before.NumGC })
+	pace.Stop()
 	runtime.GC()
 	if p := percent(); p != 100 {
 		t.Errorf("%d percent in the end", p)
@@ -57,7 +78,9 @@ func TestPace(t *testing.T) {
 // Who says what the collector should go by is obeyed.
 func TestPaceObeys(t *testing.T) {
 	t.Setenv("GOGC", "100")
-	memory.Pace(1 << 30)()
+	pace := memory.Pace(1 << 30)
+	pace.Hold(1 << 30)()
+	pace.Stop()
 	if p := percent(); p != 100 {
 		t.Errorf("%d percent", p)
 	}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package giveway
+
+// lower is for Linux.
+func lower() {}
