@@ -21,6 +21,9 @@ func (c *Chat) TakePresence() error { return c.takePresence() }
 // OnlineFile is where Freeze keeps who is online.
 func (c *Chat) OnlineFile() string { return c.onlineFile() }
 
+// Unseen says whether it is not known what other nodes have written.
+func (c *Chat) Unseen() bool { return c.unseen.Load() != nil }
+
 // Collect removes what is in no message and older than a moment.
 func (c *Chat) Collect(ctx context.Context) error {
 	for more := true; more; {

@@ -68,7 +68,7 @@ func (h *hub) skip(to int64) {
 func (c *Chat) followLog(ctx context.Context) {
 	t := time.NewTimer(0)
 	defer t.Stop()
-	was, failed := int64(0), 0
+	was, failed, known := int64(0), 0, int64(0)
 	for {
 		select {
 		case <-t.C:
@@ -84,9 +84,15 @@ func (c *Chat) followLog(ctx context.Context) {
 			was, failed = at, 0
 			c.unseen.Store(nil)
 		case ctx.Err() == nil:
-			if failed++; failed == looksFailed {
+			if failed++; failed == 1 {
+				known = c.hub.position()
+			}
+			if failed == looksFailed {
 				c.unseen.Store(&err)
 				c.log.Error().Err(err).Msg("what other nodes have written is not known; it is tried again")
+			}
+			if failed >= looksFailed && c.cutOff(known) {
+				c.sendAway()
 			}
 		}
 		if c.wire.Others() && c.wire.Healthy() {
@@ -97,9 +103,20 @@ func (c *Chat) followLog(ctx context.Context) {
 	}
 }
 
+// cutOff says of a node that cannot read the log whether its clients do better
+// elsewhere: others go on writing beyond the position that was known when it began,
+// or it hears nothing of them either. Where the database is away for all, clients
+// stay where they are.
+func (c *Chat) cutOff(known int64) bool {
+	return c.wire.Others() && (!c.wire.Healthy() || c.hub.position() > known)
+}
+
 // renewed is called when the log has another epoch. Clients come again and are
 // told to begin anew.
-func (c *Chat) renewed() {
+func (c *Chat) renewed() { c.sendAway() }
+
+// sendAway has all clients come again, here or at another node.
+func (c *Chat) sendAway() {
 	if !c.begin() {
 		return
 	}

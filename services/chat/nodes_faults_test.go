@@ -176,6 +176,32 @@ func TestDatabaseAwayAndBack(t *testing.T) {
 	sb.sees(1, last)
 }
 
+// Clients stay where they are while the database is away for all nodes. They are sent
+// away by one that hears nothing of the others either.
+func TestCutOff(t *testing.T) {
+	server, carrier := pgtest.Start(t), natstest.Start(t)
+	n := startNodes(t, server.URL(), natsWire(t, carrier.URL), natsWire(t, carrier.URL))
+	a := n[0].join("alice")
+	id := a.with("alice")
+	here, there := a.connect(), a.on(n[1]).connect()
+	a.say(id, "1", "x")
+	for _, s := range []*socket{here, there} {
+		s.sees(1, 1)
+	}
+	server.Kill(t)
+	for _, w := range n {
+		wait.Until(t, "the node cannot read the log", w.chat.Unseen)
+	}
+	here.send(`{"id":7,"watch":{"users":[]}}`)
+	here.next("an answer over the same connection", func(l line) bool { return string(l.ID) == "7" })
+	carrier.Stop()
+	for _, s := range []*socket{here, there} {
+		if l := s.next("the end", func(l line) bool { return l.Close != nil }); l.Close.Code != 4010 {
+			t.Errorf("%s", l.raw)
+		}
+	}
+}
+
 // A standby takes over: what was acknowledged is there, and clients go on as if
 // nothing were.
 func TestFailover(t *testing.T) {
