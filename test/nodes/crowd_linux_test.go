@@ -37,8 +37,8 @@ type person struct {
 	acked map[string]int64 // seq by cid, of what this person sent; guarded by mu
 }
 
-// devicesEach is how many devices a person has.
-const devicesEach = 2
+// devicesEach is how many devices a person has. The last only reads.
+const devicesEach = 3
 
 // newCrowd makes people, over all nodes, and connects them.
 func newCrowd(c *cluster, s size) *crowd {
@@ -57,7 +57,7 @@ func newCrowd(c *cluster, s size) *crowd {
 			map[string]string{"kind": "direct", "with": w.people[i^1].name}, &got))
 		p.conv = got.ID
 		for k := range devicesEach {
-			d := &device{crowd: w, person: p, name: fmt.Sprint(p.name, "-", k), at: i + k, home: (i + k) % nodeCount}
+			d := &device{crowd: w, person: p, name: fmt.Sprint(p.name, "-", k), at: i + k, home: (i + k) % nodeCount, quiet: k == devicesEach-1}
 			w.devices = append(w.devices, d)
 			w.work.Go(d.run)
 		}
@@ -82,7 +82,7 @@ func (w *crowd) leave(t *testing.T) {
 	t.Helper()
 	w.resting.Store(true)
 	for i, d := range w.devices {
-		other := w.devices[i^devicesEach] // of the one whom it writes to
+		other := w.devices[(i/devicesEach^1)*devicesEach] // of the one whom it writes to
 		wait.Right(t, func() string {
 			seq, rests := d.lastSeen()
 			if last, _ := other.lastSeen(); !rests || seq != last {
@@ -140,14 +140,14 @@ func (w *crowd) spread(t *testing.T) {
 	}
 }
 
-// with are the devices at a node.
-func (w *crowd) with(n *node) (list []*device) {
+// with is how many devices are at a node, of those that write or of all.
+func (w *crowd) with(n *node, all bool) (count int) {
 	for _, d := range w.devices {
-		if d.node() == n {
-			list = append(list, d)
+		if d.node() == n && (all || !d.quiet) {
+			count++
 		}
 	}
-	return list
+	return count
 }
 
 // A crowdTally is what happened to a crowd since the last.

@@ -26,7 +26,8 @@ type device struct {
 	crowd  *crowd
 	person *person
 	name   string
-	home   int // the node where it is when nothing happens
+	home   int  // the node where it is when nothing happens
+	quiet  bool // it only reads
 
 	mu       sync.Mutex // guards the rest
 	at       int        // the node
@@ -322,7 +323,7 @@ func (d *device) again(conn *gws.Conn) {
 // send sends the next message, or the one again that has no answer. d.mu is held.
 func (d *device) send(conn *gws.Conn) {
 	if d.open == "" {
-		if d.crowd.resting.Load() {
+		if d.quiet || d.crowd.resting.Load() {
 			return
 		}
 		d.n++

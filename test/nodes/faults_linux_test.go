@@ -3,6 +3,7 @@ package nodes
 import (
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 type fault struct {
 	name string
 	once bool // it cannot happen again
+	long bool // only in the long form: others show nearly the same
 	soon bool // others do what a node cannot: clients have to be back soon
 	// begin breaks it at a node, or at what all share, and returns when that is
 	// noticed where it should be; end mends it, and returns when nodes are as
@@ -105,8 +107,9 @@ func (f finding) judge(t *testing.T, s size) {
 var faults = []fault{
 	{name: "nothing", begin: nothing, end: steady},
 	{name: "a node is killed", begin: killNode, end: startNode, soon: true},
-	{name: "a node is cut off from the database", begin: cutDatabase, end: mendNode, soon: true},
+	{name: "a node is cut off from the database", begin: cutDatabase, end: mendNode, soon: true, long: true},
 	{name: "a node is cut off from the bus", begin: cutBus, end: mendBus, soon: true},
+	{name: "a node is cut off from the database and the bus", begin: cutOff, end: mendNode, soon: true},
 	{name: "a node is cut off from everything", begin: cutAll, end: mendNode, soon: true},
 	{name: "a node's network is slow and loses", begin: badNetwork, end: mendNode},
 	{name: "the bus is away", begin: stopBus, end: startBus},
@@ -176,13 +179,17 @@ func (h *happening) says503() {
 // refuses fails where something is not refused for a while.
 func (h *happening) refuses(tries ...func() error) {
 	h.t.Helper()
+	var all sync.WaitGroup
 	for _, try := range tries {
-		begun := time.Now()
-		err := try()
-		if r, ok := err.(*refusal); !ok || !r.temporary {
-			h.t.Errorf("%s, after %v: %v", h.n.Name, time.Since(begun), err)
-		}
+		all.Go(func() {
+			begun := time.Now()
+			err := try()
+			if r, ok := err.(*refusal); !ok || !r.temporary {
+				h.t.Errorf("%s, after %v: %v", h.n.Name, time.Since(begun), err)
+			}
+		})
 	}
+	all.Wait()
 }
 
 func mendNode(h *happening) {
@@ -205,8 +212,17 @@ func mendBus(h *happening) {
 
 func cutAll(h *happening) {
 	h.n.Weather(netns.Cut)
-	wait.Until(h.t, "everybody is connected elsewhere", func() bool { return h.crowd.missing() == 0 && len(h.crowd.with(h.n)) == 0 })
+	wait.Until(h.t, "who writes is connected elsewhere", func() bool { return h.crowd.missing() == 0 && h.crowd.with(h.n, false) == 0 })
 	h.unready()
+}
+
+// cutOff leaves a node its clients, of whom those who only read could not know that
+// nothing comes any more.
+func cutOff(h *happening) {
+	h.n.Weather(netns.Cut, firstAddr, secondAddr, busAddr)
+	h.unready()
+	h.says503()
+	wait.Until(h.t, "everybody is connected elsewhere", func() bool { return h.crowd.missing() == 0 && h.crowd.with(h.n, true) == 0 })
 }
 
 func badNetwork(h *happening) {
