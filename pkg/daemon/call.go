@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"iter"
 	"sync"
 	"time"
 )
@@ -17,10 +18,48 @@ type call struct {
 	// nobody waits for it.
 	packets bool
 
+	before, after *call // in the list of the instance; guarded by its mutex
+
 	mu     sync.Mutex
 	over   bool
 	merged context.Context
 	cancel context.CancelFunc
+}
+
+// calls are a list of those that go on, which costs less than a map.
+type calls struct {
+	first *call
+	n     int
+}
+
+func (l *calls) add(c *call) {
+	if c.after = l.first; c.after != nil {
+		c.after.before = c
+	}
+	l.first = c
+	l.n++
+}
+
+// remove takes out one that is there.
+func (l *calls) remove(c *call) {
+	if c.before != nil {
+		c.before.after = c.after
+	} else {
+		l.first = c.after
+	}
+	if c.after != nil {
+		c.after.before = c.before
+	}
+	c.before, c.after = nil, nil
+	l.n--
+}
+
+// all are the calls, which must stay as they are meanwhile.
+func (l *calls) all() iter.Seq[*call] {
+	return func(yield func(*call) bool) {
+		for c := l.first; c != nil && yield(c); c = c.after {
+		}
+	}
 }
 
 func (c *call) Done() <-chan struct{} {
