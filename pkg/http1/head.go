@@ -189,7 +189,21 @@ func unfold(line, s string) (joined, rest string) {
 	return b.String(), s
 }
 
-func trim(s string) string { return strings.Trim(s, " \t") }
+// trim is strings.Trim of blanks and tabs, which makes a table of them each time.
+func trim(s string) string {
+	s = trimLeft(s)
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+func trimLeft(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	return s
+}
 
 // parseField reads a line of a header. A name with a space before its colon is
 // returned as it is, and refused in settle, after what matters more.
@@ -198,7 +212,7 @@ func parseField(line string) (name, value string, err error) {
 	if colon <= 0 {
 		return "", "", errMalformed
 	}
-	name, value = line[:colon], strings.TrimLeft(line[colon+1:], " \t")
+	name, value = line[:colon], trimLeft(line[colon+1:])
 	spaced := false
 	for i := range len(name) {
 		if !tokenByte[name[i]] {

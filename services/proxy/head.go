@@ -78,7 +78,18 @@ func parseField(line string) (name, value string, ok bool) {
 		}
 	}
 	value = line[colon+1:]
-	return textproto.CanonicalMIMEHeaderKey(name), strings.Trim(value, " \t"), isText(value)
+	return textproto.CanonicalMIMEHeaderKey(name), trim(value), isText(value)
+}
+
+// trim is strings.Trim of blanks and tabs, which makes a table of them each time.
+func trim(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
 }
 
 // isText reports whether s has no control characters but tabs.
