@@ -14,6 +14,11 @@ const (
 	nodeUsers    = 100_000 // connections of a node
 	wireBytes    = 400     // of a delivery, on the way to a client
 	idleKiB      = 2       // of a connection, where it was not measured
+
+	// Statements that wait for their answers, of a message and, beside those, of a
+	// commit; here each answer comes over loopback, elsewhere some µs later.
+	roundTrips = 3
+	distance   = 250
 )
 
 // busiest is the size of commits, and so their number, where so many writes a
@@ -69,6 +74,8 @@ func (m nodesModel) first(r *report, writes, nodes, most float64) {
 		limit     float64
 	}{
 		{"the writer of one chat, over all nodes", "1 / (m + c / 60): commits of full size, one after another", most},
+		{fmt.Sprintf("the same, with %.2f ms to the database and back", distance/1000.), fmt.Sprintf("%d more round trips in m, and in c", roundTrips),
+			1e6 / line{m.turn.commit + roundTrips*distance, m.turn.message + roundTrips*distance}.at(largestCommit)},
 		{"a node that hears of all others: a core of its own for that", "1 / CPU of one that was heard", 1e6 / max(m.hear, .1)},
 		{"a core of NATS for this chat", "1 / (CPU of one + (nodes − 1) × CPU of a copy)", 1e6 / max(m.bus+(nodes-1)*m.copy, .1)},
 	}
