@@ -62,6 +62,7 @@ type Group struct {
 	turn int64         // of transactions; the writer's
 
 	failure         atomic.Pointer[error] // of the last commit; nil: it went well
+	probing         atomic.Bool           // probe will be called, or is
 	writes, commits atomic.Int64
 }
 
@@ -294,6 +295,13 @@ func (g *Group) note(err error) {
 	}
 	if g.failure.Swap(&err) == nil {
 		g.opt.Log.Error().Err(err).Msg("the database cannot store; callers get errors until it can")
+		g.probeLater()
+	}
+}
+
+// probeLater has probe called in a while, once.
+func (g *Group) probeLater() {
+	if g.probing.CompareAndSwap(false, true) {
 		time.AfterFunc(probeEvery, g.probe)
 	}
 }
@@ -301,12 +309,15 @@ func (g *Group) note(err error) {
 // probe finds out whether the database can store again: whoever asks Check
 // before he sends work would wait for ever else.
 func (g *Group) probe() {
-	if g.failure.Load() == nil {
-		return
+	if g.failure.Load() != nil {
+		err := g.Write(context.Background(), g.t.Probe)
+		if errors.Is(err, ErrClosed) {
+			return // that was the last
+		}
 	}
-	err := g.Write(context.Background(), g.t.Probe)
-	if err != nil && !errors.Is(err, ErrClosed) {
-		time.AfterFunc(probeEvery, g.probe)
+	g.probing.Store(false)
+	if g.failure.Load() != nil {
+		g.probeLater()
 	}
 }
 

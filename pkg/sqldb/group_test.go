@@ -20,6 +20,7 @@ type engine struct {
 	sqldb.Conn
 	begins atomic.Int64
 	hold   chan struct{} // Begin waits for it
+	broken atomic.Bool   // nothing can be committed
 }
 
 func (e *engine) Begin(context.Context) error      { e.begins.Add(1); <-e.hold; return nil }
@@ -27,10 +28,15 @@ func (e *engine) Savepoint(context.Context) error  { return nil }
 func (e *engine) RollbackTo(context.Context) error { return nil }
 func (e *engine) Release(context.Context) error    { return nil }
 func (e *engine) Failed() error                    { return nil }
-func (e *engine) Commit(context.Context) error     { return nil }
-func (e *engine) Rollback(context.Context) error   { return nil }
-func (e *engine) CloseRows()                       {}
-func (e *engine) Probe(*sqldb.Tx) error            { return nil }
+func (e *engine) Commit(context.Context) error {
+	if e.broken.Load() {
+		return sqldb.ErrAway
+	}
+	return nil
+}
+func (e *engine) Rollback(context.Context) error { return nil }
+func (e *engine) CloseRows()                     {}
+func (e *engine) Probe(*sqldb.Tx) error          { return nil }
 
 // Whoever has given up costs no transaction, however many they are: after an outage
 // those who still wait come at once, and Close ends.
@@ -93,5 +99,35 @@ func TestWaitersJoin(t *testing.T) {
 		if n := e.begins.Load(); n != 2 || g.Writes() != 13 {
 			t.Errorf("%d writes in %d transactions, not 13 in 2 of 10 at most", g.Writes(), n)
 		}
+	})
+}
+
+// However often it fails, it is asked once a second whether it stores again.
+func TestProbes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &engine{hold: make(chan struct{})}
+		close(e.hold)
+		g := sqldb.NewGroup(e, sqldb.GroupOptions{Log: zerolog.Nop(), Dialect: sqldb.Postgres, Batch: 10, Wait: time.Minute})
+		for i := range 41 {
+			e.broken.Store(i%2 == 0)
+			if err := g.Write(t.Context(), func(*sqldb.Tx) error { return nil }); (err != nil) != e.broken.Load() {
+				t.Errorf("write %d: %v", i, err)
+			}
+		}
+		before := e.begins.Load()
+		time.Sleep(10*time.Second + time.Millisecond)
+		if n := e.begins.Load() - before; n != 10 || g.Check() == nil {
+			t.Errorf("asked %d times in ten seconds, and it is %v", n, g.Check())
+		}
+		e.broken.Store(false)
+		time.Sleep(time.Second)
+		if before = e.begins.Load(); g.Check() != nil {
+			t.Error(g.Check())
+		}
+		time.Sleep(10 * time.Second)
+		if n := e.begins.Load() - before; n != 0 {
+			t.Errorf("asked %d times though it stores", n)
+		}
+		g.Close()
 	})
 }
