@@ -13,7 +13,6 @@ import (
 	"github.com/porticod/portico/pkg/admin"
 	"github.com/porticod/portico/pkg/config"
 	"github.com/porticod/portico/pkg/daemon"
-	"github.com/porticod/portico/pkg/giveway"
 	"github.com/porticod/portico/pkg/logging"
 )
 
@@ -65,8 +64,7 @@ func (r *runner) reload(ctx context.Context, dry bool) admin.Reload {
 }
 
 func (r *runner) reloadLocked(ctx context.Context, dry bool) admin.Reload {
-	var l loaded
-	giveway.Do(func() { l = r.src.load(r.env.Kinds) })
+	l := r.src.load(r.env.Kinds)
 	res := admin.Reload{Exit: exitUsage, Text: l.text(textWidth, false), Diagnostics: l.json()}
 	if l.err == nil {
 		l.err = r.needsRestart(l.cfg)
@@ -98,7 +96,7 @@ func (r *runner) reloadLocked(ctx context.Context, dry bool) admin.Reload {
 		return res
 	}
 	r.degraded.Store(nil)
-	giveway.Do(func() { r.keep(l.cfg) })
+	r.keep(l.cfg)
 	res.OK, res.Exit = true, exitOK
 	return res
 }

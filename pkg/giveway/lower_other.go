@@ -1,6 +1,0 @@
-//go:build !linux
-
-package giveway
-
-// lower is for Linux.
-func lower() {}
