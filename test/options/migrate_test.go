@@ -2,6 +2,7 @@ package options_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -158,22 +159,22 @@ func TestMigrateStopped(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.Write("config.hcl", c.config)
-		if out := portico(t, 1, d.Dir, nil, "run", d.File()); !strings.Contains(out, c.refused) {
+		if out := command(t, 1, d.Dir, "run", d.File()); !strings.Contains(out, c.refused) {
 			t.Errorf("a start before it is moved: %s", out)
 		}
 		d.Write("config.hcl", string(before))
-		command := append([]string{"migrate", d.File()}, c.to...)
-		if out := portico(t, 0, d.Dir, nil, append(command, "--dry-run")...); strings.Count(out, "chat.own") != 2 || !strings.Contains(out, "the data folder") {
+		line := append([]string{"migrate", d.File()}, c.to...)
+		if out := command(t, 0, d.Dir, append(line, "--dry-run")...); strings.Count(out, "chat.own") != 2 || !strings.Contains(out, "the data folder") {
 			t.Errorf("a dry run says %s", out)
 		}
-		said(t, d, []string{"there", "home", "there"}[round], portico(t, 0, d.Dir, nil, command...))
-		if out := portico(t, 1, d.Dir, nil, "run", d.File()); !strings.Contains(out, "service.chat.own") && !strings.Contains(out, "the accounts") {
+		said(t, d, []string{"there", "home", "there"}[round], command(t, 0, d.Dir, line...))
+		if out := command(t, 1, d.Dir, "run", d.File()); !strings.Contains(out, "service.chat.own") && !strings.Contains(out, "the accounts") {
 			t.Errorf("a start with the old config: %s", out)
 		}
 		d.Write("config.hcl", c.config)
 		d = testkit.RestartBinary(t, d, program(t))
 		h.lives(d, round)
-		if out := portico(t, 0, d.Dir, nil, command...); !strings.Contains(out, "there is nothing to move") {
+		if out := command(t, 0, d.Dir, line...); !strings.Contains(out, "there is nothing to move") {
 			t.Errorf("once more: %s", out)
 		}
 	}
@@ -199,9 +200,9 @@ func TestMigrateWhileRunning(t *testing.T) {
 		{[]string{"--home"}, homeConfig},
 	} {
 		w.until(20 * (2*round + 1))
-		command := append([]string{"migrate", d.File()}, c.to...)
-		killed(t, d, command)
-		said(t, d, []string{"there-running", "home-running"}[round], portico(t, 0, d.Dir, nil, command...))
+		line := append([]string{"migrate", d.File()}, c.to...)
+		killed(t, d, line)
+		said(t, d, []string{"there-running", "home-running"}[round], command(t, 0, d.Dir, line...))
 		w.until(20 * (2*round + 2))
 		d.Write("config.hcl", c.config)
 		w.url.Store(nil)
@@ -262,10 +263,24 @@ func said(t *testing.T, d *testkit.Daemon, name, out string) {
 	golden.Match(t, filepath.Join("testdata", "migrate-"+name+".golden"), nouns.ReplaceAllString(amounts.ReplaceAllString(out, "N"), "N ${1}s"))
 }
 
-// killed kills migrate as soon as it has begun to copy.
-func killed(t *testing.T, d *testkit.Daemon, command []string) {
+// command is portico, for what takes longer when the machine is busy.
+func command(t *testing.T, status int, dir string, args ...string) string {
 	t.Helper()
-	cmd := exec.Command(program(t), command...)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*testkit.Patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program(t), args...)
+	cmd.Dir = dir
+	out, _ := cmd.CombinedOutput()
+	if got := cmd.ProcessState.ExitCode(); got != status {
+		t.Fatalf("portico %s: status %d, not %d\n%s", strings.Join(args, " "), got, status, out)
+	}
+	return string(out)
+}
+
+// killed kills migrate as soon as it has begun to copy.
+func killed(t *testing.T, d *testkit.Daemon, line []string) {
+	t.Helper()
+	cmd := exec.Command(program(t), line...)
 	cmd.Dir = d.Dir
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -351,7 +366,7 @@ func TestMigrateFails(t *testing.T) {
 	h := settle(t, d)
 	d.Write("data/secrets/bucket-key", s3.SecretKey)
 	d.Write("storage.hcl", block)
-	portico(t, 0, d.Dir, nil, "migrate", d.File(), "--to", "storage.hcl")
+	command(t, 0, d.Dir, "migrate", d.File(), "--to", "storage.hcl")
 	h.say("lemurs")
 	file := h.ann.call(http.StatusCreated, "POST", "/v1/blobs?name=b.txt", "other bytes").field(t, "id")
 	d.Write("config.hcl", homeConfig+block)
@@ -360,6 +375,7 @@ func TestMigrateFails(t *testing.T) {
 	})
 	d.Stop()
 	d = testkit.Restart(t, d, testkit.App())
+	wait.Until(t, "it serves", func() bool { return len(d.Status().Listeners) == 2 })
 	if s := d.Status(); s.Ready || !strings.Contains(s.Degraded, "the data could not be moved to") || !strings.Contains(s.Degraded, "stays in the data folder") {
 		t.Errorf("status says %+v", s)
 	}
@@ -370,7 +386,7 @@ func TestMigrateFails(t *testing.T) {
 	h.say("tapirs")
 	// Nobody else can begin in the new place.
 	other := files(t, "config.hcl", homeConfig+block, "data/secrets/bucket-key", s3.SecretKey)
-	if out := portico(t, 1, other, nil, "run", filepath.Join(other, "config.hcl")); !strings.Contains(out, "a move into it was begun") {
+	if out := command(t, 1, other, "run", filepath.Join(other, "config.hcl")); !strings.Contains(out, "a move into it was begun") {
 		t.Errorf("another node: %s", out)
 	}
 	bucket.Break(nil)
@@ -390,14 +406,14 @@ func TestMigrateAbandon(t *testing.T) {
 	d.Write("data/secrets/bucket-key", s3.SecretKey)
 	d.Write("one.hcl", movedTo(t, bucket))
 	d.Write("two.hcl", movedTo(t, bucket))
-	portico(t, 0, d.Dir, nil, "migrate", d.File(), "--to", "one.hcl")
-	if out := portico(t, 1, d.Dir, nil, "migrate", d.File(), "--to", "two.hcl"); !strings.Contains(out, "go on with that one, or give it up with portico migrate --abandon") {
+	command(t, 0, d.Dir, "migrate", d.File(), "--to", "one.hcl")
+	if out := command(t, 1, d.Dir, "migrate", d.File(), "--to", "two.hcl"); !strings.Contains(out, "go on with that one, or give it up with portico migrate --abandon") {
 		t.Errorf("to another place: %s", out)
 	}
-	portico(t, 0, d.Dir, nil, "migrate", d.File(), "--to", "one.hcl", "--abandon")
-	portico(t, 0, d.Dir, nil, "migrate", d.File(), "--to", "one.hcl", "--timeout", "1m")
-	portico(t, 0, d.Dir, nil, "migrate", d.File(), "--to", "one.hcl", "--abandon")
-	portico(t, 0, d.Dir, nil, "migrate", d.File(), "--to", "two.hcl")
+	command(t, 0, d.Dir, "migrate", d.File(), "--to", "one.hcl", "--abandon")
+	command(t, 0, d.Dir, "migrate", d.File(), "--to", "one.hcl", "--timeout", "1m")
+	command(t, 0, d.Dir, "migrate", d.File(), "--to", "one.hcl", "--abandon")
+	command(t, 0, d.Dir, "migrate", d.File(), "--to", "two.hcl")
 	d.Stop()
 	d = testkit.RestartBinary(t, d, program(t))
 	h.lives(d, 0)
