@@ -29,10 +29,11 @@ type device struct {
 	home   int  // the node where it is when nothing happens
 	quiet  bool // it only reads
 
-	mu       sync.Mutex // guards the rest
-	at       int        // the node
-	conn     *gws.Conn  // the present one
-	synced   bool       // and it has what was missed
+	mu       sync.Mutex           // guards the rest
+	at       int                  // the node
+	avoid    [nodeCount]time.Time // until when nodes are not gone to
+	conn     *gws.Conn            // the present one
+	synced   bool                 // and it has what was missed
 	ended    chan struct{}
 	since    time.Time     // what is being waited for began
 	patience time.Duration // with it
@@ -68,7 +69,7 @@ func (d *device) goHome() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.synced && d.at%nodeCount != d.home {
-		d.at = d.home - 1 + nodeCount // and goes to the next
+		d.at, d.avoid = d.home-1+nodeCount, [nodeCount]time.Time{} // and goes to the next
 		_ = d.conn.NetConn().Close()
 		d.synced, d.told = false, true
 	}
@@ -124,11 +125,20 @@ func (d *device) run() {
 	}
 }
 
+// avoidFor is how long a node that did not answer is not gone to, if there is
+// another: as long as it takes a balancer to ask whether it is ready.
+const avoidFor = 5 * time.Second
+
 // next has the device go to the next node.
 func (d *device) next() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.at++
+	d.avoid[d.at%nodeCount] = time.Now().Add(avoidFor)
+	for range nodeCount + 1 { // where all are avoided, the next
+		if d.at++; time.Now().After(d.avoid[d.at%nodeCount]) {
+			break
+		}
+	}
 	d.patience = min(2*d.patience, mostPatience)
 }
 
