@@ -74,7 +74,7 @@ func (m nodesModel) first(r *report, writes, nodes, most float64) {
 		limit     float64
 	}{
 		{"the writer of one chat, over all nodes", "1 / (m + c / 60): commits of full size, one after another", most},
-		{fmt.Sprintf("the same, with %.2f ms to the database and back", distance/1000.), fmt.Sprintf("%d more round trips in m, and in c", roundTrips),
+		{fmt.Sprintf("the writer of one chat, with %.2f ms to the database and back", distance/1000.), fmt.Sprintf("%d more round trips in m, and in c", roundTrips),
 			1e6 / line{m.turn.commit + roundTrips*distance, m.turn.message + roundTrips*distance}.at(largestCommit)},
 		{"a node that hears of all others: a core of its own for that", "1 / CPU of one that was heard", 1e6 / max(m.hear, .1)},
 		{"a core of NATS for this chat", "1 / (CPU of one + (nodes − 1) × CPU of a copy)", 1e6 / max(m.bus+(nodes-1)*m.copy, .1)},
