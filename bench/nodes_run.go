@@ -33,7 +33,7 @@ func runNodes(ctx context.Context, b *bench, r *report) (err error) {
 	}
 	defer func() { err = errors.Join(err, n.stop()) }()
 	r.say("%s, %s each. One fsync of 4 KiB took %.1f ms (median).", plural(own.rounds, "round"), own.each, n.fsync.Seconds()*1e3)
-	rates := &chart{title: "Messages acknowledged a second, on one machine of two cores"}
+	rates := &chart{title: "Messages acknowledged a second, all on one machine"}
 	costs := &chart{title: "CPU time of a message, µs: all nodes, PostgreSQL, NATS"}
 	results := map[string][]nodesRow{}
 	for _, l := range nodesLoads {
