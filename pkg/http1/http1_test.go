@@ -20,6 +20,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/porticod/portico/internal/testkit/allocs"
 	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/http1"
 )
@@ -594,7 +595,7 @@ func TestAllocations(t *testing.T) {
 		}
 		size = n
 	}
-	n := testing.AllocsPerRun(500, ask)
+	n := allocs.Per(500, 7, ask)
 	t.Logf("%.1f allocations a request, %d bytes of answer", n, size)
 	if n > 7 {
 		t.Errorf("%.1f allocations a request, at most 7 wanted", n)

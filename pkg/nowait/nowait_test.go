@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/porticod/portico/internal/testkit/allocs"
 	"github.com/porticod/portico/pkg/nowait"
 )
 
@@ -122,7 +123,7 @@ func TestNothingIsAllocated(t *testing.T) {
 	with(func(fd int) {
 		head, body, into := []byte("head"), []byte("body"), make([]byte, 10)
 		vector := [][]byte{head, body}
-		if n := testing.AllocsPerRun(100, func() {
+		if n := allocs.Per(100, 0, func() {
 			_, _ = nowait.Write(fd, head, true)
 			_, _ = nowait.Writev(fd, vector, false)
 			_, _ = nowait.Read(fd, into)

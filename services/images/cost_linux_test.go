@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/internal/testkit/allocs"
 	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/services/images"
@@ -110,7 +111,7 @@ func TestAllocationsOfHotPictures(t *testing.T) {
 		r := servicetest.Request("GET", s.srv.URL+path)
 		w := &nowhere{header: http.Header{}}
 		h := s.svc.(http.Handler)
-		n := testing.AllocsPerRun(200, func() {
+		n := allocs.Per(200, most, func() {
 			clear(w.header)
 			h.ServeHTTP(w, r)
 		})

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/porticod/portico/internal/testkit/allocs"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/services/respond"
 	"github.com/porticod/portico/services/servicetest"
@@ -84,7 +85,7 @@ func (n nowhere) WriteHeader(int)             {}
 func TestAllocations(t *testing.T) {
 	svc, _ := servicetest.Open(t, kind, `body = "hello"`)
 	h, r, w := svc.(http.Handler), servicetest.Request("GET", "http://example.org/"), nowhere{http.Header{}}
-	if n := testing.AllocsPerRun(100, func() { clear(w.h); h.ServeHTTP(w, r) }); n > 0 {
+	if n := allocs.Per(100, 0, func() { clear(w.h); h.ServeHTTP(w, r) }); n > 0 {
 		t.Errorf("%.0f allocations for an answer", n)
 	}
 	if w.h.Get("Content-Length") != "5" {

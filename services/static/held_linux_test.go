@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/internal/testkit/allocs"
 	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/services/servicetest"
 )
@@ -86,7 +87,7 @@ func TestAllocationsOfHeldFiles(t *testing.T) {
 	for path, most := range map[string]float64{"/app.js": 3, "/big.bin": 6} {
 		r := servicetest.Request("GET", path)
 		w := &discarded{header: http.Header{}}
-		n := testing.AllocsPerRun(200, func() {
+		n := allocs.Per(200, most, func() {
 			clear(w.header)
 			svc.(http.Handler).ServeHTTP(w, r)
 		})
