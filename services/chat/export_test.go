@@ -76,6 +76,24 @@ func (c *Chat) Left(user int64) (sends, calls float64) {
 	return left(c.sends), left(c.calls)
 }
 
+// AfterHolds has the stores of services call fn each time after it was asked
+// whether somebody holds bytes.
+func (t Type) AfterHolds(fn func(store.Store)) Type {
+	t.between = &between{store: func(s store.Store) store.Store { return looking{s, fn} }}
+	return t
+}
+
+type looking struct {
+	store.Store
+	after func(store.Store)
+}
+
+func (l looking) Holds(ctx context.Context, hash string) (bool, error) {
+	held, err := l.Store.Holds(ctx, hash)
+	l.after(l.Store)
+	return held, err
+}
+
 type failing struct {
 	store.Store
 	fail func(after bool) error

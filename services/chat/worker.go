@@ -2,7 +2,6 @@ package chat
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -159,18 +158,20 @@ func (c *Chat) dropLoose(ctx context.Context) {
 	}
 }
 
-// drop removes bytes, unless somebody has sent the same again meanwhile.
+// drop removes bytes, unless somebody has sent the same again meanwhile. It takes
+// them out of the queue before it looks: whose last record goes after the look
+// queues them again. What a crash leaves between the two is swept.
 func (c *Chat) drop(ctx context.Context, hash string) error {
 	c.dropping.Lock()
 	defer c.dropping.Unlock()
-	held, err := c.store.Holds(ctx, hash)
-	if err != nil {
+	if err := c.store.Dropped(ctx, hash); err != nil {
 		return err
 	}
-	if id, perr := blob.ParseID(hash); perr == nil && !held {
+	held, err := c.store.Holds(ctx, hash)
+	if id, perr := blob.ParseID(hash); perr == nil && err == nil && !held {
 		err = c.blobs.Delete(ctx, id)
 	}
-	return errors.Join(err, c.store.Dropped(ctx, hash))
+	return err
 }
 
 // sweep removes bytes that no record is of: crashes and refused uploads leave

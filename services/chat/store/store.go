@@ -419,7 +419,8 @@ type Upkeep interface {
 	// Collect forgets blobs that nothing holds and that were uploaded before a
 	// time.
 	Collect(ctx context.Context, before time.Time) (more bool, err error)
-	// Loose returns hashes whose last blob may be gone, Dropped forgets one.
+	// Loose returns hashes whose last blob may be gone. Dropped forgets one; whoever
+	// asks Holds after that cannot overlook that the last blob goes just then.
 	Loose(ctx context.Context, limit int) ([]string, error)
 	Dropped(ctx context.Context, hash string) error
 	// Erase queues the erasure of what a person whose account is gone left.

@@ -108,10 +108,11 @@ func release(t *txn, id string) error {
 	return loosen(t, hashes)
 }
 
-// loosen queues bytes whose last blob may be gone.
+// loosen queues bytes whose last blob may be gone. The update locks the row: who
+// takes it out meanwhile waits for this transaction, and then sees what it did.
 func loosen(t *txn, hashes []string) error {
 	for _, h := range hashes {
-		if _, err := t.Exec(`INSERT INTO loose (hash) VALUES (?) ON CONFLICT DO NOTHING`, h); err != nil {
+		if _, err := t.Exec(`INSERT INTO loose (hash) VALUES (?) ON CONFLICT (hash) DO UPDATE SET hash = excluded.hash`, h); err != nil {
 			return err
 		}
 	}

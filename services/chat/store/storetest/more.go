@@ -75,10 +75,10 @@ func blobs(s *suite) {
 		hashes, err := s.store.Loose(s.ctx(), 10)
 		s.ok(err)
 		for _, h := range hashes {
+			s.ok(s.store.Dropped(s.ctx(), h))
 			held, err := s.store.Holds(s.ctx(), h)
 			s.ok(err)
 			loose += fmt.Sprint(h, held)
-			s.ok(s.store.Dropped(s.ctx(), h))
 		}
 		return loose
 	}
