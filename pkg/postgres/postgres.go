@@ -45,15 +45,21 @@ const (
 // or was cut off from the server, amid a transaction.
 const writerIdle = "2s"
 
-// session is what every connection asks for.
+// session is what every connection asks for. The last four have the server drop
+// connections of a node that it cannot reach any more, idle ones, too: after two
+// hours of silence, its own default, a few such nodes would have taken all that it
+// has for everybody.
 var session = map[string]string{
 	"application_name":                    "portico",
 	"idle_in_transaction_session_timeout": "30s",
 	"statement_timeout":                   "30s",
 	"lock_timeout":                        "15s",
-	"tcp_user_timeout":                    "5s",
 	"timezone":                            "UTC",
 	"client_encoding":                     "UTF8",
+	"tcp_user_timeout":                    "5s",
+	"tcp_keepalives_idle":                 "5",
+	"tcp_keepalives_interval":             "2",
+	"tcp_keepalives_count":                "3",
 }
 
 // Options say how a database is opened.

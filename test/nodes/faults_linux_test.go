@@ -223,6 +223,9 @@ func cutOff(h *happening) {
 	h.unready()
 	h.says503()
 	wait.Until(h.t, "everybody is connected elsewhere", func() bool { return h.crowd.missing() == 0 && h.crowd.with(h.n, true) == 0 })
+	wait.Until(h.t, "the database has dropped the node's connections", func() bool {
+		return h.c.primary.SQL(h.t, fmt.Sprintf("SELECT count(*) FROM pg_stat_activity WHERE client_addr = '%s'", h.n.Addr)) == "0"
+	})
 }
 
 func badNetwork(h *happening) {
