@@ -19,6 +19,7 @@ const (
 	lastRetry  = store.MaxJobDelay
 	maxTries   = 16 // then a job is given up: most of half a day after the first
 	idleLook   = time.Minute
+	awayLook   = time.Second // while the database is away
 )
 
 // A lane is a goroutine that does the jobs of some kinds, one at a time, the most
@@ -65,10 +66,10 @@ func (p *Photos) workJobs(ctx context.Context, l *lane) {
 	for ctx.Err() == nil {
 		now := time.Now()
 		j, ok, next, err := p.store.TakeJob(ctx, store.Take{Kinds: l.kinds, Node: p.node, Now: now, Until: now.Add(holdTime)})
-		wait := idleLook
+		wait, wake := idleLook, l.wake
 		if err != nil {
 			p.complain(ctx, err, "the worker cannot read what is to do")
-			wait = firstRetry
+			wait, wake = awayLook, nil // others that work do not hurry who cannot
 		}
 		if ok {
 			l.busy.Store(j.Media)
@@ -82,7 +83,7 @@ func (p *Photos) workJobs(ctx context.Context, l *lane) {
 		}
 		timer := time.NewTimer(wait)
 		select {
-		case <-l.wake:
+		case <-wake:
 		case <-timer.C:
 		case <-ctx.Done():
 		}
