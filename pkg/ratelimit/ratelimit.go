@@ -1,7 +1,8 @@
 // Package ratelimit refuses what a key (a name, an address) does too often: by a
 // token bucket (Limiter) or by a count within a time (Window), in bounded memory,
-// and tells who moves too little (Meter). Those who share a limit tell each other
-// what they count (Tally). It does not wait: it says for how long.
+// what there is too much of at a time (Crowd), and tells who moves too little
+// (Meter). Those who share a limit tell each other what they count (Tally, Crowd).
+// It does not wait: it says for how long.
 package ratelimit
 
 import (

@@ -171,10 +171,10 @@ func (c *Chat) postBlobs(w http.ResponseWriter, r *http.Request, who *identity) 
 	if given := r.URL.Query().Get("name"); given != "" {
 		name = given
 	}
-	if !c.uploads.begin(who.user.ID, maxUploads) {
+	if !c.uploads.Enter(who.user.ID, maxUploads) {
 		return &Error{Code: CodeRateLimited, Message: "too many uploads at once; wait until one is done", RetryAfter: time.Second}
 	}
-	defer c.uploads.end(who.user.ID)
+	defer c.uploads.Leave(who.user.ID)
 	b, err := c.takeBlob(r.Context(), who.person(), body, cleanName(name), limit, int64(cfg.Quota))
 	c.disk.note(err)
 	if err != nil {

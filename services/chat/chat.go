@@ -69,7 +69,7 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Chat, err
 	c := &Chat{
 		env: env, log: env.Log, failures: env.Log.Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}), accounts: t.Accounts, storage: t.Storage, metrics: newMetrics(),
 		sends: newUserLimits(), calls: newUserLimits(), typists: newTypingLimit(),
-		exports: ratelimit.New[int64](1.0/60, 2, 10_000), strangers: newStrangers(cfg.Limits),
+		exports: ratelimit.New[int64](1.0/60, 2, 10_000), strangers: newStrangers(cfg.Limits), uploads: ratelimit.NewCrowd[int64](),
 		sessions: map[*session]struct{}{}, presence: newPresence(), wake: make(chan struct{}, 1), thaws: make(chan struct{}, thawMost), wheel: newWheel(),
 	}
 	c.Update(cfg)
@@ -96,6 +96,8 @@ func (t Type) Open(ctx context.Context, env service.Env, cfg Config) (*Chat, err
 		c.work.Go(func() { c.followLog(c.ctx) })
 		c.work.Go(func() { c.followPresence(c.ctx) })
 		c.work.Go(func() { c.followCounts(c.ctx) })
+		c.work.Go(func() { c.hub.crowd.Follow(c.ctx, c.wire, c.topic("connections")) })
+		c.work.Go(func() { c.uploads.Follow(c.ctx, c.wire, c.topic("uploads")) })
 	}
 	return c, nil
 }
@@ -160,13 +162,13 @@ type Chat struct {
 	storage   *storage.Storage
 	store     store.Store
 	blobs     blob.Store
-	spoolDir  string // for uploads on their way
-	uploads   inFlight
-	disk      diskState             // of attachments
-	dropping  sync.RWMutex          // held to write while bytes that nothing holds are removed
-	clock     steady.Clock          // of what is removed for good
-	wire      bus.Bus               // to other nodes
-	unseen    atomic.Pointer[error] // why it is not known what other nodes wrote; nil: it is
+	spoolDir  string                  // for uploads on their way
+	uploads   *ratelimit.Crowd[int64] // on their way, by user
+	disk      diskState               // of attachments
+	dropping  sync.RWMutex            // held to write while bytes that nothing holds are removed
+	clock     steady.Clock            // of what is removed for good
+	wire      bus.Bus                 // to other nodes
+	unseen    atomic.Pointer[error]   // why it is not known what other nodes wrote; nil: it is
 	bus       Bus
 	hub       *hub
 	wheel     *wheel

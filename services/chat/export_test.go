@@ -76,6 +76,9 @@ func (c *Chat) Left(user int64) (sends, calls float64) {
 	return left(c.sends), left(c.calls)
 }
 
+// UploadsElsewhere is how many uploads of a user are on their way to other nodes.
+func (c *Chat) UploadsElsewhere(user int64) int { return c.uploads.Elsewhere(user) }
+
 // AfterHolds has the stores of services call fn each time after it was asked
 // whether somebody holds bytes.
 func (t Type) AfterHolds(fn func(store.Store)) Type {

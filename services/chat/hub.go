@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/porticod/portico/pkg/ratelimit"
 	"github.com/porticod/portico/services/chat/store"
 )
 
@@ -29,7 +30,8 @@ type hub struct {
 	encode  func(e *store.Event, viewer int64) []byte // nil viewer 0: for all
 	log     func() int64                              // where the store stands
 	wheel   *wheel
-	writers *writers // of the sessions that are pushed to
+	writers *writers                // of the sessions that are pushed to
+	crowd   *ratelimit.Crowd[int64] // how many subscribers users have, here and at other nodes
 
 	mu       sync.Mutex
 	people   map[int64][]subscriber          // by user id; guarded by mu
@@ -62,21 +64,21 @@ type subscriber interface {
 
 func newHub(visible int64, w *wheel, out *writers, log func() int64, encode func(*store.Event, int64) []byte) *hub {
 	return &hub{
-		people: map[int64][]subscriber{}, watchers: map[int64]map[*session]struct{}{},
+		people: map[int64][]subscriber{}, watchers: map[int64]map[*session]struct{}{}, crowd: ratelimit.NewCrowd[int64](),
 		visible: visible, wheel: w, writers: out, log: log, encode: encode,
 	}
 }
 
-// join adds s, deaf, unless its user has limit subscribers already.
+// join adds s, deaf, unless its user has limit subscribers already, as far as is
+// known of other nodes with those there.
 func (h *hub) join(s subscriber, limit int) (ok bool) {
 	user, _ := s.who()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	subs := h.people[user]
-	if h.closed || len(subs) >= limit {
+	if h.closed || !h.crowd.Enter(user, limit) {
 		return false
 	}
-	h.people[user] = append(slices.Clip(subs), s) // most have one, and no room to spare
+	h.people[user] = append(slices.Clip(h.people[user]), s) // most have one, and no room to spare
 	h.count++
 	if !h.ticking {
 		h.ticking = true
@@ -100,6 +102,7 @@ func (h *hub) forget(s subscriber) {
 	user, _ := s.who()
 	if i := slices.Index(h.people[user], s); i >= 0 {
 		h.count--
+		h.crowd.Leave(user)
 		if rest := slices.Delete(h.people[user], i, i+1); len(rest) > 0 {
 			h.people[user] = rest
 		} else {

@@ -91,34 +91,6 @@ func (l *userLimits) sweep() {
 	}
 }
 
-// inFlight is how many of something each user has going on.
-type inFlight struct {
-	mu    sync.Mutex
-	users map[int64]int // guarded by mu; those who have any
-}
-
-// begin counts one more, unless there are max; end counts it off.
-func (f *inFlight) begin(user int64, max int) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.users == nil {
-		f.users = map[int64]int{}
-	}
-	if f.users[user] >= max {
-		return false
-	}
-	f.users[user]++
-	return true
-}
-
-func (f *inFlight) end(user int64) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.users[user]--; f.users[user] == 0 {
-		delete(f.users, user)
-	}
-}
-
 // allowCall takes one call or command other than a send off a user's allowance.
 func (c *Chat) allowCall(user int64) error {
 	if after, ok := c.calls.allow(user); !ok {
