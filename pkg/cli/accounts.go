@@ -3,8 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"time"
 
 	"github.com/porticod/portico/pkg/account"
@@ -46,7 +44,7 @@ func (e *env) withLocalAccounts(ctx context.Context, fn func(context.Context, *a
 		e.print(l)
 		return silent(exitUsage)
 	}
-	if err := ownFolder(l.cfg.DataDir); err != nil {
+	if err := becomeOwner(l.cfg.DataDir); err != nil {
 		return failed(err)
 	}
 	lease, err := openDataDir(l.cfg.DataDir)
@@ -62,14 +60,4 @@ func (e *env) withLocalAccounts(ctx context.Context, fn func(context.Context, *a
 		return failed(err)
 	}
 	return failed(errors.Join(fn(ctx, account.LocalAdmin(e.Shared.Directory())), e.Shared.Close()))
-}
-
-// ownFolder is an error where root is about to write into another user's data
-// folder: that user could not open the files afterwards.
-func ownFolder(dir string) error {
-	uid, ok := userOf(dir)
-	if !ok || uid == os.Geteuid() {
-		return nil // it will be made, or the reason be told, later
-	}
-	return fmt.Errorf("data_dir %s belongs to the user with the id %d; run `sudo -u '#%d' portico` instead", dir, uid, uid)
 }

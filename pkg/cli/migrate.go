@@ -42,7 +42,10 @@ While no daemon runs all of that is done at once.
 
 What is cut off, at whatever point, goes on with the next run; until the switch the
 old place is the truth, and no portico opens the new one. What is in the old place
-stays, under names that end in .moved- and the time, or in _moved_ and the time.`,
+stays, under names that end in .moved- and the time, or in _moved_ and the time.
+
+Run by root it reads the files and becomes the owner of the data folder: what it
+makes belongs to the daemon.`,
 		Example: `  portico migrate --to storage.hcl --dry-run
   portico migrate --to storage.hcl
   portico migrate --home /etc/portico/config.hcl`,
@@ -72,7 +75,7 @@ func (e *env) migrate(ctx context.Context, args []string, f migrateFlags) error 
 	if _, err := os.Stat(cfg.DataDir); err != nil {
 		return failed(fmt.Errorf("there is nothing to move: %w", err))
 	}
-	if err := ownFolder(cfg.DataDir); err != nil {
+	if err := becomeOwner(cfg.DataDir); err != nil {
 		return failed(err)
 	}
 	log := logging.New(e.Err)

@@ -4,14 +4,17 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -417,4 +420,63 @@ func TestMigrateAbandon(t *testing.T) {
 	d.Stop()
 	d = testkit.RestartBinary(t, d, program(t))
 	h.lives(d, 0)
+}
+
+// Root may move what another user has: everything is that user's afterwards, and he
+// may open it.
+func TestMigrateByRoot(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		return // there is no other user then
+	}
+	who, err := user.Lookup("postgres") // who may go where the server's socket is
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, gid := number(t, who.Uid), number(t, who.Gid)
+	d := start(t, homeConfig)
+	settle(t, d)
+	d.Stop()
+	data := filepath.Join(d.Dir, "data")
+	if err := os.Chmod(d.Dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := filepath.WalkDir(data, func(path string, _ os.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(path, uid, gid))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	block := "storage {\n  database = \"" + postgres.Database(t) + "\"\n}\n"
+	d.Write("storage.hcl", block)
+	for _, c := range []struct{ option, config string }{{"--to=storage.hcl", homeConfig + block}, {"--home", homeConfig}} {
+		command(t, 0, d.Dir, "migrate", d.File(), c.option)
+		d.Write("config.hcl", c.config)
+		if out := command(t, 0, d.Dir, "user", "list", "--config", d.File()); !strings.Contains(out, "ann") || !strings.Contains(out, "eve") {
+			t.Errorf("the accounts after %s:\n%s", c.option, out)
+		}
+		if err := filepath.WalkDir(data, func(path string, e os.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			fi, err := e.Info()
+			if err != nil {
+				return err
+			}
+			if st := fi.Sys().(*syscall.Stat_t); int(st.Uid) != uid || int(st.Gid) != gid || fi.Mode().Perm()&0o077 != 0 && path != data {
+				t.Errorf("after %s %s belongs to %d and %d, mode %v", c.option, path, st.Uid, st.Gid, fi.Mode())
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func number(t *testing.T, text string) int {
+	t.Helper()
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
