@@ -37,6 +37,7 @@ type happening struct {
 // A finding is what a fault did.
 type finding struct {
 	name         string
+	soon         bool // clients have to be back in size.back
 	times        int
 	acked, posts int
 	requests     count
@@ -48,7 +49,7 @@ type finding struct {
 // happen has a fault happen as often as it should.
 func (f fault) happen(t *testing.T, l *load, s size) (found finding) {
 	t.Helper()
-	found = finding{name: f.name}
+	found = finding{name: f.name, soon: f.soon}
 	for turn := range s.times {
 		if turn > 0 && f.once {
 			break
@@ -70,9 +71,6 @@ func (f fault) happen(t *testing.T, l *load, s size) (found finding) {
 		found.add(h, posts, before)
 	}
 	t.Log(found)
-	if f.soon {
-		found.judge(t, s)
-	}
 	return found
 }
 
@@ -97,8 +95,8 @@ func (f finding) String() string {
 
 func (f finding) judge(t *testing.T, s size) {
 	t.Helper()
-	if s.back > 0 && len(f.backs) > 0 && last(f.backs) > s.back {
-		t.Errorf("clients were back after %s", pair(f.backs))
+	if f.soon && s.back > 0 && len(f.backs) > 0 && last(f.backs) > s.back {
+		t.Errorf("%s: clients were back after %s", f.name, pair(f.backs))
 	}
 }
 

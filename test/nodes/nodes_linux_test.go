@@ -64,6 +64,9 @@ func TestNodes(t *testing.T) {
 	t.Logf("%+v after %v", sum, time.Since(begun))
 	c.checkWork(t)
 	t.Logf("no work is left after %v", time.Since(begun))
+	for _, f := range found {
+		f.judge(t, s)
+	}
 	if *page != "" {
 		writeTable(t, found, sum, load)
 	}
