@@ -12,6 +12,7 @@ import (
 
 	"github.com/porticod/portico/pkg/config"
 	"github.com/porticod/portico/pkg/durable"
+	"github.com/porticod/portico/pkg/hostcheck"
 	"github.com/porticod/portico/pkg/logging"
 	"github.com/porticod/portico/pkg/storage"
 )
@@ -108,9 +109,27 @@ func (e *env) migrate(ctx context.Context, args []string, f migrateFlags) error 
 	case f.dryRun, len(steps) == 0 && mark == nil:
 		return e.showSteps(steps)
 	}
+	if mark == nil {
+		if err := takes(ctx, to); err != nil {
+			return failed(err)
+		}
+	}
 	p := e.progress(f.quiet)
 	m.Tell = p.count
 	return e.move(ctx, m, p, cfg, f)
+}
+
+// takes is nil where the places that a move would go to can be written to. It is
+// asked before one begins: else who named a wrong server had to give that move up,
+// at that server, before the right one could be named.
+func takes(ctx context.Context, to storage.Config) error {
+	to.Bus = ""
+	for _, f := range hostcheck.Storage(ctx, to) {
+		if f.Level == hostcheck.Fail {
+			return fmt.Errorf("%s; nothing was begun. %s", f.Found, f.Remedy)
+		}
+	}
+	return nil
 }
 
 // move moves at once, or, where a daemon has the folder, as far as can be.

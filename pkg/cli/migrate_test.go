@@ -18,7 +18,7 @@ func TestMigrate(t *testing.T) {
 	var b strings.Builder
 	for _, c := range []string{
 		"migrate", "migrate --home --to storage.hcl", "migrate --to missing.hcl", "migrate --to broken.hcl", "migrate --home",
-		"migrate --to storage.hcl --dry-run", "migrate --to storage.hcl --abandon", "migrate --to config.hcl",
+		"migrate --to storage.hcl --dry-run", "migrate --to storage.hcl", "migrate --to storage.hcl --abandon", "migrate --to config.hcl",
 	} {
 		b.WriteString(transcript(dir, "", strings.Fields(c)...))
 	}

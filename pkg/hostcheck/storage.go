@@ -16,19 +16,27 @@ const storageTime = 20 * time.Second
 
 // storage looks whether the engines of the storage block do their work.
 func (h Host) storage(ctx context.Context, cfg *config.Config) []Finding {
-	var all []Finding
+	all := Storage(ctx, cfg.Storage)
+	for i := range all {
+		all[i].At = cfg.Place("storage")
+	}
+	return all
+}
+
+// Storage looks whether the engines that a block names do their work.
+func Storage(ctx context.Context, cfg storage.Config) (all []Finding) {
 	for _, c := range []struct {
 		what  string
 		check func(context.Context, storage.Config, string) Finding
 	}{{"database", checkDatabase}, {"bus", checkBus}, {"blobs", checkBucket}} {
-		where, named := cfg.Storage.Where()[c.what]
+		where, named := cfg.Where()[c.what]
 		if !named {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(ctx, storageTime)
-		f := c.check(ctx, cfg.Storage, where)
+		f := c.check(ctx, cfg, where)
 		cancel()
-		f.Check, f.At = "storage."+c.what, cfg.Place("storage")
+		f.Check = "storage." + c.what
 		all = append(all, f)
 	}
 	return all

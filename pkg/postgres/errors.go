@@ -24,10 +24,17 @@ func classify(err error) error {
 	return fmt.Errorf("%w: %w", kind, err)
 }
 
-// isPooler says that a pooler answers, which does not know what a connection asks for
-// at its beginning: PostgreSQL would name another code.
+// isPooler says that a pooler answers: one that does not know what a connection asks
+// for at its beginning, where PostgreSQL would name another code, or one that gives a
+// connection another's session, whose prepared statements nobody here has made.
 func isPooler(pe *pgconn.PgError) bool {
-	return pe.Code == "08P01" && strings.Contains(pe.Message, "startup parameter")
+	switch pe.Code {
+	case "08P01": // protocol_violation
+		return strings.Contains(pe.Message, "startup parameter")
+	case "42P05", "26000": // duplicate_prepared_statement, invalid_sql_statement_name
+		return true
+	}
+	return false
 }
 
 func kindOf(err error) error {

@@ -17,9 +17,9 @@ import (
 	"github.com/porticod/portico/pkg/sqldb/sqldbtest"
 )
 
-// poolerURL is that of something that answers as PgBouncer does: with an error that
-// it does not know a setting.
-func poolerURL(t *testing.T) string {
+// poolerURL is that of something that answers with an error of PgBouncer, or of a
+// server behind it.
+func poolerURL(t *testing.T, code, text string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -35,7 +35,7 @@ func poolerURL(t *testing.T) string {
 			_ = c.SetDeadline(time.Now().Add(time.Minute))
 			b := pgproto3.NewBackend(c, c)
 			if _, err := b.ReceiveStartupMessage(); err == nil {
-				b.Send(&pgproto3.ErrorResponse{Severity: "FATAL", Code: "08P01", Message: "unsupported startup parameter: lock_timeout"})
+				b.Send(&pgproto3.ErrorResponse{Severity: "FATAL", Code: code, Message: text})
 				_ = b.Flush()
 			}
 			_ = c.Close()
@@ -44,15 +44,21 @@ func poolerURL(t *testing.T) string {
 	return "postgres://portico:very-secret@" + l.Addr().String() + "/portico?sslmode=disable"
 }
 
-// A pooler is refused, at once and by name.
+// A pooler is refused, at once and by name: one that does not know a setting, and one
+// that was told to pass them over and hands out sessions by transaction.
 func TestPooler(t *testing.T) {
 	t.Parallel()
-	url := poolerURL(t)
-	_, opened := postgres.Open(t.Context(), url, postgres.Options{Schema: "portico_test", Migrations: sqldbtest.Migrations(itemTable), Log: zerolog.Nop()})
-	_, checked := postgres.Check(t.Context(), url)
-	for _, err := range []error{opened, checked} {
-		if err == nil || !strings.Contains(err.Error(), "PgBouncer") || strings.Contains(err.Error(), "very-secret") || sqldb.Temporary(err) {
-			t.Errorf("%v", err)
+	for code, text := range map[string]string{
+		"08P01": "unsupported startup parameter: lock_timeout",
+		"42P05": `prepared statement "stmtcache_1" already exists`, "26000": `prepared statement "stmtcache_1" does not exist`,
+	} {
+		url := poolerURL(t, code, text)
+		_, opened := postgres.Open(t.Context(), url, postgres.Options{Schema: "portico_test", Migrations: sqldbtest.Migrations(itemTable), Log: zerolog.Nop()})
+		_, checked := postgres.Check(t.Context(), url)
+		for _, err := range []error{opened, checked} {
+			if err == nil || !strings.Contains(err.Error(), "PgBouncer") || strings.Contains(err.Error(), "very-secret") || sqldb.Temporary(err) {
+				t.Errorf("%s: %v", text, err)
+			}
 		}
 	}
 }

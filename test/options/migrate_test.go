@@ -434,20 +434,21 @@ func TestMigrateByRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	uid, gid := number(t, who.Uid), number(t, who.Gid)
+	block := movedTo(t, s3.Start(t))
 	d := start(t, homeConfig)
 	settle(t, d)
 	d.Stop()
+	d.Write("data/secrets/bucket-key", s3.SecretKey)
+	d.Write("storage.hcl", block)
 	data := filepath.Join(d.Dir, "data")
 	if err := os.Chmod(d.Dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if err := filepath.WalkDir(data, func(path string, _ os.DirEntry, err error) error {
-		return errors.Join(err, os.Lchown(path, uid, gid))
+		return errors.Join(err, os.Chmod(path, 0o700), os.Lchown(path, uid, gid))
 	}); err != nil {
 		t.Fatal(err)
 	}
-	block := "storage {\n  database = \"" + postgres.Database(t) + "\"\n}\n"
-	d.Write("storage.hcl", block)
 	for _, c := range []struct{ option, config string }{{"--to=storage.hcl", homeConfig + block}, {"--home", homeConfig}} {
 		command(t, 0, d.Dir, "migrate", d.File(), c.option)
 		d.Write("config.hcl", c.config)
@@ -462,7 +463,7 @@ func TestMigrateByRoot(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if st := fi.Sys().(*syscall.Stat_t); int(st.Uid) != uid || int(st.Gid) != gid || fi.Mode().Perm()&0o077 != 0 && path != data {
+			if st := fi.Sys().(*syscall.Stat_t); int(st.Uid) != uid || int(st.Gid) != gid || fi.Mode().Perm()&0o077 != 0 {
 				t.Errorf("after %s %s belongs to %d and %d, mode %v", c.option, path, st.Uid, st.Gid, fi.Mode())
 			}
 			return nil
