@@ -69,6 +69,7 @@ func TestLimitsOverNodes(t *testing.T) {
 // A user has so many connections over all nodes. While they do not hear each other
 // each counts its own.
 func TestConnectionsOverNodes(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	n := startNodes(t, pgtest.Database(t), natsWire(t, server.URL), natsWire(t, server.URL))
 	for _, w := range n {
@@ -114,6 +115,7 @@ func TestConnectionsOverNodes(t *testing.T) {
 
 // Uploads on their way count on all nodes, too.
 func TestUploadsOverNodes(t *testing.T) {
+	t.Parallel()
 	n := startNodes(t, pgtest.Database(t), localWires(2)...)
 	a := n[0].join("alice")
 	user, err := n[0].accounts.UserByName(t.Context(), "alice")
