@@ -11,16 +11,16 @@ import (
 // handle returns.
 func Serve(t testing.TB, handle func(net.Conn)) string {
 	t.Helper()
-	return ServeAt(t, "127.0.0.1:0", handle)
-}
-
-// ServeAt is Serve at an address of TCP.
-func ServeAt(t testing.TB, addr string, handle func(net.Conn)) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", addr)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return ServeOn(t, ln, handle)
+}
+
+// ServeOn is Serve with a listener, which it closes.
+func ServeOn(t testing.TB, ln net.Listener, handle func(net.Conn)) string {
+	t.Helper()
 	t.Cleanup(func() { _ = ln.Close() })
 	go func() {
 		for {

@@ -24,6 +24,8 @@ func (f *failing) Fatalf(format string, args ...any) {
 	panic(f)
 }
 
+func (f *failing) Fatal(args ...any) { f.Fatalf("%s", fmt.Sprint(args...)) }
+
 // text is how f fails.
 func text(t *testing.T, f func(t testing.TB)) string {
 	tb := &failing{TB: t}
@@ -63,6 +65,35 @@ func TestItComes(t *testing.T) {
 		wait.Until(t, "half the time goes by", there)
 		if took := time.Since(begin); took > wait.Patience/2+time.Second {
 			t.Errorf("seen after %v", took)
+		}
+	})
+}
+
+func TestSteady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runs := 0
+		wait.Steady(t, time.Second, func(beat func()) error {
+			runs++
+			time.Sleep(time.Second)
+			if beat(); runs == 3 {
+				return nil
+			}
+			time.Sleep(2 * time.Second)
+			return errors.New("it ended")
+		})
+		if runs != 3 {
+			t.Errorf("%d runs", runs)
+		}
+		for want, pause := range map[string]time.Duration{"it ended": time.Second, "the machine is too busy: something took longer than 1s each time": 2 * time.Second} {
+			got := text(t, func(t testing.TB) {
+				wait.Steady(t, time.Second, func(func()) error {
+					time.Sleep(pause)
+					return errors.New("it ended")
+				})
+			})
+			if got != want {
+				t.Errorf("it failed with %q, not %q", got, want)
+			}
 		}
 	})
 }
