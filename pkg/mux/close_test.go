@@ -47,7 +47,7 @@ func TestCloseAnswers(t *testing.T) {
 			get(t, idle, ir)
 			io.WriteString(half, "GE")
 			wait.Until(t, "all are open", func() bool { return r.Open() == 3 })
-			done := r.closing(10 * time.Second)
+			done := r.closing(wait.Patience)
 			if _, err := io.ReadAll(silent); err != nil {
 				t.Errorf("the silent one: %v", err)
 			}
@@ -59,7 +59,7 @@ func TestCloseAnswers(t *testing.T) {
 			if res, body := answer(t, br); body != "hello HTTP/1.1" || !res.Close {
 				t.Errorf("the half-sent request got %q, close %v", body, res.Close)
 			}
-			if err := within(t, 5*time.Second, done); err != nil {
+			if err := within(t, wait.Patience, done); err != nil {
 				t.Fatal(err)
 			}
 			if r.Open() != 0 {
@@ -99,7 +99,7 @@ func TestCloseDeadline(t *testing.T) {
 		}
 		return false
 	})
-	err := within(t, 5*time.Second, r.closing(100*time.Millisecond))
+	err := within(t, wait.Patience, r.closing(100*time.Millisecond))
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("Close: %v", err)
 	}
@@ -153,7 +153,7 @@ func TestCloseIdle(t *testing.T) {
 func TestServeAfterClose(t *testing.T) {
 	t.Parallel()
 	r := serve(t, mux.Policy{})
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), wait.Patience)
 	defer cancel()
 	if err := r.Close(ctx); err != nil {
 		t.Fatal(err)

@@ -91,11 +91,11 @@ func TestTooSlow(t *testing.T) {
 		nc := r.dial()
 		begin := time.Now()
 		var err error
-		for err == nil && time.Since(begin) < 5*time.Second {
+		for err == nil && time.Since(begin) < wait.Patience {
 			_, err = nc.Write([]byte{'X'}) // a method that never ends
 			time.Sleep(10 * time.Millisecond)
 		}
-		if d := time.Since(begin); d > 2*time.Second {
+		if d := time.Since(begin); d > 20*time.Second {
 			t.Fatalf("closed after %v", d)
 		}
 		r.refused("unmatched", 1)
@@ -180,11 +180,11 @@ func TestSlowHeader(t *testing.T) {
 		begin := time.Now()
 		io.WriteString(nc, "GET / HTTP/1.1\r\nX: ")
 		var err error
-		for err == nil && time.Since(begin) < 5*time.Second {
+		for err == nil && time.Since(begin) < wait.Patience {
 			_, err = nc.Write([]byte{'x'})
 			time.Sleep(10 * time.Millisecond)
 		}
-		if d := time.Since(begin); d > 2*time.Second {
+		if d := time.Since(begin); d > 20*time.Second {
 			t.Fatalf("closed after %v", d)
 		}
 	}

@@ -168,7 +168,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		pol.Front.IdleTimeout = time.Duration(i%3+1) * time.Minute
 		pol.Look = mux.Look(i % 2) // split, HTTP
 		r.Apply(pol)
-		for want, end := n.Load()+5, time.Now().Add(5*time.Second); n.Load() < want && time.Now().Before(end); {
+		for want, end := n.Load()+5, time.Now().Add(wait.Patience); n.Load() < want && time.Now().Before(end); {
 			time.Sleep(time.Millisecond)
 		}
 	}
