@@ -221,10 +221,13 @@ func get(t *testing.T, c *http.Client, addr, path string) string {
 	return string(b)
 }
 
+// patience is how long a test waits for what must come.
+const patience = time.Minute
+
 func client(t *testing.T) *http.Client {
 	tr := &http.Transport{}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: 10 * time.Second}
+	return &http.Client{Transport: tr, Timeout: patience}
 }
 
 func TestReloadKeepsUpdatesAndReplaces(t *testing.T) {
@@ -269,7 +272,7 @@ func TestFailedPrepareChangesNothing(t *testing.T) {
 	}
 	select {
 	case <-r.fakes.last().closed:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Error("what was opened was not closed")
 	}
 }
@@ -386,7 +389,7 @@ func TestOverlappingAddress(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			tr := &http.Transport{DisableKeepAlives: true}
-			cl := &http.Client{Transport: tr, Timeout: 5 * time.Second}
+			cl := &http.Client{Transport: tr, Timeout: patience}
 			for {
 				select {
 				case <-stop:
@@ -460,7 +463,7 @@ func TestTLSSessionsSurviveAReload(t *testing.T) {
 	apply("a1")
 	sessions := tls.NewLRUClientSessionCache(4)
 	ask := func() (text string, resumed bool) {
-		c := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+		c := &http.Client{Timeout: patience, Transport: &http.Transport{
 			DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ClientSessionCache: sessions},
 		}}
 		res, err := c.Get("https://" + r.addr("a"))
@@ -488,7 +491,7 @@ func TestStopFinishesAndServesMeanwhile(t *testing.T) {
 	stopped := make(chan error)
 	go func() { stopped <- r.Stop(context.Background()) }()
 	fresh := &http.Client{Transport: &http.Transport{}}
-	for deadline := time.Now().Add(5 * time.Second); ; {
+	for deadline := time.Now().Add(patience); ; {
 		res, err := fresh.Get("http://" + a + "/")
 		if err != nil {
 			t.Fatalf("a new request while stopping: %v", err)

@@ -306,7 +306,7 @@ portico_thawed_connections_total{result="lost"} %d
 portico_thawed_connections_total{result="on"} %d
 `, lost, on)
 	var err error
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		if err = testutil.GatherAndCompare(r.metrics, strings.NewReader(want), "portico_thawed_connections_total"); err == nil && len(r.store.names()) == 0 {
 			return
 		}
@@ -351,7 +351,7 @@ func (p *peer) say(s string) {
 
 func (p *peer) hear(want string) {
 	p.t.Helper()
-	_ = p.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = p.SetReadDeadline(time.Now().Add(patience))
 	if got, err := p.r.ReadString('\n'); got != want {
 		p.t.Fatalf("heard %q, %v, want %q", got, err, want)
 	}
@@ -359,7 +359,7 @@ func (p *peer) hear(want string) {
 
 func (p *peer) ended() {
 	p.t.Helper()
-	_ = p.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = p.SetReadDeadline(time.Now().Add(patience))
 	if got, err := p.r.ReadString('\n'); !errors.Is(err, io.EOF) || got != "" {
 		p.t.Errorf("heard %q, %v, want the end", got, err)
 	}
@@ -388,7 +388,7 @@ func TestConnectionsGoOn(t *testing.T) {
 	}
 	r.dial().ended() // the limit is one
 	_ = p.Close()
-	for end := time.Now().Add(10 * time.Second); len(r.now.Sockets()) > 0; time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(patience); len(r.now.Sockets()) > 0; time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the connection is still there")
 		}
@@ -643,7 +643,7 @@ func TestOldestFirst(t *testing.T) {
 			if got != want {
 				t.Errorf("thawed %s, want %s", got, want)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("nothing is thawed")
 		}
 	}
