@@ -253,7 +253,7 @@ func TestTopOverARestart(t *testing.T) {
 	if status := d.Stop(); status != 0 {
 		t.Errorf("exit status %d", status)
 	}
-	if took := time.Since(began); took > 3*time.Second {
+	if took := time.Since(began); took > 8*time.Second {
 		t.Errorf("the end took %v", took)
 	}
 	c.sees("that it is gone", has("trying again"))

@@ -11,6 +11,7 @@ import (
 	"github.com/lxzan/gws"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/port"
 	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/admin/watch"
 )
@@ -26,15 +27,7 @@ func view(t *testing.T, d *testkit.Daemon) watch.View {
 }
 
 // dead is an address where nobody listens.
-func dead(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln.Close()
-	return ln.Addr().String()
-}
+func dead(t *testing.T) string { return port.Hold(t).Addr }
 
 // echoing is the address of a server that sends back what it gets.
 func echoing(t *testing.T) string {

@@ -200,7 +200,7 @@ func TestDashboardOverReloadAndRestart(t *testing.T) {
 	if r := d.Reload(config + "service \"echo\" \"e\" {}\n"); !r.OK {
 		t.Fatalf("got %+v", r)
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("reloads took %v with a page that looks on", took)
 	}
 	chromium.Run(ctx, t, "see the new service", chromium.Until(cell("services", "echo.e", 1)+` === "ok"`), chromium.Until(`document.querySelector("#alerts").textContent === ""`))
@@ -212,7 +212,7 @@ func TestDashboardOverReloadAndRestart(t *testing.T) {
 	if status := d.Stop(); status != 0 {
 		t.Errorf("exit status %d", status)
 	}
-	if took := time.Since(began); took > 3*time.Second {
+	if took := time.Since(began); took > 8*time.Second {
 		t.Errorf("the page held up the end for %v", took)
 	}
 	chromium.Run(ctx, t, "see the end", state("lost"))
