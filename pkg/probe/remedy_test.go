@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/internal/testkit/golden"
+	"github.com/porticod/portico/internal/testkit/port"
 	"github.com/porticod/portico/pkg/config"
 	"github.com/porticod/portico/pkg/probe"
 	"github.com/porticod/portico/pkg/service"
@@ -32,14 +33,7 @@ func answering(t *testing.T, answer string) int {
 }
 
 // closedPort is one at which nobody listens.
-func closedPort(t *testing.T) int {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
-}
+func closedPort(t *testing.T) int { return port.Hold(t).Port }
 
 // oldCertificate is the port of a server whose certificate has expired.
 func oldCertificate(t *testing.T) int {
@@ -94,12 +88,12 @@ func TestRemedies(t *testing.T) {
 	sock := add("static.site", http, 1)
 	sock.Network, sock.Address = "unix", none
 
-	results := probe.Run(t.Context(), checks, time.Second)
+	results := probe.Run(t.Context(), checks, 3*time.Second)
 	web := spec("web", service.HTTP, http)
 	ref := web.Ref()
 	results = append(results, probe.Run(t.Context(), probe.Checks(&config.Config{Services: []service.Spec{web}, Listeners: []config.Listener{
 		{Name: "any", Addresses: []config.Address{{Network: "tcp", Host: "127.0.0.1"}}, Service: &ref},
-	}}, nil, nil), time.Second)...)
+	}}, nil, nil), 3*time.Second)...)
 	probe.Advise(results, probe.Health{
 		"process.app": "ok", "chat.talk": "ok", "process.dead": "it ended with status 1", "tcp.dead": "no upstream is up",
 	})
