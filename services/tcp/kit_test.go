@@ -9,12 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/internal/testkit/port"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/services/servicetest"
 	"github.com/porticod/portico/services/tcp"
 )
 
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // backend is a server whose connections are handed to f and closed after it.
 func backend(t testing.TB, f func(c net.Conn)) string {
@@ -59,15 +60,7 @@ func says(word string) func(net.Conn) {
 func mirror(c net.Conn) { _, _ = io.Copy(c, c) }
 
 // refused is an address where nobody listens.
-func refused(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
+func refused(t testing.TB) string { return port.Hold(t).Addr }
 
 // config is the default with upstreams.
 func config(upstreams ...string) tcp.Config {
