@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -85,7 +86,7 @@ func TestCacheAnswersFromMemory(t *testing.T) {
 		res, got := fetch(t, srv, c.method, "/x?y", c.header)
 		status, ttl, _ := strings.Cut(got, " portico; hit; ttl=")
 		expect(t, status, c.want)
-		if ttl != "100" && ttl != "99" && ttl != "98" || res.Header.Get("Age") == "" || res.StatusCode < 400 && res.Header.Get("Etag") != `"a"` {
+		if left, err := strconv.Atoi(ttl); err != nil || left < 40 || left > 100 || res.Header.Get("Age") == "" || res.StatusCode < 400 && res.Header.Get("Etag") != `"a"` {
 			t.Errorf("%s: %s, %v", c.header, ttl, res.Header)
 		}
 	}

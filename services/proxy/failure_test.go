@@ -68,9 +68,9 @@ func TestTimeouts(t *testing.T) {
 func TestSlowAnswerIsNotIdle(t *testing.T) {
 	_, _, srv := open(t, one(backend(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		<-time.After(500 * time.Millisecond) // what is tried is time itself
+		<-time.After(time.Second) // what is tried is time itself
 		_, _ = io.WriteString(w, "done")
-	}), func(c *proxy.Config) { c.Timeouts.Idle = 200 * time.Millisecond }))
+	}), func(c *proxy.Config) { c.Timeouts.Idle = 500 * time.Millisecond }))
 	if res, body := do(t, srv, request(t, "POST", srv.URL, strings.NewReader("body"))); body != "done" {
 		t.Errorf("%s %q", res.Status, body)
 	}
@@ -213,7 +213,7 @@ func TestHealth(t *testing.T) {
 		_, _ = io.WriteString(w, "one")
 	})
 	s, _, srv := open(t, config([]string{up, named(t, "two")}, func(c *proxy.Config) {
-		c.Health = &proxy.Health{Path: "/healthz?a=b", Host: "app", Status: []int{200}, Interval: 5 * time.Millisecond, Timeout: time.Second, Rise: 2, Fall: 2}
+		c.Health = &proxy.Health{Path: "/healthz?a=b", Host: "app", Status: []int{200}, Interval: 5 * time.Millisecond, Timeout: patience, Rise: 2, Fall: 2}
 	}))
 	waitMetric(t, s, "upstreams_up", 1)
 	for range 4 {
@@ -284,7 +284,7 @@ func TestHashKeys(t *testing.T) {
 	for key, header := range map[string]string{"header:X-User": "X-User: %d", "cookie:session": "Cookie: session=%d"} {
 		_, _, srv := open(t, config(ups, func(c *proxy.Config) { c.Balance, c.HashKey = "hash", key }))
 		seen := map[string]bool{}
-		for user := range 20 {
+		for user := range 60 { // that none of them comes to one of three is unlikely enough
 			h := fmt.Sprintf(header, user)
 			one, two := get(t, srv, "/", h), get(t, srv, "/", h)
 			if one != two {
@@ -293,7 +293,7 @@ func TestHashKeys(t *testing.T) {
 			seen[one] = true
 		}
 		if len(seen) != 3 {
-			t.Errorf("%s: 20 users came to %v", key, seen)
+			t.Errorf("%s: 60 users came to %v", key, seen)
 		}
 		if a, b := get(t, srv, "/"), get(t, srv, "/"); a != b { // by the address
 			t.Errorf("%s: %q and %q", key, a, b)

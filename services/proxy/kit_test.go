@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/internal/testkit/port"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/pkg/settings"
 	"github.com/porticod/portico/services/proxy"
@@ -61,15 +62,7 @@ func h2cBackend(t testing.TB, f http.HandlerFunc) string {
 }
 
 // refused is an address where nobody listens.
-func refused(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return "http://" + ln.Addr().String()
-}
+func refused(t testing.TB) string { return "http://" + port.Hold(t).Addr }
 
 // config is the default with upstreams, changed by a change or two.
 func config(upstreams []string, change ...func(*proxy.Config)) proxy.Config {
