@@ -109,7 +109,7 @@ func TestBackOffDoublesUpToItsEnd(t *testing.T) {
 }
 
 func TestQueueIsBounded(t *testing.T) {
-	r := start(t, "silent", "queue {\n requests = 1\n timeout = \"10s\"\n}")
+	r := start(t, "silent", "queue {\n requests = 1\n timeout = \"2m\"\n}")
 	first := make(chan int, 1)
 	go func() {
 		status, _, _ := r.try("/")
@@ -117,7 +117,7 @@ func TestQueueIsBounded(t *testing.T) {
 	}()
 	wait.Until(r.t, "one waits", func() bool { return r.metric("waiting_requests") == 1 })
 	begun := time.Now()
-	if status, _, _ := r.try("/"); status != 503 || time.Since(begun) > 5*time.Second {
+	if status, _, _ := r.try("/"); status != 503 || time.Since(begun) > time.Minute {
 		t.Errorf("%d after %v", status, time.Since(begun))
 	}
 	r.update("http", "", "WORD", "now")
@@ -211,7 +211,7 @@ func TestIgnoresItsSignal(t *testing.T) {
 	if err := svc.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(begun); took < 100*time.Millisecond || took > 5*time.Second {
+	if took := time.Since(begun); took < 100*time.Millisecond || took > 9*time.Second {
 		t.Errorf("it took %v", took)
 	}
 	if alive(pid) {
@@ -254,10 +254,11 @@ func TestEverythingThatItStartedEnds(t *testing.T) {
 
 func TestFloodDoesNotFillTheLog(t *testing.T) {
 	t.Parallel()
+	begun := time.Now()
 	r := start(t, "flood", "log_rate = 10")
 	r.get("/")
-	if n := strings.Count(r.env.Logs(), `"stream":"stdout"`); n > 130 {
-		t.Errorf("%d lines in the log", n)
+	if n, took := strings.Count(r.env.Logs(), `"stream":"stdout"`), time.Since(begun); n > 110+int(10*took.Seconds()) {
+		t.Errorf("%d lines in the log after %v", n, took)
 	}
 	wait.Until(r.t, "it is counted", func() bool { return r.metric("dropped_lines_total") > 19_000 })
 

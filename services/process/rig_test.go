@@ -20,7 +20,7 @@ import (
 	"github.com/porticod/portico/services/servicetest"
 )
 
-const patience = 15 * time.Second
+const patience = time.Minute
 
 // rig is a service with a server in front of it.
 type rig struct {
