@@ -13,7 +13,14 @@ import (
 
 // SetPresenceGrace changes after how long somebody without a connection is
 // offline.
-func (c *Chat) SetPresenceGrace(d time.Duration) { c.presence.grace = d }
+func (c *Chat) SetPresenceGrace(d time.Duration) {
+	c.presence.mu.Lock()
+	defer c.presence.mu.Unlock()
+	c.presence.grace = d
+}
+
+// HandedOut says that who is connected was given all that is stored.
+func (c *Chat) HandedOut() bool { return c.hub.position() >= c.store.Cursor() }
 
 // TakePresence is what Open does with what Freeze kept.
 func (c *Chat) TakePresence() error { return c.takePresence() }

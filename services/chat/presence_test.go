@@ -19,13 +19,14 @@ func TestTyping(t *testing.T) {
 	id := a.with("bob")
 	a.say(id, "1", "x")
 	sa, sb := a.connect(), b.connect()
+	begun := time.Now()
 	sb.send(`{"typing":{"conv":%q,"on":true}}`, id)
 	if ev := sa.next("typing", isType("typing")).Ev; ev.Cursor != 0 || ev.Conv != id || ev.From != "bob" || !ev.On {
 		t.Errorf("%+v", ev)
 	}
 	b.call("POST", "/v1/conversations/"+id+"/typing", `{"on":true}`, 204, nil) // too soon
 	b.call("POST", "/v1/conversations/"+id+"/typing", `{"on":false}`, 204, nil)
-	if ev := sa.next("typing", isType("typing")).Ev; ev.On {
+	if ev := sa.next("typing", isType("typing")).Ev; ev.On && time.Since(begun) < 3*time.Second {
 		t.Error("twice within three seconds")
 	}
 	eve.call("POST", "/v1/conversations/"+id+"/typing", `{"on":true}`, 404, nil)
@@ -36,7 +37,8 @@ func TestTyping(t *testing.T) {
 
 func TestPresence(t *testing.T) {
 	w := start(t, nil)
-	w.chat.SetPresenceGrace(300 * time.Millisecond)
+	const grace = 300 * time.Millisecond
+	w.chat.SetPresenceGrace(grace)
 	a, b, c, eve := w.join("alice"), w.join("bob"), w.join("carol"), w.join("eve")
 	a.say(a.with("bob"), "1", "x")
 	a.group("g", "Group", "carol")
@@ -52,10 +54,14 @@ func TestPresence(t *testing.T) {
 	eve.connect()
 
 	// A short absence is none.
+	left := time.Now()
 	_ = sb.conn.NetConn().Close()
 	b.connect()
+	short := time.Since(left) < grace // it is not on a busy machine
 	_ = sc.conn.NetConn().Close()
-	l := sa.next("carol offline", func(l line) bool { return l.Ev != nil && l.Ev.Type == "presence" })
+	l := sa.next("carol offline", func(l line) bool {
+		return l.Ev != nil && l.Ev.Type == "presence" && (short || l.Ev.User != "bob")
+	})
 	if l.Ev.User != "carol" || l.Ev.Online || l.Ev.LastSeen == "" {
 		t.Errorf("%s", l.raw)
 	}

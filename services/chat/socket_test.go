@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/lxzan/gws"
+
+	"github.com/porticod/portico/internal/testkit/wait"
 )
 
 // A line is what the server sends, whichever it is.
@@ -165,9 +167,13 @@ func (s *socket) closed() int {
 	}
 }
 
-// connect opens a socket for p, live and without replay.
+// connect opens a socket for p, live and without replay. It gets nothing of what was
+// done before.
 func (p *person) connect() *socket {
 	p.w.t.Helper()
+	if p.w.chat != nil { // it is in this process
+		wait.Until(p.w.t, "what was done is handed out", p.w.chat.HandedOut)
+	}
 	s, _ := p.resume("", 0)
 	return s
 }
