@@ -17,7 +17,7 @@ import (
 	"github.com/porticod/portico/internal/testkit/wait"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // dial opens a connection with a deadline that ends a test which would hang.
 func dial(t testing.TB, addr string) net.Conn {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/internal/testkit"
+	"github.com/porticod/portico/internal/testkit/wait"
 )
 
 const patient = `
@@ -103,7 +104,7 @@ func TestSlowSenders(t *testing.T) {
 		c := dial(t, d.Addr("web"))
 		send(t, c, text)
 		all.Go(func() {
-			if took := ends(t, c, 100*time.Millisecond); took > 10*time.Second {
+			if took := ends(t, c, 100*time.Millisecond); took > patience/2 {
 				t.Errorf("%s: it took %v", name, took)
 			}
 		})
@@ -125,25 +126,38 @@ func TestExpectationNotMet(t *testing.T) {
 	t.Parallel()
 	d := startPatient(t, "limits { body = \"1KiB\" }")
 	for _, target := range []string{"/hello", "/none", "/echo"} {
-		c := dial(t, d.Addr("web"))
-		start := time.Now()
-		send(t, c, "POST "+target+" HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n")
-		res, err := http.ReadResponse(bufio.NewReader(c), nil)
-		if err != nil {
-			t.Fatalf("%s: %v", target, err)
+		ask := func() time.Duration {
+			c := dial(t, d.Addr("web"))
+			start := time.Now()
+			send(t, c, "POST "+target+" HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n")
+			res, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatalf("%s: %v", target, err)
+			}
+			if res.StatusCode == http.StatusContinue || !res.Close {
+				t.Errorf("%s: %s, close %v", target, res.Status, res.Close)
+			}
+			return time.Since(start)
 		}
-		if took := time.Since(start); took > 800*time.Millisecond || res.StatusCode == http.StatusContinue || !res.Close {
-			t.Errorf("%s: %s after %v, close %v", target, res.Status, took, res.Close)
+		took := ask()
+		for range 20 { // on a busy machine everything takes longer
+			if took > 800*time.Millisecond {
+				took = ask()
+			}
+		}
+		if took > 800*time.Millisecond {
+			t.Errorf("%s: after %v", target, took)
 		}
 	}
 }
 
 // sip reads n bytes at a time, and reports whether the other side ended the answer
 // before its end.
-func sip(r io.Reader, n int, every time.Duration) (cut bool, read int64) {
+func sip(r io.Reader, n int, every time.Duration, sipped func()) (cut bool, read int64) {
 	b := make([]byte, n)
 	for tick, end := time.NewTicker(every), time.Now().Add(patience); time.Now().Before(end); <-tick.C {
 		m, err := r.Read(b)
+		sipped()
 		read += int64(m)
 		if err != nil {
 			return !errors.Is(err, io.EOF) && !timeout(err), read
@@ -166,7 +180,7 @@ func TestSlowReaders(t *testing.T) {
 		c := dial(t, d.Addr("web"))
 		smallWindow(c)
 		send(t, c, "GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
-		if cut, n := sip(c, 1<<10, 50*time.Millisecond); !cut {
+		if cut, n := sip(c, 1<<10, 50*time.Millisecond, func() {}); !cut {
 			t.Errorf("not cut after %d bytes", n)
 		}
 		metric(t, d, `portico_listener_slow_total{listener="web",reason="answer"}`, 1)
@@ -184,7 +198,7 @@ func TestSlowReaders(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer res.Body.Close()
-		if cut, n := sip(res.Body, 1<<10, 50*time.Millisecond); !cut {
+		if cut, n := sip(res.Body, 1<<10, 50*time.Millisecond, func() {}); !cut {
 			t.Errorf("not cut after %d bytes", n)
 		}
 		metric(t, tlsD, `portico_http_limited_total{listener="web",reason="slow"}`, 1)
@@ -224,15 +238,19 @@ listener "web" {
 				},
 			}
 			defer tr.CloseIdleConnections()
-			req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, d.URL("web")+"/big", nil)
-			res, err := tr.RoundTrip(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer res.Body.Close()
-			if cut, n := sip(res.Body, 64<<10, 20*time.Millisecond); cut || n != 2<<20 || res.ProtoMajor != proto {
-				t.Errorf("%s: cut %v after %d bytes", res.Proto, cut, n)
-			}
+			wait.Steady(t, 500*time.Millisecond, func(beat func()) error {
+				req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, d.URL("web")+"/big", nil)
+				res, err := tr.RoundTrip(req)
+				if err != nil {
+					return err
+				}
+				defer res.Body.Close()
+				beat()
+				if cut, n := sip(res.Body, 64<<10, 20*time.Millisecond, beat); cut || n != 2<<20 || res.ProtoMajor != proto {
+					return fmt.Errorf("%s: cut %v after %d bytes", res.Proto, cut, n)
+				}
+				return nil
+			})
 		})
 	}
 }
