@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/internal/testkit"
+	hold "github.com/porticod/portico/internal/testkit/port"
 	"github.com/porticod/portico/pkg/cli"
 )
 
@@ -291,15 +292,7 @@ func says(t testing.TB, word string) string {
 }
 
 // dead is an address where nobody listens.
-func dead(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
+func dead(t testing.TB) string { return hold.Hold(t).Addr }
 
 // receive waits for what a channel brings.
 func receive[T any](t testing.TB, c <-chan T) (v T) {

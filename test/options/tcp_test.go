@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/internal/testkit"
+	hold "github.com/porticod/portico/internal/testkit/port"
 )
 
 const relayed = `
@@ -207,14 +208,14 @@ service "tcp" "timeout" {
 func TestTCPHealth(t *testing.T) {
 	t.Parallel()
 	var checks, lateChecks atomic.Int32
-	late := dead(t)
+	late := hold.Hold(t)
 	d := start(t, watched+port("tcp", "fall", "rise", "timeout"),
-		"counted", testkit.Serve(t, func(net.Conn) { checks.Add(1) }), "dead", dead(t), "late", late, "stuck", stuck(t))
+		"counted", testkit.Serve(t, func(net.Conn) { checks.Add(1) }), "dead", dead(t), "late", late.Addr, "stuck", stuck(t))
 	up := func(name string, want float64) bool {
 		return d.Metric(`portico_tcp_upstreams_up{service="tcp.`+name+`"}`) == want
 	}
 	d.Eventually("one check is enough to be down", func() bool { return up("rise", 1) })
-	testkit.ServeAt(t, late, func(net.Conn) { lateChecks.Add(1) })
+	testkit.ServeOn(t, late.Listen(), func(net.Conn) { lateChecks.Add(1) })
 	// With the default interval that would take longer than is waited.
 	d.Eventually("enough checks", func() bool { return checks.Load() > 30 && lateChecks.Load() > 10 })
 	if !up("fall", 2) {
