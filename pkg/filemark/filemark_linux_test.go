@@ -62,3 +62,35 @@ func TestMark(t *testing.T) {
 		t.Error("nothing has one")
 	}
 }
+
+// A change shows at once, unless very many ask: then within a hundredth of a second.
+func TestSight(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "file")
+	write(t, name, "one")
+	m, _ := filemark.At(name)
+	now := time.Now()
+	ask := func(s *filemark.Sight, times int, want bool) {
+		t.Helper()
+		for range times {
+			if s.Same(now) != want {
+				t.Fatalf("%v after %v", !want, now)
+			}
+		}
+	}
+	few, many := filemark.NewSight(name, m), filemark.NewSight(name, m)
+	ask(few, filemark.Often-1, true)
+	ask(many, filemark.Often, true)
+	write(t, name, "another one")
+	ask(few, 2*filemark.Often, false)
+	ask(many, 2*filemark.Often, true)
+	now = now.Add(9 * time.Millisecond)
+	ask(many, 1, true)
+	now = now.Add(time.Millisecond)
+	ask(many, 2*filemark.Often, false)
+	m, _ = filemark.At(name)
+	many = filemark.NewSight(name, m)
+	ask(many, filemark.Often, true)
+	write(t, name, "a third one")
+	now = now.Add(-time.Minute) // the clock was set
+	ask(many, 1, false)
+}

@@ -39,8 +39,8 @@ func (s *site) warmUp(path string) {
 	}
 }
 
-// A picture in memory costs one look at its file, and no other system call for a
-// file.
+// A picture in memory costs one look at its file or, when very many ask, none, and no
+// other system call for a file.
 func TestHotPictureIsOnlyLookedAt(t *testing.T) {
 	const requests = 20
 	servicetest.Syscalls(t, "openat,newfstatat,fstat,pread64,getdents64", func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestHotPictureIsOnlyLookedAt(t *testing.T) {
 				}
 			}
 			// After a second the way to the file is gone again: six calls more.
-			if looks != requests && looks != requests-1 || len(calls) > requests+12 {
+			if looks > requests || len(calls) > looks+12 {
 				t.Errorf("round %d: %d looks in %d calls for %d requests:\n%s", i, looks, len(calls), requests, strings.Join(calls, "\n"))
 			}
 		}

@@ -120,7 +120,7 @@ func identOf(name string, fi fs.FileInfo) ident {
 type sight struct {
 	source // without its file
 	root   string
-	path   string    // of the file, the root included
+	looks  *filemark.Sight
 	until  time.Time // the way through the folders is gone again from then on
 }
 
@@ -132,16 +132,14 @@ const (
 	maxSights = 8 << 20
 )
 
-func (g *sight) weight() uint32 { return uint32(512 + 2*len(g.path)) }
+func (g *sight) weight() uint32 { return uint32(512 + 2*len(g.looks.Path())) }
 
 // glance returns a picture that was opened lately, if its file is still the
-// same: one system call in place of eight. Its file is not open.
+// same: one system call in place of eight, or none. Its file is not open.
 func (s *Service) glance(cfg *Config, name string) *source {
 	g, ok := s.sights.GetIfPresent(name)
-	if !ok || g.root != string(cfg.Root) || !time.Now().Before(g.until) {
-		return nil
-	}
-	if m, ok := filemark.At(g.path); !ok || m != g.mark {
+	now := time.Now()
+	if !ok || g.root != string(cfg.Root) || !now.Before(g.until) || !g.looks.Same(now) {
 		return nil
 	}
 	src := g.source
@@ -155,7 +153,8 @@ func (s *Service) look(cfg *Config, root *os.Root, name string) (*source, error)
 		return nil, err
 	}
 	if src.settled {
-		g := &sight{source: *src, root: string(cfg.Root), path: filepath.Join(string(cfg.Root), name), until: time.Now().Add(sightTime)}
+		looks := filemark.NewSight(filepath.Join(string(cfg.Root), name), src.mark)
+		g := &sight{source: *src, root: string(cfg.Root), looks: looks, until: time.Now().Add(sightTime)}
 		g.file = nil
 		s.sights.Set(name, g)
 	}
