@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/listen"
 )
 
@@ -103,13 +104,16 @@ func outOfDescriptors(t *testing.T, kind string) {
 		}
 		defer nc.Close()
 		go func() {
-			nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+			nc.SetReadDeadline(time.Now().Add(wait.Patience))
 			_, err := io.ReadFull(nc, make([]byte, 1))
 			greeted <- err
 		}()
 	}
 	// The child has taken what it can when nobody is greeted any more.
-	n := 0
+	if err := <-greeted; err != nil {
+		t.Fatal(err)
+	}
+	n := 1
 	for more := true; more; {
 		select {
 		case err := <-greeted:
@@ -117,11 +121,11 @@ func outOfDescriptors(t *testing.T, kind string) {
 				t.Fatal(err)
 			}
 			n++
-		case <-time.After(300 * time.Millisecond):
+		case <-time.After(time.Second):
 			more = false
 		}
 	}
-	if n == 0 || n == clients {
+	if n == clients {
 		t.Fatalf("%d of %d clients were greeted with 40 descriptors", n, clients)
 	}
 	io.WriteString(in, "close\n")

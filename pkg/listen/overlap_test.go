@@ -146,7 +146,7 @@ func startLoad(addr string, clients int, refusable bool) *load {
 }
 
 func (l *load) once() error {
-	nc, err := net.DialTimeout("tcp", l.addr, 5*time.Second)
+	nc, err := net.DialTimeout("tcp", l.addr, time.Minute)
 	if err != nil {
 		if l.refusable {
 			l.stop.Store(true)
@@ -155,7 +155,7 @@ func (l *load) once() error {
 		return err
 	}
 	defer nc.Close()
-	nc.SetDeadline(time.Now().Add(5 * time.Second))
+	nc.SetDeadline(time.Now().Add(time.Minute))
 	b, err := io.ReadAll(nc)
 	if err == nil && string(b) != "hi" {
 		err = errors.New("short answer: " + string(b))
@@ -166,7 +166,7 @@ func (l *load) once() error {
 
 // more waits for n more connections.
 func (l *load) more(n int64) {
-	for want, end := l.n.Load()+n, time.Now().Add(5*time.Second); l.n.Load() < want && time.Now().Before(end); {
+	for want, end := l.n.Load()+n, time.Now().Add(time.Minute); l.n.Load() < want && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 }
