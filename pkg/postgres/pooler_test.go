@@ -73,7 +73,7 @@ func TestWaitForStandbyEnded(t *testing.T) {
 	server.SQL(t, "SELECT pg_reload_conf()")
 	done := make(chan error, 1)
 	go func() {
-		for id := range int64(1000) { // some may come before the server has read its settings
+		for id := range int64(100_000) { // some may come before the server has read its settings
 			if err := db.Write(context.Background(), insert(id)); err != nil {
 				done <- err
 				return
@@ -95,7 +95,7 @@ func TestWaitForStandbyEnded(t *testing.T) {
 	}
 	server.SQL(t, "ALTER SYSTEM RESET synchronous_standby_names")
 	server.SQL(t, "SELECT pg_reload_conf()")
-	if err := db.Write(t.Context(), insert(5000)); err != nil {
+	if err := db.Write(t.Context(), insert(1_000_000)); err != nil {
 		t.Error(err)
 	}
 }
