@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/porticod/portico/internal/testkit/port"
 	"github.com/porticod/portico/pkg/relay"
 )
 
@@ -84,12 +85,7 @@ func TestDialedDeadline(t *testing.T) {
 }
 
 func TestDialRefused(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	to := netip.MustParseAddrPort(ln.Addr().String())
-	_ = ln.Close()
+	to := netip.MustParseAddrPort(port.Hold(t).Addr)
 	c, err := relay.Dial(t.Context(), to, patience)
 	if want := "dial tcp " + to.String() + ": connect: connection refused"; c != nil || !errors.Is(err, syscall.ECONNREFUSED) || err.Error() != want {
 		t.Errorf("%v, %v instead of %s", c, err, want)
