@@ -17,6 +17,7 @@ import (
 
 	"github.com/lxzan/gws"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/services/echo"
 	"github.com/porticod/portico/services/servicetest"
@@ -93,17 +94,20 @@ func TestRawOverWhatIsNoSocket(t *testing.T) {
 func TestIdleRawConnectionIsClosed(t *testing.T) {
 	s, _ := open(t, func(c *echo.Config) { c.IdleTimeout = 200 * time.Millisecond })
 	srv := servicetest.Raw(t, s)
-	c := dial(t, srv.Addr)
-	// A byte now and then keeps it open for longer than one timeout.
-	for range 6 {
-		if _, err := c.Write([]byte("x")); err != nil {
-			t.Fatal(err)
+	var c net.Conn
+	wait.Steady(t, 100*time.Millisecond, func(beat func()) error {
+		c = dial(t, srv.Addr)
+		// A byte now and then keeps it open for longer than one timeout.
+		for range 6 {
+			_, werr := c.Write([]byte("x"))
+			if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+				return fmt.Errorf("closed while it was in use: %w, %w", werr, err)
+			}
+			<-time.After(60 * time.Millisecond) // what is tried is time itself
+			beat()
 		}
-		if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
-			t.Fatalf("closed while it was in use: %v", err)
-		}
-		<-time.After(60 * time.Millisecond) // what is tried is time itself
-	}
+		return nil
+	})
 	if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("an idle connection stays open: %v", err)
 	}
@@ -199,7 +203,7 @@ func TestWebSocketMessagesComeBack(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	_ = ws.WriteClose(1000, nil)
-	if err := env.WaitUntracked(10 * time.Second); err != nil {
+	if err := env.WaitUntracked(wait.Patience); err != nil {
 		t.Error(err)
 	}
 }
@@ -285,7 +289,7 @@ func dial(t *testing.T, addr string) *net.TCPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(wait.Patience))
 	return c.(*net.TCPConn)
 }
 
@@ -334,7 +338,7 @@ func (c *client) next(t *testing.T) string {
 	select {
 	case m := <-c.heard:
 		return m
-	case <-time.After(10 * time.Second):
+	case <-time.After(wait.Patience):
 		t.Fatal("nothing heard")
 		return ""
 	}
