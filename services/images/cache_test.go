@@ -19,6 +19,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/services/images"
@@ -106,13 +107,7 @@ func TestClientThatLeaves(t *testing.T) {
 	if rec.status != 503 {
 		t.Errorf("status %d", rec.status)
 	}
-	deadline := time.Now().Add(10 * time.Second)
-	for len(s.cached()) == 0 {
-		if time.Now().After(deadline) {
-			t.Fatal("the version was not made")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	wait.Until(t, "the version is made", func() bool { return len(s.cached()) > 0 })
 }
 
 type recorder struct {
@@ -133,7 +128,7 @@ func TestMemoryAndDisk(t *testing.T) {
 	}
 	s.update("memory_cache = 0")
 	s.get("/tall.jpg?w=160") // makes the cache look at its limit
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(wait.Patience)
 	for s.metric("memory_cache_bytes") > 0 {
 		if time.Now().After(deadline) {
 			t.Fatalf("%v bytes stay in memory", s.metric("memory_cache_bytes"))
@@ -341,9 +336,12 @@ func TestBusy(t *testing.T) {
 	}
 	close(c.leave)
 	wg.Wait()
-	if a := s.get("/hills.jpg?w=160"); a.StatusCode != 200 {
-		t.Errorf("afterwards: %s", a.Status)
-	}
+	wait.Right(t, func() string { // the worker is free just after that
+		if a := s.get("/hills.jpg?w=160"); a.StatusCode != 200 {
+			return "afterwards: " + a.Status
+		}
+		return ""
+	})
 }
 
 func TestDataFolderIsLeased(t *testing.T) {

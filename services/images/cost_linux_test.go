@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/internal/testkit/allocs"
+	"github.com/porticod/portico/internal/testkit/wait"
 	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/pkg/service"
 	"github.com/porticod/portico/services/images"
@@ -27,7 +28,7 @@ import (
 // is not trusted to look different with its next change.
 func (s *site) warmUp(path string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(wait.Patience); ; {
 		before := s.metric("memory_hits_total")
 		s.get(path)
 		if s.metric("memory_hits_total") > before {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/porticod/portico/internal/testkit/wait"
 )
 
 // list is what a folder answers as JSON.
@@ -82,7 +84,7 @@ func TestList(t *testing.T) {
 // Asking for a list has the blurhashes made.
 func TestBlurhashesComeWithTime(t *testing.T) {
 	s := serve(t, gallery(t), "")
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(wait.Patience); ; {
 		missing := 0
 		for _, p := range s.list("/").Pictures {
 			if p.Blurhash == nil && p.Name != "broken.jpg" {
@@ -178,7 +180,7 @@ func TestManyFiles(t *testing.T) {
 	if page := s.get("/"); len(page.body) > 200_000 {
 		t.Errorf("the first page has %d bytes", len(page.body))
 	}
-	if took := time.Since(begin); took > 10*time.Second {
+	if took := time.Since(begin); took > time.Minute {
 		t.Errorf("four pages took %v", took)
 	}
 	// What comes and goes shows at once.
@@ -251,7 +253,7 @@ func TestLinkThatTakesAPlace(t *testing.T) {
 	if err := os.Symlink(away, s.root+"/more"); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); s.get("/more/glass.png").StatusCode != 404; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(wait.Patience); s.get("/more/glass.png").StatusCode != 404; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("a link leads out of the folder")
 		}
