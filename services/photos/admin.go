@@ -118,7 +118,6 @@ func (p *Photos) removePost(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.publish(event{kind: eventDelete, status: s})
 	p.discard(s.Media...)
 	p.log.Info().Int64("status", id).Int64("by", c.viewer.user.ID).Msg("an operator removed a post")
 	return entity.Empty{}, nil

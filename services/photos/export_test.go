@@ -13,3 +13,8 @@ import (
 func Start(ctx context.Context, t Type, env service.Env, cfg Config, st store.Store, blobs blob.Store, b bus.Bus) (*Photos, error) {
 	return t.start(ctx, env, cfg, parts{st, blobs, b})
 }
+
+// EnterUpload has an upload of user begin, until leave.
+func (p *Photos) EnterUpload(user int64) (leave func(), err error) {
+	return func() { p.uploads.leave(user) }, p.uploads.enter(user)
+}

@@ -161,17 +161,12 @@ func (p *Photos) createFilter(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.filtersChanged(c)
 	return filterEntity(f), nil
 }
 
 // changeFilter is EditFilter for the viewer.
 func (p *Photos) changeFilter(c *call, id int64, edit func(*store.Filter) error) (store.Filter, error) {
-	f, err := p.store.EditFilter(c.r.Context(), c.viewer.user.ID, id, edit)
-	if err == nil {
-		p.filtersChanged(c)
-	}
-	return f, err
+	return p.store.EditFilter(c.r.Context(), c.viewer.user.ID, id, edit)
 }
 
 // editFilter is PUT /api/v2/filters/:id.
@@ -201,6 +196,5 @@ func (p *Photos) deleteFilter(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.filtersChanged(c)
 	return entity.Empty{}, nil
 }

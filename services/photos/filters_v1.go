@@ -73,7 +73,6 @@ func (p *Photos) createFilterV1(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.filtersChanged(c)
 	return filterV1(f, f.Keywords[0]), nil
 }
 
@@ -115,6 +114,5 @@ func (p *Photos) deleteFilterV1(c *call) (any, error) {
 	if err := p.store.DeleteFilter(c.r.Context(), c.viewer.user.ID, part.filter.ID); err != nil {
 		return nil, err
 	}
-	p.filtersChanged(c)
 	return entity.Empty{}, nil
 }

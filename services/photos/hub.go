@@ -5,32 +5,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/porticod/portico/pkg/ratelimit"
 	"github.com/porticod/portico/services/photos/store"
 )
-
-// eventKind says what happened.
-type eventKind uint8
-
-const (
-	eventUpdate  eventKind = iota + 1 // a new post
-	eventEdit                         // a post was changed
-	eventDelete                       // a post was deleted
-	eventNotice                       // somebody is told of something
-	eventFilters                      // somebody changed their filters
-	eventJobs                         // for other nodes: there is background work
-	eventLost                         // for other nodes: they may have missed something
-	eventCalls                        // for other nodes: calls that count for their limits
-)
-
-// An event is something that somebody who listens may want to hear of. It says
-// where to look; the truth is the store.
-type event struct {
-	kind   eventKind
-	status store.Status // of posts; of a deleted one, as it was
-	notice store.Notice
-	user   int64 // of filters: whose they are
-	calls  []calls
-}
 
 // Bounds of streaming.
 const (
@@ -40,38 +17,40 @@ const (
 	maxQueue         = 256  // events that a listener has not taken; one more ends it
 )
 
-// A hub knows who listens. What is published reaches those who listen then,
+// A hub knows who listens. What is told reaches those who listen then,
 // in the order of their own queues; who is too slow is cut off and will read the
 // store again.
 type hub struct {
-	mu      sync.Mutex
-	all     map[*listener]struct{} // guarded by mu
-	byOwner map[owner]int          // guarded by mu; without zeros
-	closed  bool                   // guarded by mu
+	crowd *ratelimit.Crowd[owner] // how many there are of whom, here and at other nodes
+
+	mu     sync.Mutex
+	all    map[*listener]struct{} // guarded by mu
+	closed bool                   // guarded by mu
 }
 
 // An owner is whom listeners are counted for.
 type owner struct {
-	user int64
-	addr string // where there is no user
+	User int64  `json:"user,omitempty"`
+	Addr string `json:"addr,omitempty"` // where there is no user
 }
 
-func newHub() *hub { return &hub{all: map[*listener]struct{}{}, byOwner: map[owner]int{}} }
+func newHub() *hub {
+	return &hub{crowd: ratelimit.NewCrowd[owner](), all: map[*listener]struct{}{}}
+}
 
-// join lets l hear what is published from now on, or returns why not. The caller
+// join lets l hear what is told from now on, or returns why not. The caller
 // has it leave.
 func (h *hub) join(l *listener) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	most := maxListenersUser
-	if l.owner.user == 0 {
+	if l.owner.User == 0 {
 		most = maxListenersAddr
 	}
-	if h.closed || len(h.all) >= maxListeners || h.byOwner[l.owner] >= most {
+	if h.closed || len(h.all) >= maxListeners || !h.crowd.Enter(l.owner, most) {
 		return errListeners
 	}
 	h.all[l] = struct{}{}
-	h.byOwner[l.owner]++
 	return nil
 }
 
@@ -82,9 +61,7 @@ func (h *hub) leave(l *listener) {
 		return
 	}
 	delete(h.all, l)
-	if h.byOwner[l.owner]--; h.byOwner[l.owner] == 0 {
-		delete(h.byOwner, l.owner)
-	}
+	h.crowd.Leave(l.owner)
 }
 
 // gauge counts those who listen.
@@ -96,6 +73,13 @@ func (h *hub) gauge() prometheus.Collector {
 		defer h.mu.Unlock()
 		return float64(len(h.all))
 	})
+}
+
+// any tells whether somebody listens.
+func (h *hub) any() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.all) > 0
 }
 
 // each calls fn, which must not block, for everybody who listens.
@@ -115,23 +99,16 @@ func (h *hub) close(code int) {
 	h.each(func(l *listener) { l.end(code) })
 }
 
-// publish tells those who listen, on all nodes. It does not block and may be
-// called anywhere.
-func (p *Photos) publish(ev event) {
-	p.tell(ev)
-	p.send(ev)
-}
-
-// tell is publish for those who listen here.
-func (p *Photos) tell(ev event) {
+// tell tells those who listen here, in the order of the list. It does not block.
+func (p *Photos) tell(list []store.Event) {
+	if len(list) == 0 {
+		return
+	}
 	p.hub.each(func(l *listener) {
-		if l.wants(ev) {
-			l.push(ev)
+		for _, ev := range list {
+			if l.wants(ev) {
+				l.push(ev)
+			}
 		}
 	})
-}
-
-// filtersChanged tells the apps of the caller to read their filters again.
-func (p *Photos) filtersChanged(c *call) {
-	p.publish(event{kind: eventFilters, user: c.viewer.user.ID})
 }

@@ -41,17 +41,12 @@ func newLanes() []*lane {
 
 // poke has the lane look; a wake-up that comes while it is busy is enough for
 // any number.
-func (l *lane) poke() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-}
+func (l *lane) poke() { nudge(l.wake) }
 
 // wakeJobs has the lanes of all nodes look.
 func (p *Photos) wakeJobs() {
 	p.pokeLanes()
-	p.send(event{kind: eventJobs})
+	p.send(message{Jobs: true})
 }
 
 // pokeLanes is wakeJobs for this node.

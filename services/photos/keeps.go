@@ -21,7 +21,7 @@ func (Type) Keeps() service.Kept {
 			Path: sqlstore.File, Schema: sqlstore.Schema(), Blobs: "blobs", Refs: refs,
 			Move: &service.Move{
 				Migrations: func(d sqldb.Dialect) (fs.FS, error) { return sqlstore.Migrations(d), nil },
-				Leave:      []string{"words", "turns", "messages"}, Finish: sqlstore.Moved,
+				Leave:      []string{"words", "turns", "messages", "events"}, Finish: sqlstore.Moved,
 			},
 		}},
 		Leave: []string{"spool"},

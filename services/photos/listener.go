@@ -29,13 +29,14 @@ func (s stream) labels() []string {
 // A listener is a connection to streaming.
 type listener struct {
 	owner owner
+	from  int64         // what stands before this happened before it joined
 	wake  chan struct{} // of capacity 1: there is something to do
 
 	mu      sync.Mutex
-	streams []stream // guarded by mu
-	queue   []event  // guarded by mu; at most maxQueue
-	recheck bool     // guarded by mu; whoever listens may not be who they were
-	code    int      // guarded by mu; 0 while it lives, else why it ends
+	streams []stream      // guarded by mu
+	queue   []store.Event // guarded by mu; at most maxQueue
+	recheck bool          // guarded by mu; whoever listens may not be who they were
+	code    int           // guarded by mu; 0 while it lives, else why it ends
 }
 
 // Why a listener ends, as WebSocket close codes (RFC 6455, section 7.4.1).
@@ -48,15 +49,10 @@ const (
 
 func newListener(o owner) *listener { return &listener{owner: o, wake: make(chan struct{}, 1)} }
 
-func (l *listener) nudge() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-}
+func (l *listener) nudge() { nudge(l.wake) }
 
 // push queues an event. A listener whose queue is full ends.
-func (l *listener) push(ev event) {
+func (l *listener) push(ev store.Event) {
 	l.mu.Lock()
 	if len(l.queue) >= maxQueue && l.code == 0 {
 		l.code = endSlow
@@ -87,7 +83,7 @@ func (l *listener) check() {
 }
 
 // take returns what there is to do.
-func (l *listener) take() (queue []event, recheck bool, code int) {
+func (l *listener) take() (queue []store.Event, recheck bool, code int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	queue, recheck, code = l.queue, l.recheck, l.code
@@ -124,34 +120,34 @@ func (l *listener) subscribed() []stream {
 
 // wants tells cheaply what can be for l at all. Whether it is decides who
 // delivers it.
-func (l *listener) wants(ev event) bool {
-	return slices.ContainsFunc(l.subscribed(), func(s stream) bool { return s.wants(ev, l.owner.user) })
+func (l *listener) wants(ev store.Event) bool {
+	return ev.At >= l.from && slices.ContainsFunc(l.subscribed(), func(s stream) bool { return s.wants(ev, l.owner.User) })
 }
 
-func (s stream) wants(ev event, user int64) bool {
-	switch ev.kind {
-	case eventNotice:
-		return ev.notice.User == user && (s.name == "user" || s.name == "user:notification")
-	case eventFilters:
-		return ev.user == user && s.name == "user"
+func (s stream) wants(ev store.Event, user int64) bool {
+	switch ev.Kind {
+	case store.Noticed:
+		return ev.Notice.User == user && (s.name == "user" || s.name == "user:notification")
+	case store.FiltersChanged:
+		return ev.User == user && s.name == "user"
 	}
-	public := ev.status.Visibility == store.Public
-	root := public && !ev.status.Reply
-	media := len(ev.status.Media) > 0
+	public := ev.Status.Visibility == store.Public
+	root := public && !ev.Status.Reply
+	media := len(ev.Status.Media) > 0
 	switch s.name {
 	case "user":
-		return ev.kind == eventDelete || ev.status.Visibility != store.Direct || ev.status.Author == user ||
-			slices.Contains(ev.status.Mentions, user)
+		return ev.Kind == store.StatusDeleted || ev.Status.Visibility != store.Direct || ev.Status.Author == user ||
+			slices.Contains(ev.Status.Mentions, user)
 	case "list":
-		return ev.status.Visibility != store.Direct
+		return ev.Status.Visibility != store.Direct
 	case "direct":
-		return ev.kind == eventUpdate && ev.status.Visibility == store.Direct
+		return ev.Kind == store.StatusAdded && ev.Status.Visibility == store.Direct
 	case "public", "public:local":
 		return root
 	case "public:media", "public:local:media":
 		return root && media
 	case "hashtag", "hashtag:local":
-		return public && slices.Contains(ev.status.Tags, s.arg)
+		return public && slices.Contains(ev.Status.Tags, s.arg)
 	}
 	return false // what comes from other servers
 }

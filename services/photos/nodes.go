@@ -10,11 +10,11 @@ import (
 	"github.com/porticod/portico/services/photos/store"
 )
 
-// What is published here other nodes hear over the bus, and the other way round.
-// The bus may lose it: who listens then is cut off, and reads the store again.
+// Nodes tell one another over the bus what makes them quicker. It may be lost: what
+// happened stands in the database, and where jobs wait each node finds out.
 
-// busLook is how often a node looks at the bus.
-const busLook = time.Second
+// tellEvery is how often other nodes are told of calls.
+const tellEvery = time.Second
 
 // topicOf is a name that only the nodes of one store know.
 func topicOf(ctx context.Context, st store.Store) (string, error) {
@@ -25,109 +25,46 @@ func topicOf(ctx context.Context, st store.Store) (string, error) {
 	return "photos." + hex.EncodeToString(secret[:8]), nil
 }
 
-// A message is an event as it travels: what it takes to find out who wants it.
-// What they see of it is read from the store.
+// A message is what one node tells the others.
 type message struct {
-	Kind   eventKind     `json:"kind"`
-	Post   *messagePost  `json:"post,omitempty"`
-	Notice *store.Notice `json:"notice,omitempty"`
-	User   int64         `json:"user,omitempty"`
-	Calls  []calls       `json:"calls,omitempty"`
+	Events bool    `json:"events,omitempty"` // something happened: those who listen may want to hear of it
+	Jobs   bool    `json:"jobs,omitempty"`   // there is background work
+	Calls  []calls `json:"calls,omitempty"`  // that count for the others' limits, too
 }
 
-type messagePost struct {
-	ID         int64            `json:"id"`
-	Author     int64            `json:"author"`
-	Visibility store.Visibility `json:"visibility"`
-	Reply      bool             `json:"reply,omitempty"`
-	Pictures   bool             `json:"pictures,omitempty"`
-	Mentions   []int64          `json:"mentions,omitempty"`
-	Tags       []string         `json:"tags,omitempty"`
-}
-
-func encodeEvent(ev event) ([]byte, error) {
-	m := message{Kind: ev.kind, User: ev.user, Calls: ev.calls}
-	switch ev.kind {
-	case eventUpdate, eventEdit, eventDelete:
-		s := ev.status
-		m.Post = &messagePost{s.ID, s.Author, s.Visibility, s.Reply, len(s.Media) > 0, s.Mentions, s.Tags}
-	case eventNotice:
-		m.Notice = &ev.notice
-	}
-	return json.Marshal(m)
-}
-
-// decodeEvent reads what encodeEvent wrote. Of other versions of the program may
-// come what this one does not know.
-func decodeEvent(data []byte) (ev event, err error) {
-	var m message
-	if err := json.Unmarshal(data, &m); err != nil {
-		return ev, fmt.Errorf("read event: %w", err)
-	}
-	ev = event{kind: m.Kind, user: m.User, calls: m.Calls}
-	switch {
-	case m.Kind == 0 || m.Kind > eventCalls:
-		return ev, fmt.Errorf("read event: kind %d is not known", m.Kind)
-	case m.Kind == eventNotice && m.Notice == nil, m.Kind <= eventDelete && m.Post == nil:
-		return ev, fmt.Errorf("read event: one of kind %d is empty", m.Kind)
-	case m.Kind == eventNotice:
-		ev.notice = *m.Notice
-	case m.Kind <= eventDelete:
-		s := m.Post
-		ev.status = store.Status{ID: s.ID, Author: s.Author, Visibility: s.Visibility, Reply: s.Reply, Mentions: s.Mentions, Tags: s.Tags}
-		if s.Pictures {
-			ev.status.Media = make([]store.Media, 1)
-		}
-	}
-	return ev, nil
-}
-
-// send is publish for other nodes.
-func (p *Photos) send(ev event) {
+// send tells other nodes.
+func (p *Photos) send(m message) {
 	if !p.bus.Others() {
 		return
 	}
-	data, err := encodeEvent(ev)
-	if err != nil {
-		p.log.Error().Err(err).Msg("other nodes are not told of an event")
-		return
+	if data, err := json.Marshal(m); err == nil { // it always can
+		p.bus.Publish(p.topic, data)
 	}
-	p.bus.Publish(p.topic, data)
 }
 
 // hear takes what other nodes sent.
 func (p *Photos) hear(batch [][]byte) {
 	for _, data := range batch {
-		ev, err := decodeEvent(data)
-		switch {
-		case err != nil:
-			p.log.Debug().Err(err).Msg("an event of another node is left out")
-		case ev.kind == eventJobs:
-			p.pokeLanes()
-		case ev.kind == eventLost:
-			p.cutStreams()
-		case ev.kind == eventCalls:
-			p.quota.hear(ev.calls, time.Now())
-		default:
-			p.tell(ev)
+		var m message
+		if json.Unmarshal(data, &m) != nil {
+			continue // of a program that says it otherwise
 		}
+		if m.Events {
+			p.follower.heard.Add(1)
+			nudge(p.follower.word)
+		}
+		if m.Jobs {
+			p.pokeLanes()
+		}
+		p.quota.hear(m.Calls, time.Now())
 	}
 }
 
-// cutStreams has those who listen connect again: they may have missed something.
-func (p *Photos) cutStreams() { p.hub.each(func(l *listener) { l.end(endSlow) }) }
-
-// watchBus tells other nodes of the calls that they have to count too, and finds
-// out when the bus has lost something, of either direction.
-func (p *Photos) watchBus(ctx context.Context) {
-	if !p.store.Shared() && !p.bus.Others() {
-		<-ctx.Done()
-		return
-	}
+// tellCalls tells other nodes of the calls that they have to count too.
+func (p *Photos) tellCalls(ctx context.Context) {
 	p.quota.share()
-	tick := time.NewTicker(busLook)
+	tick := time.NewTicker(tellEvery)
 	defer tick.Stop()
-	away, lost := false, p.lost()
 	for {
 		select {
 		case <-tick.C:
@@ -135,25 +72,9 @@ func (p *Photos) watchBus(ctx context.Context) {
 			return
 		}
 		if list := p.quota.tell(); len(list) > 0 {
-			p.send(event{kind: eventCalls, calls: list})
-		}
-		if !p.bus.Healthy() {
-			away = true
-			continue
-		}
-		if n := p.lost(); away || n != lost {
-			away, lost = false, n
-			p.log.Info().Msg("the bus lost something; streams begin anew")
-			p.cutStreams()
-			p.send(event{kind: eventLost})
+			p.send(message{Calls: list})
 		}
 	}
-}
-
-// lost counts what this node did not hear, and others did not hear of it.
-func (p *Photos) lost() uint64 {
-	s := p.bus.Stats()
-	return s.TooLarge + s.Unsent + s.Unheard
 }
 
 // holdTime is how long a node has what it took, unless it says that it goes on:

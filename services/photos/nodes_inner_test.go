@@ -1,51 +1,133 @@
 package photos
 
 import (
-	"net/netip"
-	"reflect"
+	"context"
+	"errors"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/rs/zerolog"
+
+	"github.com/porticod/portico/pkg/bus"
 	"github.com/porticod/portico/services/photos/store"
 )
 
-// TestEventsTravel: who wants an event is found out on another node as here.
-func TestEventsTravel(t *testing.T) {
-	post := store.Status{ID: 7, Author: 2, Visibility: store.Private, Reply: true, Mentions: []int64{3}, Tags: []string{"sea"}, Media: make([]store.Media, 1)}
-	for _, ev := range []event{
-		{kind: eventUpdate, status: post}, {kind: eventEdit, status: post}, {kind: eventDelete, status: store.Status{ID: 8, Visibility: store.Public}},
-		{kind: eventNotice, notice: store.Notice{ID: 1, User: 2, Kind: store.NoticeMention, Actor: 3, Status: 4}},
-		{kind: eventFilters, user: 5}, {kind: eventJobs}, {kind: eventLost},
-		{kind: eventCalls, calls: []calls{{User: 1, N: 2}, {App: 3, N: 1}, {From: netip.MustParsePrefix("192.0.2.0/24"), N: 4}}},
-	} {
-		data, err := encodeEvent(ev)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := decodeEvent(data)
-		if err != nil || !reflect.DeepEqual(got, ev) {
-			t.Errorf("%s: %+v, %v instead of %+v", data, got, err, ev)
-		}
+// looks is a store that only says what happened, and counts who asks.
+type looks struct {
+	store.Store
+	n    atomic.Int64
+	away atomic.Bool
+}
+
+func (l *looks) Shared() bool { return true }
+
+func (l *looks) LastEvent(context.Context) (int64, error) {
+	if l.away.Load() {
+		return 0, errors.New("away")
+	}
+	return 7, nil
+}
+
+func (l *looks) EventsAfter(_ context.Context, after int64, _ int) ([]store.Event, int64, bool, error) {
+	l.n.Add(1)
+	if l.away.Load() {
+		return nil, 0, false, errors.New("away")
+	}
+	return nil, after, false, nil
+}
+
+// following is a service that does nothing but follow what happens, with a bus.
+func following(t *testing.T, wire bus.Bus) (*Photos, *looks) {
+	t.Helper()
+	st := &looks{}
+	p := &Photos{store: st, bus: wire, hub: newHub(), follower: newFollower(), log: zerolog.Nop()}
+	ctx, cancel := context.WithCancel(t.Context())
+	p.done.Go(func() { p.followEvents(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		p.done.Wait()
+	})
+	return p, st
+}
+
+// TestLooks: the database is asked once a second while somebody listens, five times
+// as often where nobody can tell, at most 50 times however much happens, and never
+// where nobody listens.
+func TestLooks(t *testing.T) {
+	for name, c := range map[string]struct {
+		nodes       int
+		least, most int64 // in ten seconds
+	}{"bus": {2, 9, 11}, "no bus": {1, 45, 51}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var local bus.Local
+				for range c.nodes - 1 {
+					local.Node()
+				}
+				p, st := following(t, local.Node())
+				asked := func(what string, least, most int64) {
+					t.Helper()
+					before := st.n.Load()
+					time.Sleep(10 * time.Second)
+					if n := st.n.Load() - before; n < least || n > most {
+						t.Errorf("%s: asked %d times in ten seconds, not %d to %d", what, n, least, most)
+					}
+				}
+				time.Sleep(2 * time.Second) // a timer of the start
+				busy := func() (stop func()) {
+					return every(t.Context(), time.Millisecond, func(context.Context) { p.happened(nil) })
+				}
+				asked("nobody listens", 0, 0)
+				stop := busy()
+				asked("nobody listens to much", 0, 0)
+				stop()
+				l := newListener(owner{User: 1})
+				if err := p.attend(t.Context(), l); err != nil {
+					t.Fatal(err)
+				}
+				asked("one listens", c.least, c.most)
+				stop = busy()
+				asked("one listens to much", 300, 510)
+				stop()
+				p.hub.leave(l)
+				time.Sleep(lookEvery)
+				asked("he is gone", 0, 0)
+			})
+		})
 	}
 }
 
-// FuzzEvents: whatever comes over the bus is an event that can be told, or an
-// error.
-func FuzzEvents(f *testing.F) {
-	for _, text := range []string{`{"kind":1,"post":{"id":1}}`, `{"kind":4}`, `{"kind":3,"post":null}`, `{"kind":99}`, `[`, `{"kind":-1}`, `{"kind":5,"user":1}`, `{"kind":8,"calls":[{"n":-1},{"from":"::/0"}]}`} {
-		f.Add([]byte(text))
-	}
-	l := newListener(owner{user: 1})
-	if err := l.subscribe(stream{name: "public"}); err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		ev, err := decodeEvent(data)
-		if err != nil {
-			return
+// TestStale: without a bus, streams that cannot know what happens end after a while.
+func TestStale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var local bus.Local
+		p, st := following(t, local.Node())
+		l := newListener(owner{User: 1})
+		if err := p.attend(t.Context(), l); err != nil {
+			t.Fatal(err)
 		}
-		l.wants(ev)
-		if _, err := encodeEvent(ev); err != nil {
-			t.Error(err)
+		st.away.Store(true)
+		time.Sleep(staleTime - time.Second)
+		if _, _, code := l.take(); code != 0 {
+			t.Errorf("it ends with %d too early", code)
+		}
+		if p.attend(t.Context(), newListener(owner{User: 2})) == nil {
+			t.Error("somebody listens to nothing")
+		}
+		time.Sleep(2 * time.Second)
+		if _, _, code := l.take(); code != endSlow {
+			t.Errorf("code %d", code)
 		}
 	})
+}
+
+// FuzzMessages: whatever comes over the bus, it is heard.
+func FuzzMessages(f *testing.F) {
+	for _, text := range []string{`{"events":true}`, `{"jobs":true}`, `{"calls":[{"n":-1},{"from":"::/0","n":3}]}`, `[`, `null`, `{"calls":{}}`} {
+		f.Add([]byte(text))
+	}
+	p := &Photos{follower: newFollower()}
+	f.Fuzz(func(_ *testing.T, data []byte) { p.hear([][]byte{data}) })
 }

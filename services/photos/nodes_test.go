@@ -81,6 +81,12 @@ func (n *nodes) rows() *sqlstore.DB {
 
 // start starts a node, which has a place on the bus, or the one that is given.
 func (n *nodes) start(wire bus.Bus) *site {
+	n.t.Helper()
+	return n.startOn(wire, n.rows())
+}
+
+// startOn is start with a store.
+func (n *nodes) startOn(wire bus.Bus, st store.Store) *site {
 	t := n.t
 	t.Helper()
 	if wire == nil {
@@ -101,7 +107,7 @@ func (n *nodes) start(wire bus.Bus) *site {
 	}
 	env := servicetest.NewEnv(t, "photos", "test")
 	ty := photos.Type{Accounts: people, Pictures: picture.NewPool(picture.Options{Workers: 1})}
-	p, err := photos.Start(context.Background(), ty, env.Env, n.cfg, n.rows(), n.blobs, wire)
+	p, err := photos.Start(context.Background(), ty, env.Env, n.cfg, st, n.blobs, wire)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,48 +384,6 @@ func TestNodesErase(t *testing.T) {
 	})
 	for _, s := range []*site{a, b} {
 		wait.Until(t, "the post is gone", func() bool { return s.get("/api/v1/statuses/"+p.ID, "").StatusCode == http.StatusNotFound })
-	}
-}
-
-// A shaky bus can be away.
-type shaky struct {
-	*bus.Node
-	away  atomic.Bool
-	looks atomic.Int64 // at it, while it is away
-}
-
-func (s *shaky) Healthy() bool {
-	if s.away.Load() {
-		s.looks.Add(1)
-		return false
-	}
-	return true
-}
-
-func (s *shaky) Publish(topic string, data []byte) {
-	if !s.away.Load() {
-		s.Node.Publish(topic, data)
-	}
-}
-
-// TestNodesBusAway: everything but streams works without the bus; who listens has
-// to come again when it is back, for something may be missing.
-func TestNodesBusAway(t *testing.T) {
-	n := newNodes(t)
-	wire := &shaky{Node: n.bus.Node()}
-	a, b := n.start(wire), n.start(nil)
-	ann := a.signUp("ann")
-	k, other := a.mustSocket(t, "?stream=public&access_token="+ann), b.mustSocket(t, "?stream=public&access_token="+ann)
-	wire.away.Store(true)
-	p := a.post(ann, "public")
-	k.gets("update", p.ID, "public")
-	b.get("/api/v1/statuses/"+p.ID, "").is(200)
-	wait.Until(t, "the node saw it", func() bool { return wire.looks.Load() > 0 })
-	wire.away.Store(false)
-	for _, k := range []*socket{k, other} {
-		if code := k.end(); code != 1013 {
-			t.Errorf("ends with %d", code)
-		}
 	}
 }
 

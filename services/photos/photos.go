@@ -65,7 +65,7 @@ type Photos struct {
 	topic     string // of the bus
 	spoolDir  string
 	transfers transfers
-	uploads   gate
+	uploads   *gate
 	quota     quota
 	signer    signer
 	metrics   *metrics
@@ -91,9 +91,10 @@ type Photos struct {
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
 
-	hub     *hub
-	streams sync.WaitGroup // goroutines of WebSockets
-	env     service.Env
+	hub      *hub
+	follower *follower
+	streams  sync.WaitGroup // goroutines of WebSockets
+	env      service.Env
 }
 
 var (
@@ -166,28 +167,25 @@ func (t Type) start(ctx context.Context, env service.Env, cfg Config, of parts) 
 	p.config.Store(&cfg)
 	p.api, p.pages = p.newAPI(), p.newWeb()
 	p.authorization = p.newAuthorization(key)
-	p.hub, p.env = newHub(), env
-	var mail *mailbox
-	if st.Shared() && !p.bus.Others() {
-		mail = newMailbox(st, p.node, p.log)
-		p.bus = mail
-	}
-	st.OnNotice(func(n store.Notice) { p.publish(event{kind: eventNotice, notice: n}) })
+	p.hub, p.follower, p.uploads, p.env = newHub(), newFollower(), newGate(), env
+	st.OnEvents(p.happened)
 	p.unwatch = p.people.Watch(func(c account.Change) {
 		if concerns(c.Kind) {
 			p.wakeWorker()
 		}
 		p.followListeners(c)
 	})
-	stopHearing := p.bus.Subscribe(p.topic, p.hear)
 	ctx, p.cancel = context.WithCancel(ctx)
 	p.ctx = ctx
-	p.done.Go(func() {
-		p.watchBus(ctx)
-		stopHearing()
-	})
-	if mail != nil {
-		p.done.Go(func() { mail.run(ctx) })
+	if st.Shared() {
+		stopHearing := p.bus.Subscribe(p.topic, p.hear)
+		p.done.Go(func() { p.followEvents(ctx) })
+		p.done.Go(func() { p.hub.crowd.Follow(ctx, p.bus, p.topic+".streams") })
+		p.done.Go(func() { p.uploads.users.Follow(ctx, p.bus, p.topic+".uploads") })
+		p.done.Go(func() {
+			defer stopHearing()
+			p.tellCalls(ctx)
+		})
 	}
 	p.done.Go(func() { p.work(ctx) })
 	p.done.Go(func() { p.workOrphans(ctx) })
@@ -207,7 +205,7 @@ func (p *Photos) Check(ctx context.Context) error {
 	if err := p.store.Check(); err != nil || !p.store.Shared() {
 		return err
 	}
-	if _, _, err := p.store.Hear(ctx, p.node, -1, 0); err != nil {
+	if _, err := p.store.LastEvent(ctx); err != nil {
 		return fmt.Errorf("the database cannot be read: %w", err)
 	}
 	return nil

@@ -42,12 +42,11 @@ func (p *Photos) createStatus(c *call) (any, error) {
 	return c.renderer(p).status(s)
 }
 
-// addStatus stores a post and tells those who listen.
+// addStatus stores a post.
 func (p *Photos) addStatus(c *call, d store.Draft) (store.Status, error) {
 	s, created, err := p.store.AddStatus(c.r.Context(), d)
 	if err == nil && created {
 		p.metrics.posts.Inc()
-		p.publish(event{kind: eventUpdate, status: s})
 	}
 	return s, err
 }
@@ -280,7 +279,6 @@ func (p *Photos) removeStatus(c *call, id int64, keepMedia bool) (any, error) {
 	if s, err = p.store.DeleteStatus(c.r.Context(), id, c.viewer.user.ID, keepMedia); err != nil {
 		return nil, err
 	}
-	p.publish(event{kind: eventDelete, status: s})
 	if e.Text = &s.Text; keepMedia {
 		// The pictures are the author's only from now on.
 		r := c.renderer(p)

@@ -11,7 +11,7 @@ import (
 
 // deliver writes an event to those of the streams that it belongs to, as far as
 // who listens may see it by now. What is gone again is left out.
-func (l *listening) deliver(ctx context.Context, ev event) error {
+func (l *listening) deliver(ctx context.Context, ev store.Event) error {
 	ctx, cancel := context.WithTimeout(ctx, streamWait)
 	defer cancel()
 	v, err := l.viewer(ctx)
@@ -19,12 +19,12 @@ func (l *listening) deliver(ctx context.Context, ev event) error {
 		return err
 	}
 	d := &delivery{listening: l, ctx: ctx, v: v, r: l.p.rendererOf(ctx, l.base, v), ev: ev}
-	switch ev.kind {
-	case eventFilters:
+	switch ev.Kind {
+	case store.FiltersChanged:
 		err = d.send("filters_changed", "undefined")
-	case eventNotice:
+	case store.Noticed:
 		err = d.notice()
-	case eventDelete:
+	case store.StatusDeleted:
 		err = d.deletion()
 	default:
 		err = d.status()
@@ -41,13 +41,13 @@ type delivery struct {
 	ctx context.Context
 	v   viewer
 	r   *renderer
-	ev  event
+	ev  store.Event
 }
 
 // send writes to all streams that want the event.
 func (d *delivery) send(name, payload string) error {
 	for _, s := range d.subscribed() {
-		if s.wants(d.ev, d.owner.user) {
+		if s.wants(d.ev, d.owner.User) {
 			if err := d.out.write(s, name, payload); err != nil {
 				return err
 			}
@@ -60,7 +60,7 @@ func (d *delivery) notice() error {
 	if !allows(d.v.session.Scopes, "read:notifications") {
 		return nil
 	}
-	n, err := d.p.store.Notice(d.ctx, d.v.user.ID, d.ev.notice.ID)
+	n, err := d.p.store.Notice(d.ctx, d.v.user.ID, d.ev.Notice.ID)
 	if err != nil {
 		return err
 	}
@@ -77,18 +77,18 @@ func (d *delivery) notice() error {
 
 // deletion tells of a post that those who listen might have seen.
 func (d *delivery) deletion() error {
-	if err := d.r.learn([]int64{d.ev.status.Author}); err != nil {
+	if err := d.r.learn([]int64{d.ev.Status.Author}); err != nil {
 		return err
 	}
-	if !d.r.sees(d.ev.status) {
+	if !d.r.sees(d.ev.Status) {
 		return nil
 	}
-	return d.send("delete", strconv.FormatInt(d.ev.status.ID, 10))
+	return d.send("delete", strconv.FormatInt(d.ev.Status.ID, 10))
 }
 
 // status tells of a post that is new or was changed.
 func (d *delivery) status() error {
-	s, err := d.p.store.Status(d.ctx, d.ev.status.ID)
+	s, err := d.p.store.Status(d.ctx, d.ev.Status.ID)
 	if err != nil {
 		return err
 	}
@@ -101,11 +101,11 @@ func (d *delivery) status() error {
 		return err
 	}
 	name := "update"
-	if d.ev.kind == eventEdit {
+	if d.ev.Kind == store.StatusEdited {
 		name = "status.update"
 	}
 	for _, st := range d.subscribed() {
-		if !st.wants(d.ev, d.owner.user) {
+		if !st.wants(d.ev, d.owner.User) {
 			continue
 		}
 		if st.name == "direct" {

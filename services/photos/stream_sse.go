@@ -29,7 +29,7 @@ func (p *Photos) serveEvents(w http.ResponseWriter, r *http.Request, name string
 	if err := l.subscribe(s); err != nil {
 		return err
 	}
-	if err := p.hub.join(l.listener); err != nil {
+	if err := p.attend(r.Context(), l.listener); err != nil {
 		return err
 	}
 	defer p.hub.leave(l.listener)

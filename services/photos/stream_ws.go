@@ -71,7 +71,7 @@ func (p *Photos) serveSocket(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	if err := p.hub.join(l.listener); err != nil {
+	if err := p.attend(r.Context(), l.listener); err != nil {
 		return err
 	}
 	if err := p.upgrade(w, r, l, protocol); err != nil {

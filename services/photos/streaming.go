@@ -106,9 +106,9 @@ func (p *Photos) listen(w http.ResponseWriter, r *http.Request, token string) (*
 	if err := p.limited(w, r, cfg, v); err != nil {
 		return nil, v, err
 	}
-	o := owner{user: v.user.ID}
+	o := owner{User: v.user.ID}
 	if !v.signedIn() {
-		o.addr = peer(r).String()
+		o.Addr = peer(r).String()
 	}
 	l.listener = newListener(o)
 	return l, v, nil
@@ -247,7 +247,7 @@ func (p *Photos) followListeners(c account.Change) {
 		return // blocks and roles are asked for with each event
 	}
 	p.hub.each(func(l *listener) {
-		if l.owner.user == c.UserID {
+		if l.owner.User == c.UserID {
 			l.check()
 		}
 	})

@@ -25,7 +25,7 @@ func (k *tape) close(int, string)                  {}
 func TestHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &tape{}
-		l := &listening{listener: newListener(owner{addr: "x"}), p: &Photos{}, out: k}
+		l := &listening{listener: newListener(owner{Addr: "x"}), p: &Photos{}, out: k}
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
 		defer cancel()
 		if code := l.run(ctx); code != endGone {
@@ -40,7 +40,7 @@ func TestHeartbeat(t *testing.T) {
 // TestSlow: who does not take events is cut off, without holding up others.
 func TestSlow(t *testing.T) {
 	p := &Photos{hub: newHub()}
-	slow, other := newListener(owner{addr: "a"}), newListener(owner{addr: "b"})
+	slow, other := newListener(owner{Addr: "a"}), newListener(owner{Addr: "b"})
 	for _, l := range []*listener{slow, other} {
 		if err := l.subscribe(stream{name: "public"}); err != nil {
 			t.Fatal(err)
@@ -50,7 +50,7 @@ func TestSlow(t *testing.T) {
 		}
 	}
 	for range maxQueue + 1 {
-		p.tell(event{kind: eventUpdate, status: store.Status{Visibility: store.Public}})
+		p.tell([]store.Event{{Kind: store.StatusAdded, Status: store.Status{Visibility: store.Public}}})
 		other.take()
 	}
 	if queue, _, code := slow.take(); code != endSlow || len(queue) != maxQueue {
@@ -72,7 +72,7 @@ func TestHubLimits(t *testing.T) {
 	h := newHub()
 	var all []*listener
 	for user := int64(1); ; user++ {
-		l := newListener(owner{user: user})
+		l := newListener(owner{User: user})
 		if h.join(l) != nil {
 			break
 		}
@@ -85,15 +85,15 @@ func TestHubLimits(t *testing.T) {
 		h.leave(l)
 		h.leave(l)
 	}
-	if len(h.all) != 0 || len(h.byOwner) != 0 {
-		t.Errorf("left behind: %d, %v", len(h.all), h.byOwner)
+	if len(h.all) != 0 {
+		t.Errorf("%d are left behind", len(h.all))
 	}
 	for range maxListenersAddr {
-		if err := h.join(newListener(owner{addr: "a"})); err != nil {
+		if err := h.join(newListener(owner{Addr: "a"})); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if h.join(newListener(owner{addr: "a"})) == nil {
+	if h.join(newListener(owner{Addr: "a"})) == nil {
 		t.Error("one address has too many")
 	}
 	l := newListener(owner{})
@@ -127,7 +127,7 @@ func FuzzCommand(f *testing.F) {
 			}
 		}
 		for _, s := range l.subscribed() {
-			if s.wants(event{kind: eventNotice}, 1) || s.list != 0 {
+			if s.wants(store.Event{Kind: store.Noticed}, 1) || s.list != 0 {
 				t.Errorf("%q subscribes anybody to %v", frame, s)
 			}
 		}

@@ -125,7 +125,6 @@ func (p *Photos) editStatus(c *call) (any, error) {
 	if s, err = p.store.Rewrite(c.r.Context(), w); err != nil {
 		return nil, err
 	}
-	p.publish(event{kind: eventEdit, status: s})
 	return c.renderer(p).status(s)
 }
 

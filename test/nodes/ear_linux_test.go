@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/lxzan/gws"
@@ -22,8 +21,6 @@ type ear struct {
 	token string
 	quit  chan struct{}
 	work  sync.WaitGroup
-
-	refresh atomic.Bool // it is to read the timeline now
 
 	mu    sync.Mutex // guards the rest
 	at    int
@@ -91,7 +88,7 @@ func (e *ear) stay(conn *gws.Conn) {
 		e.mu.Lock()
 		dead := time.Since(e.alive) > silence
 		e.mu.Unlock()
-		if dead || e.refresh.Swap(false) || conn.WritePing(nil) != nil {
+		if dead || conn.WritePing(nil) != nil {
 			return
 		}
 	}

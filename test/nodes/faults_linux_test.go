@@ -145,9 +145,6 @@ func startNode(h *happening) {
 	begun := time.Now()
 	h.n.restart(h.c.bin)
 	h.f.ready = append(h.f.ready, time.Since(begun))
-	for _, e := range h.ears { // of what it took last it may have told nobody
-		e.refresh.Store(true)
-	}
 }
 
 func cutDatabase(h *happening) {

@@ -145,10 +145,6 @@ type StatusSearch struct {
 
 // Posts keeps what belongs to posts: threads, marks, tags and notifications.
 type Posts interface {
-	// OnNotice has fn called with each new notice after it is durable, in
-	// order. It is set before the store is used, and must not block.
-	OnNotice(fn func(Notice))
-
 	// Statuses returns those that are there, in the order of ids.
 	Statuses(ctx context.Context, ids []int64) ([]Status, error)
 	// Rewrite changes a post and keeps what it was. Pictures that it loses are

@@ -18,9 +18,6 @@ var (
 	ErrQuota = errors.New("the quota is used up")
 )
 
-// MessageLife is how long what a node tells others is kept.
-const MessageLife = time.Minute
-
 // Visibility says who may see a post. The numbers are stored.
 type Visibility uint8
 
@@ -199,6 +196,7 @@ type Store interface {
 	Social
 	Posts
 	Own
+	Events
 
 	// AddMedia keeps an unattached picture and gives it an id, with a job for
 	// what it lacks. quota bounds the bytes of its owner; 0: no bound.
@@ -242,13 +240,6 @@ type Store interface {
 
 	// Shared tells whether other nodes may have the same rows.
 	Shared() bool
-	// Tell keeps a message of node for the others for MessageLife, where the store is
-	// Shared.
-	Tell(ctx context.Context, node string, data []byte) error
-	// Hear returns up to limit messages, but those of node itself, that came after a
-	// position, the oldest first, and the position up to which it looked. With a
-	// position below 0 it returns only where one begins now.
-	Hear(ctx context.Context, node string, after int64, limit int) (messages [][]byte, last int64, err error)
 	// Secret returns 32 random bytes that stay the same.
 	Secret(ctx context.Context, name string) ([]byte, error)
 	// Check returns why nothing can be stored at present; nil: it can.

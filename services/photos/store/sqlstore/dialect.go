@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/porticod/portico/pkg/sqldb"
+	"github.com/porticod/portico/services/photos/store"
 )
 
 // Statements are written once, in SQLite's words as far as both engines have
@@ -56,6 +57,9 @@ type database struct {
 	// Used by functions of Write only, which run one at a time.
 	turn   int64 // of the transaction that lastID is known for
 	lastID int64
+	forgot int64 // lastID when old events were forgotten
+
+	onEvents func([]store.Event) // set before the store is used
 
 	mu   sync.Mutex
 	said map[string]string // guarded by mu; there are few texts
@@ -94,6 +98,9 @@ func (d *database) Write(ctx context.Context, fn func(tx *tx) error) error {
 		if err := fn(own); err != nil {
 			return err
 		}
+		if err := own.tell(); err != nil {
+			return err
+		}
 		return own.failed
 	})
 }
@@ -116,7 +123,8 @@ func (v view) QueryRow(text string, args ...any) *sqldb.Row {
 type tx struct {
 	view
 	*sqldb.Tx
-	failed error // of an id that could not be given; the request fails
+	events []store.Event // of the request
+	failed error         // of an id that could not be given; the request fails
 }
 
 func (t *tx) Query(text string, args ...any) (sqldb.Rows, error) { return t.view.Query(text, args...) }

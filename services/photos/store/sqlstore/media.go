@@ -221,6 +221,11 @@ func (d *DB) Sweep(ctx context.Context, cutoff time.Time, limit int) (gone []sto
 				return err
 			}
 		}
+		if tx.Dialect() == sqldb.Postgres {
+			if err := forgetEvents(tx, d.now().Add(-store.EventLife).UnixMilli()<<16); err != nil {
+				return err
+			}
+		}
 		_, err = tx.Exec(`DELETE FROM idempotency WHERE expires < ?`, d.steady.Now().UnixMilli())
 		return err
 	})

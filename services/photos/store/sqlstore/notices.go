@@ -7,9 +7,6 @@ import (
 	"github.com/porticod/portico/services/photos/store"
 )
 
-// OnNotice has fn called with each new notice.
-func (d *DB) OnNotice(fn func(store.Notice)) { d.onNotice = fn }
-
 // addNotice tells n.User about something: unless they did it themselves, have
 // muted who did or the conversation, or were told before. It is called within
 // Write; who listens hears of it after the commit. Blocks are the caller's and
@@ -36,9 +33,7 @@ func (d *DB) addNotice(tx *tx, n store.Notice) error {
 	if err := d.prune(tx, n.User); err != nil {
 		return err
 	}
-	if d.onNotice != nil {
-		tx.AfterCommit(func() { d.onNotice(n) })
-	}
+	tx.happened(store.Event{Kind: store.Noticed, Notice: n})
 	return nil
 }
 
@@ -58,13 +53,9 @@ func (d *DB) addNotices(tx *tx, users []int64, n store.Notice) error {
 			return err
 		}
 	}
-	if d.onNotice != nil {
-		tx.AfterCommit(func() {
-			for i, user := range users {
-				n.ID, n.User = first+int64(i), user
-				d.onNotice(n)
-			}
-		})
+	for i, user := range users {
+		n.ID, n.User = first+int64(i), user
+		tx.happened(store.Event{Kind: store.Noticed, Notice: n})
 	}
 	return nil
 }

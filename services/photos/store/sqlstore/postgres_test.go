@@ -50,7 +50,9 @@ func TestPostgres(t *testing.T) {
 		_, _ = h.Write([]byte(dir))
 		return openPostgres(t, url, postgres.SchemaName("photos", strconv.FormatUint(h.Sum64(), 36)), now, trace)
 	})
-	messages(t, openPostgres(t, url, "plans", nil, trace))
+	if err := openPostgres(t, url, "plans", nil, nil).Close(); err != nil {
+		t.Fatal(err)
+	}
 	scans, n := testpostgres.Scans(t, url, "plans", slices.Collect(maps.Keys(texts)))
 	if n < 150 {
 		t.Errorf("only %d statements", n)
@@ -81,44 +83,6 @@ type dialectOnly struct {
 }
 
 func (d dialectOnly) Dialect() sqldb.Dialect { return d.dialect }
-
-// messages tells what a node hears of the others, and closes d.
-func messages(t *testing.T, d *DB) {
-	t.Helper()
-	_, at, err := d.Hear(t.Context(), "a", -1, 10)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, node := range []string{"b", "a", "b", "c"} {
-		if err := d.Tell(t.Context(), node, []byte{byte(i)}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var heard []byte
-	for range 3 {
-		var some [][]byte
-		if some, at, err = d.Hear(t.Context(), "a", at, 3); err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range some {
-			heard = append(heard, m...)
-		}
-	}
-	if string(heard) != "\x00\x02\x03" {
-		t.Errorf("heard %v", heard)
-	}
-	d.now = func() time.Time { return time.Now().Add(2 * store.MessageLife) }
-	d.db.now = d.now
-	if err := d.Tell(t.Context(), "b", []byte("late")); err != nil {
-		t.Fatal(err)
-	}
-	if some, _, err := d.Hear(t.Context(), "a", 0, 10); err != nil || len(some) != 1 {
-		t.Errorf("%d messages are left, %v", len(some), err)
-	}
-	if err := d.Close(); err != nil {
-		t.Error(err)
-	}
-}
 
 // TestNodes: two nodes write at once. Ids grow in the order of the commits over
 // both, counts are right, what one wrote the other reads, and bounds hold.

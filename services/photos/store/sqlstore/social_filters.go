@@ -93,6 +93,7 @@ func (d *DB) EditFilter(ctx context.Context, user, id int64, edit func(*store.Fi
 
 // writeFilter stores a filter as it is, and gives ids to parts without one.
 func (d *DB) writeFilter(tx *tx, f *store.Filter) error {
+	tx.happened(store.Event{Kind: store.FiltersChanged, User: f.User})
 	if len(f.Keywords) > store.MaxFilterParts || len(f.Statuses) > store.MaxFilterParts {
 		return store.ErrTooMany
 	}
@@ -133,5 +134,8 @@ func (d *DB) writeFilter(tx *tx, f *store.Filter) error {
 
 // DeleteFilter removes a filter.
 func (d *DB) DeleteFilter(ctx context.Context, user, id int64) error {
-	return d.changeRow(ctx, "delete filter", `DELETE FROM filters WHERE id = ? AND user_id = ?`, id, user)
+	return wrap("delete filter", d.db.Write(ctx, func(tx *tx) error {
+		tx.happened(store.Event{Kind: store.FiltersChanged, User: user})
+		return mustAffect(tx.Exec(`DELETE FROM filters WHERE id = ? AND user_id = ?`, id, user))
+	}))
 }

@@ -24,8 +24,7 @@ type DB struct {
 	now    func() time.Time
 	steady steady.Clock // of what is removed for good
 
-	onNotice func(store.Notice) // set before the store is used
-	noticed  int                // notices so far; used by functions of Write only, which run one at a time
+	noticed int // notices so far; used by functions of Write only, which run one at a time
 }
 
 var _ store.Store = (*DB)(nil)

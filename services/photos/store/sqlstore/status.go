@@ -41,7 +41,11 @@ func (d *DB) AddStatus(ctx context.Context, draft store.Draft) (s store.Status, 
 			return err
 		}
 		created = true
-		return d.announce(tx, s)
+		if err := d.announce(tx, s); err != nil {
+			return err
+		}
+		tx.happened(store.Event{Kind: store.StatusAdded, Status: s})
+		return nil
 	})
 	return s, created, wrap("keep post", err)
 }

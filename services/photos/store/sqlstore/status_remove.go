@@ -25,6 +25,7 @@ func (d *DB) DeleteStatus(ctx context.Context, id, author int64, keepMedia bool)
 				return err
 			}
 		}
+		tx.happened(store.Event{Kind: store.StatusDeleted, Status: s})
 		return dropStatus(tx, s)
 	})
 	return s, wrap("delete post", err)

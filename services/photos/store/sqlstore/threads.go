@@ -108,6 +108,7 @@ func (d *DB) Rewrite(ctx context.Context, w store.Rewrite) (s store.Status, err 
 		if s, err = oneStatus(tx, w.ID); err == nil && s.Visibility == store.Direct {
 			err = d.converse(tx, s)
 		}
+		tx.happened(store.Event{Kind: store.StatusEdited, Status: s})
 		return err
 	})
 	return s, wrap("change post", err)

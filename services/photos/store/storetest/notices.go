@@ -20,13 +20,7 @@ func (s *suite) told(user int64) []store.Notice {
 }
 
 func notices(s *suite) {
-	var mu sync.Mutex
-	var heard []store.Notice
-	s.OnNotice(func(n store.Notice) {
-		mu.Lock()
-		defer mu.Unlock()
-		heard = append(heard, n)
-	})
+	w := s.witness()
 	d := by(ann, "@bob")
 	d.Mentions = []int64{ann, bob} // naming oneself is nothing to be told of
 	p := s.wrote(d)
@@ -40,6 +34,7 @@ func notices(s *suite) {
 	q := s.wrote(by(ann, "second"))
 	s.same(s.told(bob), []store.Notice{{User: bob, Kind: store.NoticeMention, Actor: ann, Status: p.ID}})
 	s.same(s.told(dan), []store.Notice{{User: dan, Kind: store.NoticeStatus, Actor: ann, Status: q.ID}})
+	heard := w.notices()
 	s.same(heard[len(heard)-1].User, int64(dan))
 	want := []store.Notice{
 		{User: ann, Kind: store.NoticeFollow, Actor: dan}, {User: ann, Kind: store.NoticeFollow, Actor: cat},

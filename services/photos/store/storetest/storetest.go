@@ -55,7 +55,7 @@ func Run(t *testing.T, open func(t *testing.T, dir string, now func() time.Time)
 		"Notices": notices, "Silence": silence, "NoticeLimit": noticeLimit, "ErasePosts": erasePosts,
 		"Follows": follows, "Part": part, "Requests": requests, "PeoplePages": peoplePages, "Around": around, "Directory": directory,
 		"EditProfile": editProfile, "Mutes": mutes, "Notes": notes, "Lists": lists, "Filters": filters, "Markers": markers,
-		"Names": names, "EraseSocial": eraseSocial,
+		"Events": events, "Gaps": gaps, "Names": names, "EraseSocial": eraseSocial,
 	}
 	t.Run("contract", func(t *testing.T) { run(t, tests, open) })
 }
