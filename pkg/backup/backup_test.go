@@ -261,13 +261,13 @@ func TestStuckPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	defer w.Close() // lets the writer that is stuck go
-	for {           // until it is full
-		if err := w.SetWriteDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
+	defer w.Close()                         // lets the writer that is stuck go
+	for failed := 0; failed < 5; failed++ { // until it is full; once, the time may be up before it is tried
+		if err := w.SetWriteDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.Write(make([]byte, 4096)); err != nil {
-			break
+		if _, err := w.Write(make([]byte, 4096)); err == nil {
+			failed = -1
 		}
 	}
 	if err := w.SetWriteDeadline(time.Time{}); err != nil {

@@ -102,7 +102,7 @@ func (s *shop) drop(id blob.ID) {
 // await waits until so much was written.
 func (s *shop) await(commits int64) {
 	s.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); s.db.Stats().Commits < commits; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); s.db.Stats().Commits < commits; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("only %d commits", s.db.Stats().Commits)
 		}
