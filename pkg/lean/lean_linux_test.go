@@ -18,7 +18,7 @@ import (
 	"github.com/porticod/portico/pkg/lean"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // pair is a connection and its other end.
 func pair(t *testing.T) (*lean.Conn, *net.TCPConn) {

@@ -21,7 +21,7 @@ import (
 	"github.com/porticod/portico/pkg/relay"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // pair is two connected sockets, with a deadline for everything.
 func pair(t testing.TB, network string) (a, b net.Conn) {

@@ -68,7 +68,7 @@ func TestSnapshotOfTwo(t *testing.T) {
 	for range 5 {
 		both := []*sqlite.Snapshot{snapshot(t, paths[0]), snapshot(t, paths[1])}
 		for _, s := range both {
-			for deadline := time.Now().Add(10 * time.Second); ; {
+			for deadline := time.Now().Add(time.Minute); ; {
 				err := s.Hold(t.Context())
 				if err == nil {
 					break

@@ -23,7 +23,7 @@ import (
 )
 
 // patience is how long is waited for what must come.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // config has what keeps data, with limits that do not stand in a test's way.
 const config = `

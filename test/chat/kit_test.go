@@ -13,7 +13,7 @@ import (
 )
 
 // patience is how long is waited for what must come.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // config has a chat and an echo whose limits do not stand in a test's way.
 const config = `

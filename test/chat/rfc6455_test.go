@@ -311,7 +311,7 @@ func TestPrematureEnds(t *testing.T) {
 			}
 			_ = w.conn.(interface{ CloseWrite() error }).CloseWrite()
 			for {
-				f, err := w.read(5 * time.Second)
+				f, err := w.read(patience)
 				if isTimeout(err) {
 					t.Errorf("%s: an end %s is not noticed", x.name, cut)
 				}

@@ -22,7 +22,7 @@ import (
 )
 
 // patience ends what would hang.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // A seat is a socket that listens already and is handed to a peer, so that
 // nobody else can have its port and nobody has to wait for the peer.

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	os.Exit(cli.Run(ctx, testkit.App(), cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Args[1:]))
 }
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // counted are the system calls on sockets and pipes; not those of the scheduler.
 const counted = "accept4,socket,connect,epoll_ctl,getsockopt,setsockopt,getsockname,getpeername,read,write,recvfrom,sendto,splice,pipe2,fcntl,shutdown,close"
