@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/porticod/portico/internal/testkit"
 	"github.com/porticod/portico/internal/testkit/program"
