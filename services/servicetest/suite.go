@@ -23,9 +23,10 @@ import (
 )
 
 // patience is how long a check waits for what should happen at once. It is long
-// because test machines are slow, never because services may be.
+// because test machines are slow, never because services may be; and shorter than a
+// long poll.
 // Only the test of this package shortens it.
-var patience = 10 * time.Second
+var patience = 40 * time.Second
 
 // A Suite is a kind and what the contract cannot know of it.
 type Suite struct {
