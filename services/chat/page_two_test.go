@@ -3,31 +3,20 @@ package chat_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"testing"
 
 	"github.com/chromedp/chromedp"
 
 	"github.com/porticod/portico/internal/testkit"
 	"github.com/porticod/portico/internal/testkit/chromium"
+	"github.com/porticod/portico/internal/testkit/port"
 )
-
-// freePort is a port of this machine that nobody listens on.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
 
 // daemon starts a portico with a chat on a port that stays the same when it is
 // started again.
 func daemon(t *testing.T) (d *testkit.Daemon, url string) {
 	t.Helper()
-	addr := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	addr := fmt.Sprintf("127.0.0.1:%d", port.Below(t))
 	d = testkit.Start(t, testkit.App(), fmt.Sprintf(`
 data_dir = "./data"
 drain    = "1s"

@@ -4,6 +4,7 @@ package port
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"syscall"
@@ -58,4 +59,19 @@ func (h *Held) Listen() net.Listener {
 		h.t.Fatalf("listen at %s: %v", h.Addr, err)
 	}
 	return ln
+}
+
+// Below is a port of 127.0.0.1 that nobody has, below those that the system picks: no
+// connection gets it by chance while a test does without it for a moment.
+func Below(t testing.TB) int {
+	t.Helper()
+	for range 1000 {
+		n := 20_000 + rand.IntN(12_000)
+		if ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", n)); err == nil {
+			_ = ln.Close()
+			return n
+		}
+	}
+	t.Fatal("there is no free port")
+	return 0
 }

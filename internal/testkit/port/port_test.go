@@ -2,6 +2,7 @@ package port_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"syscall"
@@ -34,4 +35,13 @@ func TestHeldPort(t *testing.T) {
 	if b, err := io.ReadAll(c); string(b) != "here" || err != nil {
 		t.Errorf("%q, %v", b, err)
 	}
+}
+
+func TestBelow(t *testing.T) {
+	n := port.Below(t)
+	ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", n))
+	if err != nil || n >= 32_768 {
+		t.Fatalf("%d, %v", n, err)
+	}
+	_ = ln.Close()
 }
