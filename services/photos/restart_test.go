@@ -2,6 +2,7 @@ package photos_test
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"net/http"
 	"net/url"
@@ -106,11 +107,22 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// copyTree copies what is there, the database before its log.
+// copyTree copies what is there, the database before its log, and bytes after the rows
+// that are about them: the service goes on meanwhile.
 func copyTree(t *testing.T, from, to string) {
 	t.Helper()
+	for _, blobs := range []bool{false, true} {
+		copySome(t, from, to, func(rel string) bool { return strings.HasPrefix(rel, "blobs") == blobs })
+	}
+}
+
+// copySome copies what is wanted; what goes meanwhile is not there.
+func copySome(t *testing.T, from, to string, wanted func(rel string) bool) {
+	t.Helper()
 	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		} else if err != nil {
 			return err
 		}
 		rel, err := filepath.Rel(from, path)
@@ -121,11 +133,13 @@ func copyTree(t *testing.T, from, to string) {
 		if d.IsDir() {
 			return os.MkdirAll(dest, 0o700)
 		}
-		if strings.HasSuffix(path, ".lock") || strings.HasSuffix(path, "-shm") || strings.Contains(rel, "tmp") {
+		if strings.HasSuffix(path, ".lock") || strings.HasSuffix(path, "-shm") || strings.Contains(rel, "tmp") || !wanted(rel) {
 			return nil
 		}
 		raw, err := os.ReadFile(path)
-		if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		} else if err != nil {
 			return err
 		}
 		return os.WriteFile(dest, raw, 0o600)
