@@ -37,7 +37,7 @@ lint:
 
 # With the race detector; scripts against the real binary are among the tests.
 unit:
-	$(GO) run ./internal/testrun -race -shuffle=on -timeout=8m ./...
+	$(GO) run ./internal/testrun -race -shuffle=on -timeout=12m ./...
 
 # dist/portico_*.deb and dist/portico-*.rpm, the same bytes for the same commit.
 package:
