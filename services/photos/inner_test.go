@@ -1,8 +1,12 @@
 package photos
 
 import (
+	"context"
 	"testing"
 
+	"github.com/porticod/portico/pkg/blob"
+	"github.com/porticod/portico/pkg/bus"
+	"github.com/porticod/portico/pkg/picture"
 	"github.com/porticod/portico/services/photos/store"
 )
 
@@ -68,5 +72,32 @@ func TestGate(t *testing.T) {
 	}
 	if err := g.enter(1); err != nil {
 		t.Error(err)
+	}
+}
+
+// What was made of a picture is kept once its bytes are stored, also where the service
+// closes just then: bytes without a row would stay for a day.
+func TestKeptWhileClosing(t *testing.T) {
+	blobs, err := blob.OpenDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Photos{blobs: blobs, bus: new(bus.Local).Node()}
+	ctx, closing := context.WithCancel(t.Context())
+	kept := 0
+	keep := func() error {
+		return p.keepFiles(ctx, []picture.Variant{{Data: []byte("made of it")}}, func(ctx context.Context, files []store.File) error {
+			closing()
+			if ctx.Err() == nil {
+				kept += len(files)
+			}
+			return ctx.Err()
+		})
+	}
+	if err := keep(); err != nil || kept != 1 {
+		t.Errorf("%d files are kept: %v", kept, err)
+	}
+	if err := keep(); err == nil || kept != 1 {
+		t.Error("it begins after the service closed")
 	}
 }

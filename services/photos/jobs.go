@@ -15,6 +15,7 @@ import (
 
 const (
 	workTime   = 10 * time.Minute // for one picture, waiting for its turn included
+	keepTime   = 5 * time.Second  // to store what was made of it
 	firstRetry = 10 * time.Second // after the first failure; twice as long after each other one
 	lastRetry  = store.MaxJobDelay
 	maxTries   = 16 // then a job is given up: most of half a day after the first
@@ -212,18 +213,24 @@ func (p *Photos) restOfLadder(ctx context.Context, m store.Media) error {
 
 // keepSizes stores sizes, bytes first, and wakes who does what comes next.
 func (p *Photos) keepSizes(ctx context.Context, id int64, made []picture.Variant, blurhash string, complete bool) error {
-	return p.keepFiles(ctx, made, func(files []store.File) error {
+	return p.keepFiles(ctx, made, func(ctx context.Context, files []store.File) error {
 		return p.store.AddSizes(ctx, id, files, blurhash, complete)
 	})
 }
 
 // keepFiles stores files and then their rows; where the picture was deleted
-// meanwhile the files go again.
-func (p *Photos) keepFiles(ctx context.Context, made []picture.Variant, rows func([]store.File) error) error {
+// meanwhile the files go again. Once begun it is done, also where the service closes:
+// files without rows would stay until the next sweep.
+func (p *Photos) keepFiles(ctx context.Context, made []picture.Variant, rows func(context.Context, []store.File) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTime)
+	defer cancel()
 	p.keep.RLock()
 	files, err := p.putSizes(ctx, made)
 	if err == nil {
-		err = rows(files)
+		err = rows(ctx, files)
 	}
 	p.keep.RUnlock()
 	if errors.Is(err, store.ErrNotFound) {
@@ -281,7 +288,7 @@ func (p *Photos) variants(ctx context.Context, m store.Media) error {
 			}
 		}
 	}
-	return p.keepFiles(ctx, keep, func(files []store.File) error { return p.store.AddVariants(ctx, m.ID, files) })
+	return p.keepFiles(ctx, keep, func(ctx context.Context, files []store.File) error { return p.store.AddVariants(ctx, m.ID, files) })
 }
 
 // sizesAs makes the sizes of m that are JPEG in another format.
