@@ -282,9 +282,13 @@ func (d *device) take(conn *gws.Conn, l *line) {
 	}
 }
 
-// back notes that the device has all that it missed. d.mu is held.
+// back notes that the device has all that it missed. Who waits for no
+// acknowledgement is content, and impatient again. d.mu is held.
 func (d *device) back() {
 	d.synced, d.since = true, time.Now()
+	if d.open == "" {
+		d.patience = firstPatience
+	}
 	if d.lost.IsZero() {
 		return
 	}
