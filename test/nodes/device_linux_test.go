@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -13,7 +14,7 @@ import (
 )
 
 // A client that gets no answer for firstPatience goes to the next node; it waits
-// longer where the next one does not answer either, because everything may be slow.
+// longer where no node answered, because everything may be slow.
 const (
 	firstPatience = time.Second
 	mostPatience  = 8 * time.Second
@@ -29,17 +30,17 @@ type device struct {
 	home   int  // the node where it is when nothing happens
 	quiet  bool // it only reads
 
-	mu       sync.Mutex           // guards the rest
-	at       int                  // the node
-	avoid    [nodeCount]time.Time // until when nodes are not gone to
-	conn     *gws.Conn            // the present one
-	synced   bool                 // and it has what was missed
-	ended    chan struct{}
-	since    time.Time     // what is being waited for began
-	patience time.Duration // with it
-	lost     time.Time     // when the connection before ended; zero: it did not
-	hint     time.Duration // the time to spread over, that the server asked for
-	told     bool          // the server said why it ends the connection
+	mu     sync.Mutex           // guards the rest
+	at     int                  // the node
+	avoid  [nodeCount]time.Time // until when nodes are not gone to
+	conn   *gws.Conn            // the present one
+	synced bool                 // and it has what was missed
+	ended  chan struct{}
+	since  time.Time     // what is being waited for began
+	missed int           // nodes left since an answer that was due came
+	lost   time.Time     // when the connection before ended; zero: it did not
+	hint   time.Duration // the time to spread over, that the server asked for
+	told   bool          // the server said why it ends the connection
 
 	epoch  string
 	cursor int64
@@ -98,9 +99,6 @@ func (d *device) takeWait() time.Duration {
 
 // run keeps a device connected, as docs/chat.md asks clients to.
 func (d *device) run() {
-	d.mu.Lock()
-	d.patience = firstPatience
-	d.mu.Unlock()
 	for failed := 0; !d.crowd.left(); {
 		conn, err := d.connect()
 		if err != nil {
@@ -139,7 +137,12 @@ func (d *device) next() {
 			break
 		}
 	}
-	d.patience = min(2*d.patience, mostPatience)
+	d.missed++
+}
+
+// patience is how long an answer is waited for. d.mu is held.
+func (d *device) patience() time.Duration {
+	return min(firstPatience<<min(d.missed/nodeCount, 3), mostPatience)
 }
 
 func (d *device) connect() (*gws.Conn, error) {
@@ -149,9 +152,13 @@ func (d *device) connect() (*gws.Conn, error) {
 	if d.epoch != "" {
 		hello["resume"] = map[string]any{"epoch": d.epoch, "cursor": d.cursor}
 	}
-	addr, patience := d.crowd.c.nodes[d.at%nodeCount].chat, d.patience
+	addr, patience := d.crowd.c.nodes[d.at%nodeCount].chat, d.patience()
 	d.mu.Unlock()
-	conn, _, err := gws.NewClient(d, &gws.ClientOption{Addr: "ws" + strings.TrimPrefix(addr, "http") + "/v1/ws", HandshakeTimeout: patience})
+	conn, _, err := gws.NewClient(d, &gws.ClientOption{
+		Addr:             "ws" + strings.TrimPrefix(addr, "http") + "/v1/ws",
+		NewDialer:        func() (gws.Dialer, error) { return &net.Dialer{Timeout: patience}, nil },
+		HandshakeTimeout: patience,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +191,7 @@ func (d *device) stay(conn *gws.Conn) {
 		case <-time.After(50 * time.Millisecond):
 		}
 		d.mu.Lock()
-		late := time.Since(d.since) > d.patience && (d.open != "" || !d.synced)
+		late := time.Since(d.since) > d.patience() && (d.open != "" || !d.synced)
 		d.told = d.told || late
 		d.mu.Unlock()
 		if late {
@@ -287,7 +294,7 @@ func (d *device) take(conn *gws.Conn, l *line) {
 func (d *device) back() {
 	d.synced, d.since = true, time.Now()
 	if d.open == "" {
-		d.patience = firstPatience
+		d.missed = 0
 	}
 	if d.lost.IsZero() {
 		return
@@ -322,7 +329,7 @@ func (d *device) acked(conn *gws.Conn, seq int64) {
 	d.crowd.mu.Lock()
 	d.crowd.acked++
 	d.crowd.mu.Unlock()
-	d.wait, d.patience, d.open = max(d.wait, time.Since(d.sent)), firstPatience, ""
+	d.wait, d.missed, d.open = max(d.wait, time.Since(d.sent)), 0, ""
 	time.AfterFunc(d.crowd.pace, func() { d.again(conn) })
 }
 

@@ -32,7 +32,7 @@ var (
 	short = size{times: 1, people: 6, pace: 150 * time.Millisecond, hold: 2 * time.Second}
 	// Back in two seconds, and one that a client may lose at a node of which it does
 	// not know yet that it is away.
-	long = size{people: 12, pace: 100 * time.Millisecond, hold: 5 * time.Second, back: 3 * time.Second}
+	long = size{people: 12, pace: 100 * time.Millisecond, hold: 5 * time.Second, back: 2 * time.Second}
 )
 
 // TestNodes breaks one thing after another under load. What was acknowledged has to
